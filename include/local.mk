@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+#
+# The public headers: these are installed, and no others.
+
+include_HEADERS = include/peal.h
+
+pealincludedir = $(includedir)/peal
+pealinclude_HEADERS = \
+	include/peal/error.h \
+	include/peal/link.h \
+	include/peal/options.h \
+	include/peal/ring.h \
+	include/peal/runtime.h \
+	include/peal/stats.h
+nodist_pealinclude_HEADERS = include/peal/version.h
+
+uninstall-hook:
+	-@rmdir "$(DESTDIR)$(pealincludedir)" 2>/dev/null || :

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+#
+# The library. libpealcore.la is all of lib/, arch/ and platform/, with every internal name in
+# reach; white-box tests link it. libpeal.la is made of it and exports only what lib/libpeal.map
+# says; everything else links that.
+
+noinst_LTLIBRARIES += libpealcore.la
+libpealcore_la_SOURCES = \
+	lib/bell.c \
+	lib/bell.h \
+	lib/connect.c \
+	lib/error.c \
+	lib/error.h \
+	lib/ffi.c \
+	lib/handshake.c \
+	lib/handshake.h \
+	lib/link.c \
+	lib/link.h \
+	lib/listen.c \
+	lib/options.c \
+	lib/options.h \
+	lib/registry.c \
+	lib/registry.h \
+	lib/ring.c \
+	lib/runtime.c \
+	lib/runtime.h \
+	lib/segment.c \
+	lib/segment.h \
+	lib/stats.c \
+	lib/stats.h
+libpealcore_la_LIBADD = $(LIBNUMA_LIBS) $(LIBCAP_LIBS)
+libpealcore_la_LDFLAGS =
+
+lib_LTLIBRARIES += libpeal.la
+libpeal_la_SOURCES =
+libpeal_la_LIBADD = libpealcore.la
+# libpeal.so.0 until 1.0.
+libpeal_la_LDFLAGS = -version-info 0:0:0 $(NO_UNDEFINED)
+if HAVE_VERSION_SCRIPT
+libpeal_la_LDFLAGS += -Wl,--version-script=$(top_srcdir)/lib/libpeal.map
+EXTRA_libpeal_la_DEPENDENCIES = lib/libpeal.map
+endif
+EXTRA_DIST += lib/libpeal.map

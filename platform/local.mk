@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+#
+# What the library asks of the operating system.
+
+libpealcore_la_SOURCES += \
+	platform/platform.h \
+	platform/linux/facts.c \
+	platform/linux/memory.c \
+	platform/linux/process.c \
+	platform/linux/socket.c \
+	platform/linux/waiter.c

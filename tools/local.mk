@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+#
+# The commands. They use the public headers only and link the shared library. They are built at the
+# top of the build folder.
+
+bin_PROGRAMS += peal-info
+peal_info_SOURCES = tools/peal-info.c
+peal_info_LDFLAGS =
+
+bin_PROGRAMS += peal-perf
+peal_perf_SOURCES = \
+	tools/peal-perf/buffers.c \
+	tools/peal-perf/buffers.h \
+	tools/peal-perf/complaint.c \
+	tools/peal-perf/complaint.h \
+	tools/peal-perf/control.c \
+	tools/peal-perf/control.h \
+	tools/peal-perf/cpus.c \
+	tools/peal-perf/cpus.h \
+	tools/peal-perf/demo.c \
+	tools/peal-perf/demo.h \
+	tools/peal-perf/driver.c \
+	tools/peal-perf/driver.h \
+	tools/peal-perf/floor.c \
+	tools/peal-perf/histogram.c \
+	tools/peal-perf/histogram.h \
+	tools/peal-perf/json.c \
+	tools/peal-perf/json.h \
+	tools/peal-perf/main.c \
+	tools/peal-perf/meeting.c \
+	tools/peal-perf/meeting.h \
+	tools/peal-perf/memory.c \
+	tools/peal-perf/memory.h \
+	tools/peal-perf/options.c \
+	tools/peal-perf/options.h \
+	tools/peal-perf/partner.c \
+	tools/peal-perf/partner.h \
+	tools/peal-perf/payload.c \
+	tools/peal-perf/payload.h \
+	tools/peal-perf/progress.c \
+	tools/peal-perf/progress.h \
+	tools/peal-perf/report.c \
+	tools/peal-perf/report.h \
+	tools/peal-perf/results.c \
+	tools/peal-perf/results.h \
+	tools/peal-perf/run.c \
+	tools/peal-perf/run.h \
+	tools/peal-perf/slice.c \
+	tools/peal-perf/slice.h \
+	tools/peal-perf/transport.c \
+	tools/peal-perf/transport.h \
+	tools/peal-perf/transport_bare.c \
+	tools/peal-perf/transport_futex.c \
+	tools/peal-perf/transport_peal.c \
+	tools/peal-perf/transport_socket.c \
+	tools/peal-perf/watch.c \
+	tools/peal-perf/watch.h
+peal_perf_LDADD = libpeal.la -lm
+peal_perf_LDFLAGS =
