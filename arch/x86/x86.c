@@ -1,0 +1,131 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * x86-64: polling with PAUSE, the time stamp counter, and what cpuid says. PAUSE between the looks
+ * does not slow a waiter down: the line is not torn away while the other side writes it
+ * (docs/performance.md).
+ */
+#include "config.h"
+
+#include <cpuid.h>
+#include <stdio.h>
+#include <string.h>
+#include <x86intrin.h>
+
+#include "arch/generic/generic.h"
+#include "arch/x86/x86.h"
+
+static double per_ns = 1.0; /* set once, by arch_set_ticks */
+
+static bool usable(const char **why)
+{
+	*why = "PAUSE is in every x86-64 CPU";
+	return true;
+}
+
+static void relax(void)
+{
+	_mm_pause();
+}
+
+uint64_t arch_ticks(void)
+{
+	return __rdtsc();
+}
+
+void arch_set_ticks(double ticks_per_ns)
+{
+	per_ns = ticks_per_ns;
+}
+
+static bool await(const uint64_t *word, uint64_t old, uint64_t ns)
+{
+	return arch_poll(word, old, (uint64_t)((double)ns * per_ns), relax, arch_ticks);
+}
+
+const struct peal_ring_ops arch_x86_pause = {
+	.name = "x86-pause",
+	.usable = usable,
+	.relax = relax,
+	.await = await,
+};
+
+const struct peal_ring_ops *const arch_ring_ops[] = { &arch_x86_pause, &arch_generic, NULL };
+
+static void vendor(char *buffer, size_t size)
+{
+	unsigned eax, words[3] = { 0 };
+	char text[13] = "";
+
+	if (__get_cpuid(0, &eax, &words[0], &words[2], &words[1]))
+		memcpy(text, words, 12);
+	snprintf(buffer, size, "%s", text);
+}
+
+static void model(char *buffer, size_t size)
+{
+	unsigned words[12] = { 0 };
+	char text[49] = "";
+	const char *begin = text;
+
+	for (unsigned i = 0; i < 3; i++)
+		if (!__get_cpuid(0x80000002u + i, &words[i * 4], &words[i * 4 + 1],
+				 &words[i * 4 + 2], &words[i * 4 + 3]))
+			return;
+	memcpy(text, words, 48);
+	while (*begin == ' ')
+		begin++;
+	snprintf(buffer, size, "%s", begin);
+}
+
+/* Leaf, sub-leaf, register (0 to 3: eax to edx), bit and name of what waiting and copying may use. */
+static const struct {
+	unsigned leaf, subleaf, reg, bit;
+	const char *name;
+} features[] = {
+	{ 1, 0, 2, 3, "monitor" },
+	{ 7, 0, 2, 5, "waitpkg" },
+	{ 0x80000001u, 0, 2, 29, "mwaitx" },
+	{ 1, 0, 2, 31, "hypervisor" },
+	{ 0x80000007u, 0, 3, 8, "invariant-tsc" },
+	{ 7, 0, 1, 9, "erms" },
+	{ 7, 0, 3, 4, "fsrm" },
+	{ 7, 0, 1, 5, "avx2" },
+	{ 7, 0, 1, 16, "avx512f" },
+	{ 0x80000001u, 0, 2, 8, "prefetchw" },
+	{ 7, 0, 2, 25, "cldemote" },
+};
+
+static void feature_list(char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		unsigned reg[4];
+
+		if (!__get_cpuid_count(features[i].leaf, features[i].subleaf, &reg[0], &reg[1],
+				       &reg[2], &reg[3]))
+			continue;
+		if (!(reg[features[i].reg] >> features[i].bit & 1))
+			continue;
+		used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? " " : "",
+					 features[i].name);
+		if (used >= size)
+			return;
+	}
+}
+
+bool arch_fact(unsigned index, const char **name, char *buffer, size_t size)
+{
+	static const struct {
+		const char *name;
+		void (*tell)(char *buffer, size_t size);
+	} facts[] = { { "vendor", vendor }, { "model", model }, { "features", feature_list } };
+
+	if (index >= sizeof(facts) / sizeof(facts[0]))
+		return false;
+	*name = facts[index].name;
+	buffer[0] = 0;
+	facts[index].tell(buffer, size);
+	return true;
+}

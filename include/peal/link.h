@@ -1,0 +1,106 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Links: one connection between two sides, with a ring in each direction. How to listen, accept,
+ * connect and close. Messages are sent and received with the verbs of peal/ring.h.
+ *
+ * Threads: a link's tx may be used by one thread at a time and its rx by one thread at a time;
+ * the two are independent and may be two threads. Closing needs the link to itself. Different
+ * links are independent. A listener may be used by one thread at a time.
+ *
+ * Fork: a child's handles are dead (-ESTALE) and its copies of the descriptors are closed; the
+ * parent's go on. The child may still close its handles, which frees their memory.
+ *
+ * Timeouts are nanoseconds from now: 0 does not wait (-EAGAIN), PEAL_FOREVER never ends, anything
+ * else ends with -ETIMEDOUT.
+ */
+#ifndef PEAL_LINK_H
+#define PEAL_LINK_H
+
+#include <stdint.h>
+
+#include <peal/error.h>
+#include <peal/options.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PEAL_FOREVER ((int64_t)-1)
+
+struct peal_link;
+struct peal_listener;
+struct peal_tx;
+struct peal_rx;
+
+/*
+ * Listens at an address and stores a listener, which the caller closes. The address is the path
+ * of a Unix socket, with at least one slash and at most 107 bytes. A lock file beside it
+ * (PATH.lock) tells a live server from a stale socket, which is replaced. options may be NULL.
+ *
+ * -EINVAL: an address without a slash, or an option out of range; -EOPNOTSUPP: an option that
+ * this version does not know; -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to
+ * write there; -EADDRINUSE: another server lives here (its pid is named); -EEXIST: something that is
+ * no socket is in the way; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
+ * Any thread; enters the kernel; does not wait.
+ */
+PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
+			 const struct peal_options *options);
+
+/*
+ * Takes the next client whose handshake is complete and stores its link, which the caller closes.
+ * A client that stalls delays nobody; one that is not admitted or talks nonsense is refused with
+ * a sentence of its own and not reported here.
+ *
+ * -EAGAIN, -ETIMEDOUT: nobody came; -EMFILE, -ENFILE: out of descriptors (the newcomer has been
+ * told); -ESTALE: after a fork.
+ */
+PEAL_API int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t timeout);
+
+/*
+ * A descriptor that polls readable when peal_accept has something to do. It belongs to the
+ * listener and is only to be polled. Negative errno after a fork.
+ */
+PEAL_API int peal_listener_fd(const struct peal_listener *listener);
+
+/* Stops listening, drops unfinished handshakes, removes the socket. NULL is ignored. Links that
+ * were accepted live on. */
+PEAL_API void peal_listener_close(struct peal_listener *listener);
+
+/*
+ * Connects to the server at an address and stores the link, which the caller closes. A full
+ * backlog is retried until the timeout ends. options may be NULL.
+ *
+ * -EINVAL, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in peal_listen;
+ * -ECONNREFUSED: no server there; -EPROTOTYPE: it does not speak Peal; -EPROTONOSUPPORT: no common
+ * version; -EPERM: the server does not admit us, or is not run by one whom `allow` accepts;
+ * -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT, -EAGAIN;
+ * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory;
+ * -EPROTO: the server lied.
+ */
+PEAL_API int peal_connect(struct peal_link **link, const char *address,
+			  const struct peal_options *options, int64_t timeout);
+
+/* Makes two linked ends inside this process, for two threads. Both are closed by the caller, in
+ * any order. */
+PEAL_API int peal_pair(struct peal_link *links[2], const struct peal_options *options);
+
+/*
+ * Closes a link in order: what was sent stays readable to the peer, which then gets -EPIPE, and is
+ * told how many messages were left unread here. NULL is ignored. No other thread may be using the
+ * link.
+ */
+PEAL_API void peal_close(struct peal_link *link);
+
+/* The two ends; they belong to the link. */
+PEAL_API struct peal_tx *peal_link_tx(struct peal_link *link);
+PEAL_API struct peal_rx *peal_link_rx(struct peal_link *link);
+
+/* Who is at the other side; belongs to the link. */
+PEAL_API const struct peal_peer *peal_link_peer(const struct peal_link *link);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The options of peal_listen, peal_connect and peal_pair: one struct, in which zero always means
+ * the default. It carries its size and the number of the header it was compiled against, so that
+ * programs and libraries of different versions understand each other.
+ */
+#ifndef PEAL_OPTIONS_H
+#define PEAL_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The number of these headers: of all that is inline in them, and of the shared layout. */
+#define PEAL_ABI 1
+
+/* How a thread waits on its ends of a link. */
+enum peal_wait {
+	PEAL_WAIT_ADAPTIVE = 0, /* spin for a while, then sleep */
+	PEAL_WAIT_SPIN = 1,     /* never sleep: lowest latency, a CPU for each waiting thread */
+	PEAL_WAIT_SLEEP = 2     /* sleep at once: least CPU */
+};
+
+/* Whom a server admits, and whom a client accepts as its server. Root is always admitted. */
+enum peal_allow {
+	PEAL_ALLOW_USER =
+		0, /* the same effective user; a user that has no number here is nobody's same */
+	PEAL_ALLOW_GROUP = 1, /* also who has the group in options.group, as own or supplementary */
+	PEAL_ALLOW_ANYONE = 2 /* also everybody else */
+};
+
+/* Bits of peal_options.flags. */
+enum peal_flag {
+	PEAL_PREFAULT = 1 /* touch all memory of a link when it is made, not when it is first used */
+};
+
+/* The other side of a link. */
+struct peal_peer {
+	int64_t pid;  /* 0: not visible from this process's namespace */
+	uint32_t uid; /* as the kernel vouches for it */
+	uint32_t gid;
+	char name[64]; /* what the peer calls itself: printable, terminated, not to be trusted */
+};
+
+struct peal_options {
+	uint32_t size; /* sizeof(struct peal_options); set by peal_options_init */
+	uint32_t abi;  /* PEAL_ABI; set by peal_options_init */
+
+	/* Bytes of the ring that this side sends into. A power of two, from the page size to 256 MiB;
+	 * 0: 64 KiB. One message is at most this less 16. */
+	uint64_t ring;
+
+	/* The largest ring that this side accepts from its peer, in bytes; 0: 64 MiB. */
+	uint64_t max_peer_ring;
+
+	/* The largest message that this side accepts, in bytes; 0: whatever fits the peer's ring. */
+	uint64_t max_message;
+
+	/* An enum peal_wait. */
+	uint32_t wait;
+
+	/* Any of enum peal_flag. */
+	uint32_t flags;
+
+	/* Nanoseconds that PEAL_WAIT_ADAPTIVE spins before it sleeps, up to 1 s; 0: what PEAL_SPIN_NS
+	 * or the runtime says. */
+	uint64_t spin_ns;
+
+	/* What the peer is told that this side is called; NULL: the program's name. At most 63 bytes
+	 * are sent. Not kept after the call. */
+	const char *name;
+
+	/* An enum peal_allow, and its group. */
+	uint32_t allow;
+	uint32_t group;
+
+	/* Servers: asked about everyone whom `allow` does not admit; 0 refuses, else admitted. Called
+	 * inside peal_accept, before anything of the client has been received (its name is empty). */
+	int (*admit)(void *admit_data, const struct peal_peer *peer);
+	void *admit_data;
+
+	/* Servers: permission bits of the socket; 0: 0600. */
+	uint32_t mode;
+
+	/* Servers: how many clients may queue unseen; 0: 1024. The system's somaxconn limits it. */
+	uint32_t backlog;
+
+	/* Servers: nanoseconds that a client has for its handshake; 0: 1 s. */
+	uint64_t handshake_ns;
+
+	uint64_t spare[16]; /* zero */
+};
+
+/* Sets all options to their defaults. */
+static inline void peal_options_init(struct peal_options *options)
+{
+	memset(options, 0, sizeof(*options));
+	options->size = (uint32_t)sizeof(*options);
+	options->abi = PEAL_ABI;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,398 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Rings: the verbs that move messages, and the shared words that they touch. All of a message's
+ * way while both sides are awake is in this file, inline; what is not (waiting, ringing, ending)
+ * is declared here and lives in lib/ring.c and lib/bell.c. Each verb also exists as a function of
+ * the same name in the library, from the same source, for callers who have no C compiler.
+ *
+ * The trust model. Each side owns one segment, its control page and then the data area that it
+ * produces into, and only the owner can write it; the kernel holds everyone to that. What a peer
+ * owns can change at any moment to anything. So each word of the peer's is loaded once, checked,
+ * and only then used, and a lie ends that link with -EPROTO.
+ *
+ * The algorithm is the single-producer single-consumer ring with in-band publication: records are
+ * a header and a payload, the header of the next record is zeroed before that of this one is
+ * stored with release, and the consumer polls the header that it expects (the pre-zeroed header is
+ * Aeron's; the private limit is FastForward's and MCRingBuffer's idea of reading the other side's
+ * index only when needed). The data area is mapped twice, back to back, so no record ever wraps.
+ */
+#ifndef PEAL_RING_H
+#define PEAL_RING_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <peal/error.h>
+#include <peal/stats.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* lib/ffi.c defines this to make real symbols of the verbs. */
+#ifndef PEAL_INLINE
+#define PEAL_INLINE static inline
+#endif
+
+#define PEAL_LIKELY(x) __builtin_expect(!!(x), 1)
+#define PEAL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* What different threads write stands this many bytes apart (two lines: CPUs fetch them in pairs). */
+#define PEAL_LINE 128
+
+/*
+ * Shared layout, version 1.
+ */
+
+/* The header of a record: one 64-bit word at a multiple of 8. Low half: length + 1 in 28 bits (0:
+ * nothing here yet) and four flags. High half: a tag that belongs to the user. */
+#define PEAL_HEADER_LENGTH 0x0fffffffu
+#define PEAL_HEADER_MORE 0x10000000u    /* more fragments of this message follow */
+#define PEAL_HEADER_CONTROL 0x20000000u /* a record of Peal's own: abandon, cancel, error reply */
+#define PEAL_HEADER_LAST 0x40000000u    /* the last reply of a call */
+#define PEAL_HEADER_RESERVED 0x80000000u
+#define PEAL_HEADER_SIZE 8
+
+/* An asleep word. */
+#define PEAL_ASLEEP 1u            /* rings are wanted */
+#define PEAL_ASLEEP_DESCRIPTOR 2u /* by descriptor, not by futex */
+#define PEAL_ASLEEP_FENCE 4u      /* the ringer must fence between publishing and looking here */
+#define PEAL_ASLEEP_EPOCH 8u      /* the rest counts sleeps */
+
+/*
+ * A side's control page. Each word has one writing thread, of the owner's, and stands on lines of
+ * its own. The peer reads it through a read-only mapping.
+ */
+struct peal_page {
+	/* Written once, before the segment is handed over. For debuggers: nothing reads it again. */
+	uint32_t magic;
+	uint32_t layout;
+	uint8_t spare0[PEAL_LINE - 8];
+
+	/* Written by the owner's rx; read by the peer's tx, which checks that it is never behind the
+	 * last one, never ahead of what was sent, and a multiple of 8: consumed up to here. */
+	uint64_t head;
+	uint8_t spare1[PEAL_LINE - 8];
+
+	/* Written by the owner's rx; read by the peer's tx; any value is harmless: I sleep for data. */
+	uint32_t rx_asleep;
+	uint8_t spare2[PEAL_LINE - 4];
+
+	/* Written by the owner's rx: I have rung your tx. Slept on by the peer's tx; any value is
+	 * harmless. Beside it the asleep value that was rung for, and when (monotonic ns, for sampling
+	 * only). */
+	uint32_t room_wake;
+	uint32_t room_acknowledged;
+	uint64_t room_rung_ns;
+	uint8_t spare3[PEAL_LINE - 16];
+
+	/* Written by the owner's tx; read by the peer's rx; any value is harmless: I sleep for room,
+	 * until your head is tx_wants. */
+	uint32_t tx_asleep;
+	uint32_t spare4;
+	uint64_t tx_wants;
+	uint8_t spare5[PEAL_LINE - 16];
+
+	/* Written by the owner's tx: I have rung your rx; as room_wake. */
+	uint32_t data_wake;
+	uint32_t data_acknowledged;
+	uint64_t data_rung_ns;
+	uint8_t spare6[PEAL_LINE - 16];
+
+	/* Written by the owner's close: 0 while open, then 1 + the records that were left unread. */
+	uint64_t closed;
+	uint8_t spare7[PEAL_LINE - 8];
+
+	/* Zero, up to the end of the page. */
+	uint8_t spare8[PEAL_LINE];
+};
+
+/*
+ * The private ends. Their fields are for the inline verbs; a program only holds pointers to them.
+ */
+
+struct peal_tx {
+	uint8_t *data;                /* the own data area, mapped twice */
+	uint64_t mask;                /* its capacity - 1 */
+	uint64_t pos;                 /* end of the last record */
+	uint64_t limit;               /* the peer's last known head + capacity; 0: look first */
+	uint64_t largest;             /* longest message allowed */
+	uint64_t reserved;            /* bytes reserved + 1; 0: none */
+	const struct peal_page *peer; /* the peer's page, hostile */
+	struct peal_counters *counters;
+	uint32_t last_rung;      /* the asleep value that was rung for last */
+	uint32_t barrier;        /* reserved: 0 */
+	uint32_t prefetch_bytes; /* reserved: 0 */
+	uint32_t inline_copy;    /* reserved: 0 */
+	uint64_t pending_at;     /* reserved for batches: where the first unpublished record is, */
+	uint64_t pending_header; /* and its header; 0: none */
+	uint32_t owner;          /* debug builds: the thread that is inside a verb */
+	uint32_t spare0;
+	struct peal_link *link;
+	uint8_t spare[64];
+};
+
+struct peal_rx {
+	const uint8_t *data; /* the peer's data area, mapped twice, hostile */
+	uint64_t mask;
+	uint64_t pos;                 /* consumed up to here */
+	uint64_t held;                /* size of the record that was peeked; 0: none */
+	uint64_t held_length;         /* its payload, as checked */
+	uint64_t largest;             /* longest message accepted */
+	struct peal_page *own;        /* the own page */
+	const struct peal_page *peer; /* the peer's page, hostile */
+	struct peal_counters *counters;
+	uint32_t last_rung;
+	uint32_t prefetch_bytes; /* reserved: 0 */
+	uint32_t inline_copy;    /* reserved: 0 */
+	uint32_t owner;          /* debug builds: the thread that is inside a verb */
+	struct peal_link *link;
+	uint8_t spare[64];
+};
+
+/* A received message. */
+struct peal_message {
+	const void *data; /* peal_peek: in place; peal_recv: the caller's buffer */
+	size_t length;
+	uint32_t tag;
+	uint32_t flags; /* PEAL_HEADER_LAST or 0 */
+};
+
+/* The slow ways; not to be called by programs. */
+PEAL_API int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout);
+PEAL_API int peal_commit_refuse(struct peal_tx *tx, size_t length);
+PEAL_API void peal_ring_data(struct peal_tx *tx, uint32_t asleep);
+PEAL_API void peal_ring_room(struct peal_rx *rx);
+PEAL_API int peal_peek_wait(struct peal_rx *rx, uint64_t *header, int64_t timeout);
+PEAL_API int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
+			     int64_t timeout);
+PEAL_API int peal_recv_refuse(struct peal_rx *rx, size_t length, size_t size);
+PEAL_API void peal_debug_enter(uint32_t *owner, const char *verb);
+PEAL_API void peal_debug_leave(uint32_t *owner);
+
+/* With -DPEAL_DEBUG two threads inside the verbs of one end are caught and reported. */
+#ifdef PEAL_DEBUG
+#define PEAL_DEBUG_ENTER(end) peal_debug_enter(&(end)->owner, __func__)
+#define PEAL_DEBUG_LEAVE(end) peal_debug_leave(&(end)->owner)
+#else
+#define PEAL_DEBUG_ENTER(end) ((void)0)
+#define PEAL_DEBUG_LEAVE(end) ((void)0)
+#endif
+
+/* Counters have one writer, and readers in other threads. */
+static inline void peal_count(uint64_t *counter, uint64_t by)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by,
+			 __ATOMIC_RELAXED);
+}
+
+/* Bytes that a message takes in a ring, its header included. length is at most 2^63. */
+static inline uint64_t peal_record_size(uint64_t length)
+{
+	return (length + PEAL_HEADER_SIZE + 7) & ~(uint64_t)7;
+}
+
+/*
+ * Reserves room for a message of up to length bytes (0 to the ring's capacity - 16, and at most
+ * what the peer accepts) and stores where its payload goes, in the ring itself. Write it there,
+ * then commit; or abort. A second reserve before that replaces the first. The memory is the
+ * caller's until then.
+ *
+ * -EAGAIN, -ETIMEDOUT: no room in time; -EMSGSIZE: can never fit; -EPIPE: the peer has closed;
+ * -ECONNRESET: the peer has died; -EPROTO: the peer lied; -ESTALE: after a fork.
+ * The tx's thread. Enters the kernel only to sleep, and to look after the peer's death now and
+ * then while the ring is full.
+ */
+PEAL_INLINE int peal_reserve(struct peal_tx *tx, size_t length, void **at, int64_t timeout)
+{
+	int err = 0;
+
+	PEAL_DEBUG_ENTER(tx);
+	/* Behind each record there must be room for the zero header of the next. */
+	if (PEAL_UNLIKELY(length > tx->largest ||
+			  tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE > tx->limit))
+		err = peal_reserve_slow(tx, length, timeout);
+	if (PEAL_LIKELY(!err)) {
+		tx->reserved = (uint64_t)length + 1;
+		*at = tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE;
+	}
+	PEAL_DEBUG_LEAVE(tx);
+	return err;
+}
+
+/*
+ * Publishes the reserved message, with its final length (at most what was reserved) and a tag of
+ * the user's, and wakes the peer if it sleeps. -EINVAL: nothing, or less, was reserved (the
+ * reservation stays); -ESTALE: after a fork. The tx's thread. Enters the kernel only to wake.
+ */
+PEAL_INLINE int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag)
+{
+	uint8_t *header;
+	uint32_t asleep;
+	uint64_t size = peal_record_size(length);
+
+	PEAL_DEBUG_ENTER(tx);
+	if (PEAL_UNLIKELY(length >= tx->reserved)) {
+		PEAL_DEBUG_LEAVE(tx);
+		return peal_commit_refuse(tx, length);
+	}
+	header = tx->data + (tx->pos & tx->mask);
+	tx->pos += size;
+	tx->reserved = 0;
+	/* Makes the last lap's bytes behind this record harmless. Ordered by the next line. */
+	__atomic_store_n((uint64_t *)(void *)(header + size), 0,
+			 __ATOMIC_RELAXED); /* [zero-behind] */
+	/* Pairs with [see] in peal_peek. */
+	__atomic_store_n((uint64_t *)(void *)header, (uint64_t)tag << 32 | (uint64_t)(length + 1),
+			 __ATOMIC_RELEASE); /* [publish] */
+	peal_count(&tx->counters->messages, 1);
+	peal_count(&tx->counters->bytes, length);
+
+	/* Publish, then look: pairs with [arm] and [heavy] in bell_sleep. The fence is
+	 * only needed against a sleeper that asks for it; the others pay for both sides. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	asleep = __atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_RELAXED);
+	if (PEAL_UNLIKELY(asleep)) {
+		if (asleep & PEAL_ASLEEP_FENCE) {
+			__atomic_thread_fence(__ATOMIC_SEQ_CST); /* [ring-fence] */
+			asleep = __atomic_load_n(&tx->peer->rx_asleep,
+						 __ATOMIC_RELAXED); /* [ring-reload] */
+		}
+		if ((asleep & PEAL_ASLEEP) && asleep != tx->last_rung) /* [once-per-sleep] */
+			peal_ring_data(tx, asleep);
+	}
+	PEAL_DEBUG_LEAVE(tx);
+	return 0;
+}
+
+/* Gives a reservation back; nothing was sent. The tx's thread; never enters the kernel. */
+PEAL_INLINE void peal_abort(struct peal_tx *tx)
+{
+	tx->reserved = 0;
+}
+
+/*
+ * Sends a copy of length bytes (0 to the ring's capacity - 16, and at most what the peer accepts).
+ * Errors, thread and kernel as peal_reserve and peal_commit.
+ */
+PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
+			  int64_t timeout)
+{
+	void *at;
+	int err = peal_reserve(tx, length, &at, timeout);
+
+	if (PEAL_UNLIKELY(err))
+		return err;
+	if (length)
+		memcpy(at, data, length);
+	return peal_commit(tx, length, tag);
+}
+
+/*
+ * Sends one message gathered from count pieces (0 to 1024). -EINVAL: count is out of range or the
+ * lengths add up to more than a size_t; else as peal_send.
+ */
+PEAL_API int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
+			int64_t timeout);
+
+/*
+ * Waits for a message and shows it in place. message->data is the ring's memory: it holds until
+ * peal_release, and a hostile peer can still change it, so copy before you check (or use
+ * peal_recv). Without a release the next peek shows the same message.
+ *
+ * -EAGAIN, -ETIMEDOUT: nothing came; -EPIPE: the peer has closed, and all that it had sent has been
+ * read; -ECONNRESET: likewise, but it died; -EPROTO: the peer lied; -ESTALE: after a fork.
+ * The rx's thread. Enters the kernel only to sleep, and to look after the peer's death now and
+ * then while the ring is empty.
+ */
+PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int64_t timeout)
+{
+	const uint8_t *at;
+	uint64_t header, length;
+	int err = 0;
+
+	PEAL_DEBUG_ENTER(rx);
+	at = rx->data + (rx->pos & rx->mask);
+	/* Pairs with [publish] in peal_commit. */
+	header = __atomic_load_n((const uint64_t *)(const void *)at, __ATOMIC_ACQUIRE); /* [see] */
+	if (PEAL_UNLIKELY(!header))
+		err = peal_peek_wait(rx, &header, timeout);
+	if (PEAL_LIKELY(!err)) {
+		length = (header & PEAL_HEADER_LENGTH) - 1;
+		if (PEAL_UNLIKELY(length > rx->largest ||
+				  (header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL |
+					     PEAL_HEADER_RESERVED)))) {
+			err = peal_peek_other(rx, header, message, timeout);
+		} else {
+			rx->held = peal_record_size(length);
+			rx->held_length = length;
+			message->data = at + PEAL_HEADER_SIZE;
+			message->length = (size_t)length;
+			message->tag = (uint32_t)(header >> 32);
+			message->flags = (uint32_t)header & PEAL_HEADER_LAST;
+		}
+	}
+	PEAL_DEBUG_LEAVE(rx);
+	return err;
+}
+
+/*
+ * Gives the message that was peeked back to the ring; its memory must not be touched any more.
+ * Does nothing if none is held. The rx's thread. Enters the kernel only to wake a producer that
+ * sleeps for room.
+ */
+PEAL_INLINE void peal_release(struct peal_rx *rx)
+{
+	PEAL_DEBUG_ENTER(rx);
+	if (PEAL_LIKELY(rx->held)) {
+		rx->pos += rx->held;
+		rx->held = 0;
+		/* Pairs with [room] in ring_room. */
+		__atomic_store_n(&rx->own->head, rx->pos, __ATOMIC_RELEASE); /* [head] */
+		peal_count(&rx->counters->messages, 1);
+		peal_count(&rx->counters->bytes, rx->held_length);
+		/* No fence: a ring that slips through is made up for by the next release, or by the
+		 * producer's slice. */
+		if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
+				  PEAL_ASLEEP)) /* [room-look] */
+			peal_ring_room(rx);
+	}
+	PEAL_DEBUG_LEAVE(rx);
+}
+
+/*
+ * Waits for a message and copies it out. Returns its length and, where about is not NULL, what it
+ * was (about->data is the buffer). -ENOBUFS: it is longer than size; it stays, and about->length
+ * and peal_error tell how long. Other errors, thread and kernel as peal_peek.
+ */
+PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
+			      struct peal_message *about, int64_t timeout)
+{
+	struct peal_message message;
+	int err = peal_peek(rx, &message, timeout);
+
+	if (PEAL_UNLIKELY(err))
+		return err < 0 ? err : -EIO; /* it is: this tells compilers that *about is set otherwise */
+	if (PEAL_LIKELY(message.length <= size)) {
+		if (message.length)
+			memcpy(buffer, message.data, message.length);
+		peal_release(rx);
+	} else {
+		err = peal_recv_refuse(rx, message.length, size);
+	}
+	message.data = buffer;
+	if (about)
+		*about = message;
+	return PEAL_UNLIKELY(err) ? err : (ssize_t)message.length;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

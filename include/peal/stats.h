@@ -1,0 +1,60 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Counters. The ends of a link count what they do with plain stores into memory that only this
+ * process writes; reading them disturbs nobody.
+ */
+#ifndef PEAL_STATS_H
+#define PEAL_STATS_H
+
+#include <stdint.h>
+
+#include <peal/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct peal_link;
+
+/*
+ * What one end has counted since it was made. Shared layout: a line pair of its own in a stats
+ * object (lib/stats.h). Written by: the thread that uses the end. Read by: anyone; each value is
+ * whole, but they are not from the same instant.
+ */
+struct peal_counters {
+	uint64_t messages;   /* committed or released */
+	uint64_t bytes;      /* their payload */
+	uint64_t waits;      /* times that the ring was full (tx) or empty (rx) and a wait began */
+	uint64_t sleeps;     /* times that this end went to sleep in the kernel */
+	uint64_t rung;       /* bells rung: the peer was asleep */
+	uint64_t batched;    /* messages that were published together with the one before */
+	uint64_t slices;     /* sleeps that ended by themselves, not by a bell */
+	uint64_t idle_rings; /* bells that came without news */
+	uint64_t high_water; /* most bytes ever found in the ring (sampled) */
+	uint64_t stalled_since; /* monotonic ns at which the present wait began; 0: none */
+	uint64_t spare[22];
+};
+
+struct peal_stats {
+	uint32_t size;   /* sizeof(struct peal_stats); the caller sets it */
+	uint32_t closed; /* the peer has closed the link in order */
+	struct peal_counters tx;
+	struct peal_counters rx;
+	uint64_t tx_spared;   /* publications that found the peer awake and rang no bell */
+	uint64_t rx_spared;   /* likewise releases */
+	uint64_t peer_unread; /* messages of ours that the peer left unread when it closed */
+};
+
+/*
+ * Copies a link's counters. stats->size must be set before. -EINVAL if it is larger than this
+ * library knows or too small to hold anything; -ESTALE after a fork. Any thread, as long as the
+ * link is not being closed; never enters the kernel.
+ */
+PEAL_API int peal_link_stats(const struct peal_link *link, struct peal_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

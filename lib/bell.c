@@ -1,0 +1,227 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Bells: the slow half of waiting and waking. The fast half, which looks whether the peer sleeps,
+ * is inline in peal/ring.h. Nothing here knows what a record is.
+ *
+ * To sleep: note the peer's wake counter, say that we sleep, fence, look again, sleep while the
+ * counter has not moved. To ring: publish, (fence), look whether the peer sleeps, move the counter,
+ * wake. Of the two fences one is needed on each side, or a publication and a falling asleep can
+ * miss each other.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "lib/bell.h"
+#include "lib/error.h"
+
+#define MS 1000000u
+#define SPIN_SLICE ((uint64_t)MS)      /* between two looks at `closed` */
+#define LOOK_EVERY ((uint64_t)10 * MS) /* between two looks at the socket */
+#define SLICE_MAX ((uint64_t)100 * MS)
+#define POLLS_PER_LOOK 256u
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t later(uint64_t now, uint64_t by)
+{
+	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
+}
+
+static bool there(const uint64_t *word, uint64_t want)
+{
+	/* Pairs with [publish] and [head] of the peer. */
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE) >= want; /* [there] */
+}
+
+/* What to answer when the peer is gone: first all that it left. */
+static int conclude(struct peal_link *link, const struct bell *bell, const uint64_t *word,
+		    uint64_t want, int verdict)
+{
+	if (!bell->wants && verdict != -EPROTO && there(word, want)) /* [drain-after-closed] */
+		return 0;
+	return link_say_verdict(link, verdict);
+}
+
+static int timed_out(const struct bell *bell)
+{
+	return error_literal(-ETIMEDOUT,
+			     bell->wants ?
+				     "the ring stayed full until the timeout: the peer is slow" :
+				     "no message came until the timeout");
+}
+
+static bool look_due(struct bell *bell, uint64_t now)
+{
+	if (now < bell->look_at)
+		return false;
+	bell->look_at = now + LOOK_EVERY;
+	return true;
+}
+
+/* Once to sleep and wake up: until the wake counter moves, or for ns nanoseconds. */
+static int bell_sleep(struct peal_link *link, struct bell *bell, const uint64_t *word,
+		      uint64_t want, uint64_t wants, uint64_t ns)
+{
+	uint32_t seen;
+	int err = 0;
+
+	/* Pairs with [wake]. Before we say that we sleep: a ring that comes after
+	 * that moves the counter away from what was seen. */
+	seen = __atomic_load_n(bell->wake, __ATOMIC_ACQUIRE); /* [snapshot] */
+	if (bell->wants)
+		__atomic_store_n(bell->wants, wants,
+				 __ATOMIC_RELAXED); /* ordered by the next line */
+	bell->word += PEAL_ASLEEP_EPOCH;
+	__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP, __ATOMIC_RELEASE); /* [arm] */
+	/* Pairs with [ring-fence] in peal_commit. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);                /* [heavy] */
+	if (!there(word, want) && !link_verdict(link, false)) { /* [recheck] */
+		peal_count(&bell->counters->sleeps, 1);
+		err = link->waiter->wait(bell->wake, seen, (int64_t)ns, link->shared);
+	}
+	__atomic_store_n(bell->asleep, bell->word, __ATOMIC_RELEASE); /* [disarm] */
+	return err;
+}
+
+int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
+	      int64_t timeout)
+{
+	uint64_t now, end, spin_end, slice = bell->first_slice, wants = want;
+	int err;
+
+	if (timeout == 0) {
+		bool look = ++bell->polls % POLLS_PER_LOOK == 0 && look_due(bell, platform_now());
+
+		err = link_verdict(link, look);
+		if (err)
+			return conclude(link, bell, word, want, err);
+		return error_literal(-EAGAIN, bell->wants ?
+						      "the ring is full, and the timeout is 0" :
+						      "the ring is empty, and the timeout is 0");
+	}
+	peal_count(&bell->counters->waits, 1);
+
+	/* What comes at once costs no look at the clock. */
+	if (bell->spin_ns) {
+		uint64_t old = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+
+		if (old >= want || (link->ring->await(word, old, 0) && there(word, want)))
+			return 0;
+	}
+	now = platform_now();
+	end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
+	spin_end = later(now, bell->spin_ns);
+
+	while (now < spin_end) {
+		uint64_t old = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+
+		if (old >= want)
+			return 0;
+		link->ring->await(word, old, least(SPIN_SLICE, least(spin_end, end) - now));
+		if (there(word, want))
+			return 0;
+		now = platform_now();
+		err = link_verdict(link, look_due(bell, now));
+		if (err)
+			return conclude(link, bell, word, want, err);
+		if (now >= end)
+			return timed_out(bell);
+	}
+
+	/* A producer first asks for a good part of the ring, so that a slow consumer does not cost a
+	 * wake-up a record; after the first slice for just what it needs. */
+	if (bell->wants)
+		wants = least(want + (link->own.capacity >> 2), link->tx.pos);
+	__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
+	for (;;) {
+		err = bell_sleep(link, bell, word, want, wants, least(slice, end - now));
+		if (there(word, want)) {
+			err = 0;
+			break;
+		}
+		if (err == -ETIMEDOUT) {
+			peal_count(&bell->counters->slices, 1);
+			slice = least(slice * 2, SLICE_MAX);
+			wants = want;
+		} else {
+			peal_count(&bell->counters->idle_rings, 1);
+		}
+		now = platform_now();
+		err = link_verdict(link, err == -ETIMEDOUT || look_due(bell, now));
+		if (err) {
+			err = conclude(link, bell, word, want, err);
+			break;
+		}
+		if (now >= end) {
+			err = timed_out(bell);
+			break;
+		}
+	}
+	__atomic_store_n(&bell->counters->stalled_since, 0, __ATOMIC_RELAXED);
+	return err;
+}
+
+/* Moves a wake counter of ours and wakes the peer, which sleeps by the given asleep word. */
+static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged, uint64_t *rung_ns,
+		 struct peal_counters *counters, uint32_t asleep)
+{
+	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
+	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
+	/* Pairs with [snapshot] in bell_sleep. */
+	__atomic_store_n(wake, *wake + 1, __ATOMIC_RELEASE); /* [wake] */
+	if ((asleep & PEAL_ASLEEP_DESCRIPTOR) && link->fd >= 0)
+		platform_ring(link->fd);
+	else
+		link->waiter->wake(wake, link->shared);
+	peal_count(&counters->rung, 1);
+}
+
+void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
+{
+	struct peal_link *link = tx->link;
+	struct peal_page *page = link->page;
+
+	tx->last_rung = asleep;
+	ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns, tx->counters,
+	     asleep);
+	/* One that closes says that it sleeps, so that we come by here. */
+	if (link_verdict(link, false))
+		tx->limit = 0;
+}
+
+void peal_ring_room(struct peal_rx *rx)
+{
+	struct peal_link *link = rx->link;
+	struct peal_page *page = link->page;
+	/* Pairs with [arm] in bell_sleep, for tx_wants. */
+	uint32_t asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
+
+	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung ||
+	    rx->pos < __atomic_load_n(&rx->peer->tx_wants, __ATOMIC_RELAXED))
+		return;
+	rx->last_rung = asleep;
+	ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns, rx->counters,
+	     asleep);
+}
+
+void bell_ring_out(struct peal_link *link)
+{
+	struct peal_page *page = link->page;
+	uint32_t asleep;
+
+	/* Pairs with [heavy] in bell_sleep: either the sleeper sees `closed`, or we see it asleep. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* [close-fence] */
+	asleep = __atomic_load_n(&link->peer_page->rx_asleep, __ATOMIC_RELAXED);
+	if (asleep & PEAL_ASLEEP)
+		ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns,
+		     link->tx.counters, asleep);
+	asleep = __atomic_load_n(&link->peer_page->tx_asleep, __ATOMIC_RELAXED);
+	if (asleep & PEAL_ASLEEP)
+		ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns,
+		     link->rx.counters, asleep);
+}

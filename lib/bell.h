@@ -1,0 +1,24 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Bells: waiting until a word of the peer's says that there is something to do, and waking a peer
+ * that waits. The protocol is that of docs/design.md, "Bells"; tests/model proves it. Each line
+ * that it stands on carries the name that it has in the model, in brackets.
+ */
+#ifndef LIB_BELL_H
+#define LIB_BELL_H
+
+#include "lib/link.h"
+
+/*
+ * Waits until *word (a header, or the peer's head) is at least want: a few looks, spinning, then
+ * sleeping, each as the link's options and the runtime say. 0, or -EAGAIN (timeout 0), -ETIMEDOUT,
+ * or a verdict on the peer, which comes only after what it left has been seen.
+ */
+int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
+	      int64_t timeout);
+
+/* Rings both of the peer's bells if it sleeps; for closing, by the only thread that uses the link. */
+void bell_ring_out(struct peal_link *link);
+
+#endif

@@ -1,0 +1,177 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The handshake's messages: written, checked, refused. Who says what when is in listen.c and
+ * connect.c.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/error.h"
+#include "lib/handshake.h"
+#include "lib/options.h"
+
+#define AT(field, offset) \
+	_Static_assert(offsetof(struct wire_message, field) == (offset), "wire, version 1")
+AT(magic, 0);
+AT(type, 4);
+AT(kind, 6);
+AT(version_low, 8);
+AT(version_high, 10);
+AT(layout_low, 12);
+AT(layout_high, 14);
+AT(abi, 16);
+AT(code, 20);
+AT(features, 24);
+AT(needed, 32);
+AT(page, 40);
+AT(capacity, 48);
+AT(max_message, 56);
+AT(wait, 64);
+AT(descriptors, 68);
+AT(descriptor, 72);
+AT(spare, 80);
+AT(name, 128);
+AT(text, 192);
+AT(spare_end, 448);
+_Static_assert(sizeof(struct wire_message) == 504, "wire, version 1");
+
+void wire_fill(struct wire_message *message, enum wire_type type,
+	       const struct peal_options *options, const struct segment *own, uint64_t rx_largest)
+{
+	memset(message, 0, sizeof(*message));
+	message->magic = WIRE_MAGIC;
+	message->type = (uint16_t)type;
+	message->kind = WIRE_LINK;
+	message->version_low = WIRE_VERSION_LOW;
+	message->version_high = WIRE_VERSION_HIGH;
+	message->layout_low = WIRE_LAYOUT_LOW;
+	message->layout_high = WIRE_LAYOUT_HIGH;
+	message->abi = options->abi;
+	message->page = own->page;
+	message->capacity = own->capacity;
+	message->max_message = rx_largest;
+	message->wait = options->wait;
+	message->descriptors = 1;
+	message->descriptor[0] = WIRE_SEGMENT;
+	options_copy_name(message->name, options->name);
+}
+
+void wire_refuse(int fd, int err, const char *sentence)
+{
+	struct wire_message message = {
+		.magic = WIRE_MAGIC,
+		.type = WIRE_REFUSE,
+		.kind = WIRE_LINK,
+		.version_low = WIRE_VERSION_LOW,
+		.version_high = WIRE_VERSION_HIGH,
+		.layout_low = WIRE_LAYOUT_LOW,
+		.layout_high = WIRE_LAYOUT_HIGH,
+		.code = (uint32_t)-err,
+	};
+
+	snprintf(message.text, sizeof(message.text), "%s", sentence);
+	platform_send(fd, &message, sizeof(message), NULL);
+}
+
+int wire_check_version(const struct wire_message *message, int64_t length)
+{
+	if (length < (int64_t)offsetof(struct wire_message, layout_low) ||
+	    message->magic != WIRE_MAGIC)
+		return error_literal(-EPROTOTYPE,
+				     "what answers at this address does not speak Peal");
+	if (message->version_low > WIRE_VERSION_HIGH || message->version_high < WIRE_VERSION_LOW)
+		return error_set(
+			-EPROTONOSUPPORT,
+			"no common protocol version: this side speaks %d to %d, the other %u to %u",
+			WIRE_VERSION_LOW, WIRE_VERSION_HIGH, message->version_low,
+			message->version_high);
+	if (length != (int64_t)sizeof(*message))
+		return error_set(-EPROTO, "a handshake of %lld bytes, where %zu are right",
+				 (long long)length, sizeof(*message));
+	if (message->layout_low > WIRE_LAYOUT_HIGH || message->layout_high < WIRE_LAYOUT_LOW)
+		return error_set(
+			-EPROTONOSUPPORT,
+			"no common memory layout: this side speaks %d to %d, the other %u to %u",
+			WIRE_LAYOUT_LOW, WIRE_LAYOUT_HIGH, message->layout_low,
+			message->layout_high);
+	return 0;
+}
+
+/* A power of two within our limits, behind a page of ours. */
+static int check_geometry(const struct wire_message *message, const struct peal_options *options)
+{
+	uint64_t page = runtime_get()->page_size, capacity = message->capacity;
+
+	if (message->page != page)
+		return error_set(-EPROTO,
+				 "the peer's control page has %llu bytes, pages here have %llu",
+				 (unsigned long long)message->page, (unsigned long long)page);
+	if (capacity < page || (capacity & (capacity - 1)))
+		return error_set(-EPROTO,
+				 "the peer's ring of %llu bytes is no power of two from %llu on",
+				 (unsigned long long)capacity, (unsigned long long)page);
+	if (capacity > options->max_peer_ring || capacity > CAPACITY_MAX)
+		return error_set(
+			-E2BIG,
+			"a ring of %llu bytes is more than the other side accepts, %llu: lower "
+			"options.ring here or raise options.max_peer_ring there",
+			(unsigned long long)capacity, (unsigned long long)options->max_peer_ring);
+	return 0;
+}
+
+int wire_adopt(const struct wire_message *message, const struct platform_parcel *parcel,
+	       const struct peal_options *options, struct link_plan *plan)
+{
+	int err;
+
+	if (message->needed)
+		return error_set(-EPROTONOSUPPORT,
+				 "the peer needs features 0x%llx, which this side has not",
+				 (unsigned long long)message->needed);
+	if (message->descriptors != 1 || parcel->count != 1 ||
+	    message->descriptor[0] != WIRE_SEGMENT)
+		return error_set(
+			-EPROTO,
+			"the handshake came with %d descriptors where one of a segment is right",
+			parcel->count);
+	err = check_geometry(message, options);
+	if (err)
+		return err;
+	err = segment_adopt(&plan->theirs, parcel->fd[0], message->page, message->capacity,
+			    options->flags & PEAL_PREFAULT);
+	if (err)
+		return err;
+	plan->rx_largest = options_largest(options, message->capacity);
+	/* Of our own ring, as far as the peer accepts. */
+	plan->tx_largest = options->ring - RECORD_OVERHEAD;
+	if (message->max_message < plan->tx_largest)
+		plan->tx_largest = message->max_message;
+	options_copy_name(plan->peer.name, message->name);
+	return 0;
+}
+
+bool wire_allows(const struct peal_options *options, const struct platform_credentials *who, int fd)
+{
+	if (options->allow == PEAL_ALLOW_ANYONE || who->uid == 0)
+		return true;
+	if (who->uid == platform_uid() && platform_uid_is_mapped(who->uid))
+		return true;
+	return options->allow == PEAL_ALLOW_GROUP &&
+	       (who->gid == options->group || platform_peer_in_group(fd, options->group));
+}
+
+void wire_close_parcel(struct platform_parcel *parcel, bool proved)
+{
+	while (parcel->count) {
+		int fd = parcel->fd[--parcel->count];
+
+		if (proved)
+			platform_close(fd);
+		else
+			platform_close_aside(fd);
+	}
+}

@@ -1,0 +1,99 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The handshake: one message each way over the control socket, and what both sides check in it.
+ */
+#ifndef LIB_HANDSHAKE_H
+#define LIB_HANDSHAKE_H
+
+#include <stddef.h>
+
+#include "lib/link.h"
+
+/* "PEAL" */
+#define WIRE_MAGIC 0x4c414550u
+
+/* Protocol versions and shared layouts that this library speaks. */
+#define WIRE_VERSION_LOW 1
+#define WIRE_VERSION_HIGH 1
+#define WIRE_LAYOUT_LOW 1
+#define WIRE_LAYOUT_HIGH 1
+
+enum wire_type { WIRE_HELLO = 1, WIRE_WELCOME = 2, WIRE_REFUSE = 3 };
+
+/* What a client wants to be. */
+enum wire_kind { WIRE_LINK = 1, WIRE_MONITOR = 2 };
+
+/* What each of the descriptors is that come along. */
+enum wire_descriptor {
+	WIRE_NONE = 0,
+	WIRE_SEGMENT = 1, /* the control page, and the data area unless that is apart */
+	WIRE_DATA = 2,    /* the data area */
+	WIRE_EVENTFD = 3,
+	WIRE_STATS = 4 /* to monitors */
+};
+
+/* Feature bits. Offered by one side they are in force only if the other side offers them too; what
+ * is needed and not offered is a reason to refuse. This version offers none. */
+#define WIRE_TRUSTS_EVENTFD ((uint64_t)1 << 0) /* the sender may be rung by eventfd */
+#define WIRE_UNSEALED ((uint64_t)1 << 1)       /* unsealed memory will do */
+#define WIRE_MEMBARRIER ((uint64_t)1 << 2)     /* the sender's process is registered */
+#define WIRE_FRAGMENTS ((uint64_t)1 << 3)      /* messages longer than a record */
+#define WIRE_CALLS ((uint64_t)1 << 4)          /* control records of calls */
+#define WIRE_SOCKET_BELL ((uint64_t)1 << 5)    /* the sender may be rung by a byte on the socket */
+
+/*
+ * HELLO (client), then WELCOME or REFUSE (server). One struct for all. Written by: the sender.
+ * Read by: the receiver, once, which must check every field that it uses. magic to version_high
+ * never change their place in any version.
+ */
+struct wire_message {
+	uint32_t magic;
+	uint16_t type;         /* an enum wire_type */
+	uint16_t kind;         /* an enum wire_kind */
+	uint16_t version_low;  /* HELLO, REFUSE: the range that the sender speaks; */
+	uint16_t version_high; /* WELCOME: both the version chosen */
+	uint16_t layout_low;   /* likewise, of the shared layout */
+	uint16_t layout_high;
+	uint32_t abi;          /* PEAL_ABI of the sender's program */
+	uint32_t code;         /* REFUSE: an errno value of Linux */
+	uint64_t features;     /* offered */
+	uint64_t needed;       /* of the other side's features */
+	uint64_t page;         /* offset of the data area in the segment */
+	uint64_t capacity;     /* its bytes */
+	uint64_t max_message;  /* longest message that the sender accepts */
+	uint32_t wait;         /* an enum peal_wait */
+	uint32_t descriptors;  /* how many follow */
+	uint8_t descriptor[8]; /* what each is */
+	uint64_t spare[6];
+	char name[64];  /* what the sender calls itself, terminated */
+	char text[256]; /* REFUSE: a sentence, terminated */
+	uint8_t spare_end[56];
+};
+
+/* What we say of ourselves, in a message of this type. */
+void wire_fill(struct wire_message *message, enum wire_type type,
+	       const struct peal_options *options, const struct segment *own, uint64_t rx_largest);
+
+/* A refusal with its reason, an errno and a sentence. Sent as far as possible without waiting. */
+void wire_refuse(int fd, int err, const char *sentence);
+
+/*
+ * Whether a message of so many bytes is Peal's and of a version that we speak: 0, -EPROTOTYPE or
+ * -EPROTONOSUPPORT.
+ */
+int wire_check_version(const struct wire_message *message, int64_t length);
+
+/* Checks what the other side says of its memory against our limits and adopts it; plan->theirs and
+ * the lengths are filled in. Descriptors stay in the parcel. */
+int wire_adopt(const struct wire_message *message, const struct platform_parcel *parcel,
+	       const struct peal_options *options, struct link_plan *plan);
+
+/* Whether one with these credentials passes the options' allow and group; fd: its socket. */
+bool wire_allows(const struct peal_options *options, const struct platform_credentials *who,
+		 int fd);
+
+/* Closes what a stranger sent: aside where it was not proved. */
+void wire_close_parcel(struct platform_parcel *parcel, bool proved);
+
+#endif

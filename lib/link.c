@@ -1,0 +1,328 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Links: how one is put together from two segments and a socket, how it ends, and what can be asked
+ * of it. How the two sides find each other is in listen.c and connect.c.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bell.h"
+#include "lib/error.h"
+#include "lib/options.h"
+
+#define FIRST_DATA_SLICE 10000000u
+#define FIRST_ROOM_SLICE 1000000u
+
+/*
+ * What a child's copy of a link points at: a ring that is always full and always empty, so that
+ * the inline verbs come to the slow way, which answers -ESTALE. Nothing writes it.
+ */
+static struct {
+	uint64_t data[2];
+	struct peal_page page;
+	struct peal_counters counters;
+} nowhere __attribute__((aligned(PEAL_LINE)));
+
+static void orphan(struct handle *handle)
+{
+	struct peal_link *link = (struct peal_link *)(void *)((char *)handle -
+							      offsetof(struct peal_link, handle));
+
+	platform_close(link->fd);
+	link->fd = -1;
+	link->stale = true;
+	link->tx.data = (uint8_t *)nowhere.data;
+	link->tx.mask = 0;
+	link->tx.limit = 0;
+	link->tx.reserved = 0;
+	link->tx.peer = &nowhere.page;
+	link->tx.counters = &nowhere.counters;
+	link->rx.data = (const uint8_t *)nowhere.data;
+	link->rx.mask = 0;
+	link->rx.held = 0;
+	link->rx.own = &nowhere.page;
+	link->rx.peer = &nowhere.page;
+	link->rx.counters = &nowhere.counters;
+}
+
+static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
+			const struct peal_options *options)
+{
+	uint64_t spin_ns = options->wait == PEAL_WAIT_SPIN  ? UINT64_MAX :
+			   options->wait == PEAL_WAIT_SLEEP ? 0 :
+			   options->spin_ns                 ? options->spin_ns :
+							      runtime_get()->spin_ns;
+
+	link->tx = (struct peal_tx){
+		.data = segment_data(&link->own),
+		.mask = link->own.capacity - 1,
+		.limit = link->own.capacity,
+		.largest = plan->tx_largest,
+		.peer = link->peer_page,
+		.counters = &link->slot->tx,
+		.link = link,
+	};
+	link->room = (struct bell){
+		.asleep = &link->page->tx_asleep,
+		.wants = &link->page->tx_wants,
+		.wake = &link->peer_page->room_wake,
+		.counters = &link->slot->tx,
+		.spin_ns = spin_ns,
+		.first_slice = FIRST_ROOM_SLICE,
+	};
+	link->rx = (struct peal_rx){
+		.data = segment_data(&link->theirs),
+		.mask = link->theirs.capacity - 1,
+		.largest = plan->rx_largest,
+		.own = link->page,
+		.peer = link->peer_page,
+		.counters = &link->slot->rx,
+		.link = link,
+	};
+	link->data = (struct bell){
+		.asleep = &link->page->rx_asleep,
+		.wake = &link->peer_page->data_wake,
+		.counters = &link->slot->rx,
+		.word = options_asleep_word(options),
+		.spin_ns = spin_ns,
+		.first_slice = FIRST_DATA_SLICE,
+	};
+}
+
+int link_create(struct peal_link **made, const struct link_plan *plan,
+		const struct peal_options *options)
+{
+	struct peal_link *link = aligned_alloc(PEAL_LINE, sizeof(*link));
+
+	if (!link)
+		return error_set(-ENOMEM, "no memory for a link of %zu bytes", sizeof(*link));
+	memset(link, 0, sizeof(*link));
+	link->ring = runtime_get()->ring;
+	link->waiter = runtime_get()->waiter;
+	link->own = plan->own;
+	link->theirs = plan->theirs;
+	link->page = segment_page(&link->own);
+	link->peer_page = segment_page(&link->theirs);
+	link->peer = plan->peer;
+	link->fd = plan->fd;
+	link->shared = !plan->pair;
+	link->pair = plan->pair;
+	link->slot = stats_take(plan->role, options->wait, &plan->peer, link->own.capacity,
+				link->theirs.capacity);
+	set_up_ends(link, plan, options);
+	link->handle.orphan = orphan;
+	registry_add(&link->handle);
+	*made = link;
+	return 0;
+}
+
+int link_verdict(struct peal_link *link, bool look)
+{
+	if (__atomic_load_n(&link->broken, __ATOMIC_RELAXED))
+		return -EPROTO;
+	/* Pairs with [closed] in peal_close: what was published before it is there. */
+	if (__atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE)) /* [closed-seen] */
+		return -EPIPE;
+	if (!look || link->fd < 0 || !platform_hung_up(link->fd))
+		return 0;
+	/* It may have closed between the two looks. */
+	return __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE) ? -EPIPE : -ECONNRESET;
+}
+
+int link_say_verdict(struct peal_link *link, int verdict)
+{
+	uint64_t closed;
+
+	switch (verdict) {
+	case -EPIPE:
+		closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
+		if (closed > 1)
+			return error_set(verdict,
+					 "the peer (pid %lld) has closed the link and left %llu "
+					 "messages unread",
+					 (long long)link->peer.pid, (unsigned long long)closed - 1);
+		return error_literal(verdict, "the peer has closed the link");
+	case -ECONNRESET:
+		return error_set(verdict, "the peer (pid %lld) has died without closing the link",
+				 (long long)link->peer.pid);
+	default:
+		return error_set(
+			verdict,
+			"the link was ended because the peer (pid %lld) broke the protocol",
+			(long long)link->peer.pid);
+	}
+}
+
+int link_broken(struct peal_link *link, const char *lie)
+{
+	__atomic_store_n(&link->broken, 1, __ATOMIC_RELAXED);
+	if (link->fd >= 0)
+		platform_hang_up(link->fd);
+	log_line(LOG_INFO, "link with pid %lld (%s) ended: %s", (long long)link->peer.pid,
+		 link->peer.name, lie);
+	return error_set(-EPROTO, "the peer (pid %lld) broke the protocol: %s",
+			 (long long)link->peer.pid, lie);
+}
+
+/* Records that were published and not released. Counts what a hostile peer wrote, but no further
+ * than the ring is long. */
+static uint64_t count_unread(const struct peal_link *link)
+{
+	const struct peal_rx *rx = &link->rx;
+	uint64_t at = rx->pos, end = rx->pos + link->theirs.capacity, count = 0;
+
+	while (at < end) {
+		uint64_t header = __atomic_load_n(
+			(const uint64_t *)(const void *)(rx->data + (at & rx->mask)),
+			__ATOMIC_ACQUIRE);
+		uint64_t length = (header & PEAL_HEADER_LENGTH) - 1;
+
+		if (!header || length > rx->largest)
+			break;
+		at += peal_record_size(length);
+		count++;
+	}
+	return count;
+}
+
+/* Both ends of a pair have the same mappings; the last one takes them down. */
+static void let_go_of_memory(struct peal_link *link)
+{
+	bool last = !link->pair || __atomic_sub_fetch(&link->pair->ends, 1, __ATOMIC_ACQ_REL) == 0;
+
+	if (last && !link->stale) {
+		segment_destroy(&link->own);
+		segment_destroy(&link->theirs);
+	}
+	if (last)
+		free(link->pair);
+}
+
+void peal_close(struct peal_link *link)
+{
+	if (!link)
+		return;
+	registry_remove(&link->handle);
+	if (!link->stale) {
+		/* Pairs with [closed-seen]: all that was published is seen by who sees this. */
+		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
+				 __ATOMIC_RELEASE); /* [closed] */
+		/* A bell that is never answered: the peer's next publication comes to its slow way,
+		 * and finds the link closed. */
+		__atomic_store_n(&link->page->rx_asleep,
+				 (link->data.word + PEAL_ASLEEP_EPOCH) | PEAL_ASLEEP,
+				 __ATOMIC_RELEASE);
+		bell_ring_out(link);
+		platform_close(link->fd);
+		stats_give(link->slot);
+	}
+	let_go_of_memory(link);
+	free(link);
+}
+
+int peal_pair(struct peal_link *links[2], const struct peal_options *given)
+{
+	struct peal_options options;
+	struct pair *pair;
+	struct segment segments[2] = { { .at = NULL }, { .at = NULL } };
+	struct link_plan plan = { .fd = -1, .role = 2 };
+	int i, fd, err = options_take(&options, given);
+
+	if (err)
+		return err;
+	pair = malloc(sizeof(*pair));
+	if (!pair)
+		return error_literal(-ENOMEM, "no memory for a pair");
+	pair->ends = 2;
+	for (i = 0; i < 2; i++) {
+		err = segment_create(&segments[i], options.ring, options.flags & PEAL_PREFAULT,
+				     options_asleep_word(&options), &fd);
+		if (err)
+			goto fail;
+		platform_close(fd);
+	}
+	plan.pair = pair;
+	plan.tx_largest = plan.rx_largest = options_largest(&options, options.ring);
+	plan.peer = (struct peal_peer){ .pid = platform_pid(), .uid = platform_uid() };
+	plan.peer.gid = platform_gid();
+	options_copy_name(plan.peer.name, options.name);
+	for (i = 0; i < 2; i++) {
+		plan.own = segments[i];
+		plan.theirs = segments[!i];
+		err = link_create(&links[i], &plan, &options);
+		if (err)
+			goto fail_link;
+	}
+	return 0;
+fail_link:
+	if (i == 1) {
+		peal_close(links[0]); /* one of two ends: the memory stays for us */
+		links[0] = NULL;
+	}
+fail:
+	segment_destroy(&segments[0]);
+	segment_destroy(&segments[1]);
+	free(pair);
+	return err;
+}
+
+struct peal_tx *peal_link_tx(struct peal_link *link)
+{
+	return &link->tx;
+}
+
+struct peal_rx *peal_link_rx(struct peal_link *link)
+{
+	return &link->rx;
+}
+
+const struct peal_peer *peal_link_peer(const struct peal_link *link)
+{
+	return &link->peer;
+}
+
+static void copy_counters(struct peal_counters *to, const struct peal_counters *from)
+{
+	const uint64_t *words = (const uint64_t *)(const void *)from;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(uint64_t); i++)
+		((uint64_t *)(void *)to)[i] = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+}
+
+/* Publications that rang no bell. The two counts are not from one instant. */
+static uint64_t spared(const struct peal_counters *counters)
+{
+	uint64_t published = counters->messages - counters->batched;
+
+	return published > counters->rung ? published - counters->rung : 0;
+}
+
+int peal_link_stats(const struct peal_link *link, struct peal_stats *stats)
+{
+	struct peal_stats now = { .size = sizeof(now) };
+	uint64_t closed;
+	uint32_t size = stats->size;
+
+	if (size < offsetof(struct peal_stats, tx) || size > sizeof(now))
+		return error_set(-EINVAL,
+				 "stats->size is %u: set it to sizeof(struct peal_stats), %zu",
+				 size, sizeof(now));
+	if (link->stale)
+		return error_literal(-ESTALE,
+				     "this link is from before a fork: only the parent can use it");
+	closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
+	copy_counters(&now.tx, &link->slot->tx);
+	copy_counters(&now.rx, &link->slot->rx);
+	now.closed = closed != 0;
+	now.peer_unread = closed ? closed - 1 : 0;
+	now.tx_spared = spared(&now.tx);
+	now.rx_spared = spared(&now.rx);
+	now.size = size;
+	memcpy(stats, &now, size);
+	return 0;
+}

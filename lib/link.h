@@ -1,0 +1,92 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * A link from the inside: the two ends, what each keeps for waiting, and what both share.
+ */
+#ifndef LIB_LINK_H
+#define LIB_LINK_H
+
+#include <stdbool.h>
+
+#include <peal/link.h>
+#include <peal/options.h>
+#include <peal/ring.h>
+
+#include "lib/registry.h"
+#include "lib/runtime.h"
+#include "lib/segment.h"
+#include "lib/stats.h"
+
+/*
+ * What an end keeps for sleeping: private to the thread that uses the end. The data bell is the
+ * rx's, the room bell the tx's.
+ */
+struct bell {
+	uint32_t *asleep;     /* on our page: I sleep */
+	uint64_t *wants;      /* on our page: until this much room; NULL at the data bell */
+	const uint32_t *wake; /* on the peer's page: counts its rings */
+	struct peal_counters *counters;
+	uint32_t word;        /* what *asleep says while awake: epoch and modes */
+	uint64_t spin_ns;     /* how long to spin before sleeping; UINT64_MAX: never sleep */
+	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
+	uint64_t look_at;     /* monotonic ns of the next look at the socket */
+	uint32_t polls;       /* with timeout 0, since the last look */
+};
+
+struct peal_link {
+	struct peal_tx tx __attribute__((aligned(PEAL_LINE)));
+	struct bell room;
+	uint64_t last_head; /* of the peer's, as last believed */
+	int tx_verdict;     /* 0, or the errno that every further send gets */
+
+	struct peal_rx rx __attribute__((aligned(PEAL_LINE)));
+	struct bell data;
+	int rx_verdict;
+
+	/* Set when the link is made. */
+	struct handle handle __attribute__((aligned(PEAL_LINE)));
+	const struct peal_ring_ops *ring;
+	const struct peal_waiter_ops *waiter;
+	struct segment own, theirs;
+	struct peal_page *page;            /* our control page */
+	const struct peal_page *peer_page; /* the peer's, hostile */
+	struct stats_slot *slot;
+	struct peal_peer peer;
+	int fd;            /* the control socket; -1: none */
+	bool shared;       /* the peer is another process */
+	bool stale;        /* a child of a fork has this copy */
+	struct pair *pair; /* what the two ends of peal_pair share; NULL for others */
+	int broken;        /* the peer lied (atomic: either thread may find out) */
+};
+
+struct pair {
+	int ends; /* still open (atomic) */
+};
+
+/* What makes a link. */
+struct link_plan {
+	struct segment own, theirs; /* the link's from here on */
+	int fd;                     /* likewise */
+	uint32_t role;              /* 0 client, 1 server, 2 pair */
+	struct pair *pair;
+	uint64_t tx_largest, rx_largest;
+	struct peal_peer peer;
+};
+
+/* Makes a link of a plan; -ENOMEM leaves the plan's things to the caller. */
+int link_create(struct peal_link **link, const struct link_plan *plan,
+		const struct peal_options *options);
+
+/* The peer lied: ends the link for both sides and returns -EPROTO with its sentence. */
+int link_broken(struct peal_link *link, const char *lie);
+
+/*
+ * Whether the peer has gone: 0 while it lives, -EPIPE if it closed, -ECONNRESET if it died, -EPROTO
+ * if it lied. look: ask the socket too, which enters the kernel.
+ */
+int link_verdict(struct peal_link *link, bool look);
+
+/* The sentence of a verdict. */
+int link_say_verdict(struct peal_link *link, int verdict);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The registry of open handles, and the fork handlers. It knows nothing of what the handles are.
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "lib/registry.h"
+#include "lib/stats.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct handle *handles;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+	stats_lock();
+}
+
+static void after_fork_in_parent(void)
+{
+	stats_unlock();
+	pthread_mutex_unlock(&lock);
+}
+
+static void after_fork_in_child(void)
+{
+	for (struct handle *handle = handles; handle; handle = handle->next)
+		handle->orphan(handle);
+	stats_forget();
+	stats_unlock();
+	pthread_mutex_unlock(&lock);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void registry_add(struct handle *handle)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, watch_forks);
+	pthread_mutex_lock(&lock);
+	handle->previous = NULL;
+	handle->next = handles;
+	if (handles)
+		handles->previous = handle;
+	handles = handle;
+	pthread_mutex_unlock(&lock);
+}
+
+void registry_remove(struct handle *handle)
+{
+	pthread_mutex_lock(&lock);
+	if (handle->previous)
+		handle->previous->next = handle->next;
+	else
+		handles = handle->next;
+	if (handle->next)
+		handle->next->previous = handle->previous;
+	pthread_mutex_unlock(&lock);
+}

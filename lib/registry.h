@@ -1,0 +1,21 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The registry of open handles: what a fork has to find. A child's handles are made dead, so that
+ * a child that lives on does not hide its parent's death.
+ */
+#ifndef LIB_REGISTRY_H
+#define LIB_REGISTRY_H
+
+/* Part of every handle. */
+struct handle {
+	struct handle *next, *previous;
+	/* Called in a child of a fork, which has one thread: closes descriptors, forgets mappings
+	 * (they did not come along), makes every verb answer -ESTALE. */
+	void (*orphan)(struct handle *handle);
+};
+
+void registry_add(struct handle *handle);
+void registry_remove(struct handle *handle);
+
+#endif

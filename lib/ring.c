@@ -1,0 +1,220 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Rings: the slow half of the verbs in peal/ring.h, where a ring is full or empty, an argument is
+ * wrong, or the peer has written what it must not. Waiting itself is in bell.c.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/bell.h"
+#include "lib/error.h"
+
+/* What the inline verbs touch is binary interface. */
+#define TX(field, offset) \
+	_Static_assert(offsetof(struct peal_tx, field) == (offset), "binary interface, version 1")
+#define RX(field, offset) \
+	_Static_assert(offsetof(struct peal_rx, field) == (offset), "binary interface, version 1")
+TX(data, 0);
+TX(mask, 8);
+TX(pos, 16);
+TX(limit, 24);
+TX(largest, 32);
+TX(reserved, 40);
+TX(peer, 48);
+TX(counters, 56);
+TX(last_rung, 64);
+TX(barrier, 68);
+TX(prefetch_bytes, 72);
+TX(inline_copy, 76);
+TX(pending_at, 80);
+TX(pending_header, 88);
+TX(owner, 96);
+TX(link, 104);
+TX(spare, 112);
+_Static_assert(sizeof(struct peal_tx) == 176, "binary interface, version 1");
+RX(data, 0);
+RX(mask, 8);
+RX(pos, 16);
+RX(held, 24);
+RX(held_length, 32);
+RX(largest, 40);
+RX(own, 48);
+RX(peer, 56);
+RX(counters, 64);
+RX(last_rung, 72);
+RX(prefetch_bytes, 76);
+RX(inline_copy, 80);
+RX(owner, 84);
+RX(link, 88);
+RX(spare, 96);
+_Static_assert(sizeof(struct peal_rx) == 160, "binary interface, version 1");
+_Static_assert(sizeof(struct peal_message) == 24, "binary interface, version 1");
+
+static int stale(void)
+{
+	return error_literal(-ESTALE,
+			     "this handle is from before a fork: only the parent can use it");
+}
+
+/* No more sends: every further reserve comes here, and gets this verdict. */
+static int end_sending(struct peal_link *link, int verdict)
+{
+	link->tx_verdict = verdict;
+	link->tx.limit = 0;
+	return link_say_verdict(link, verdict);
+}
+
+/* Reads the peer's head anew and believes it only if it can be true. */
+static int look_for_room(struct peal_tx *tx)
+{
+	struct peal_link *link = tx->link;
+	uint64_t capacity = tx->mask + 1;
+	/* Pairs with [head] in peal_release: what was consumed may be overwritten. */
+	uint64_t head = __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE); /* [room] */
+
+	if (head < link->last_head || head > tx->pos || head % 8)
+		return link_broken(link, "its read position is not where it can be");
+	link->last_head = head;
+	tx->limit = head + capacity;
+	return 0;
+}
+
+int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
+{
+	struct peal_link *link = tx->link;
+	uint64_t end, capacity = tx->mask + 1;
+	int err;
+
+	tx->reserved = 0;
+	if (link->stale)
+		return stale();
+	if (link->tx_verdict)
+		return link_say_verdict(link, link->tx_verdict);
+	if (length > tx->largest)
+		return error_set(
+			-EMSGSIZE,
+			"a message of %zu bytes is too long: the limit is %llu (the ring's %llu "
+			"less 16, and what the peer accepts); use a larger ring",
+			length, (unsigned long long)tx->largest, (unsigned long long)capacity);
+	err = link_verdict(link, false);
+	if (err)
+		return end_sending(link, err);
+	end = tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE;
+	err = look_for_room(tx);
+	while (!err && end > tx->limit) {
+		err = bell_wait(link, &link->room, &tx->peer->head, end - capacity, timeout);
+		if (!err)
+			err = look_for_room(tx);
+	}
+	if (err == -EPIPE || err == -ECONNRESET || err == -EPROTO)
+		return end_sending(link, err);
+	return err;
+}
+
+int peal_commit_refuse(struct peal_tx *tx, size_t length)
+{
+	if (tx->link->stale)
+		return stale();
+	if (!tx->reserved)
+		return error_literal(-EINVAL,
+				     "commit without a reservation: call peal_reserve first");
+	return error_set(-EINVAL, "commit of %zu bytes, but only %llu were reserved", length,
+			 (unsigned long long)tx->reserved - 1);
+}
+
+int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
+	       int64_t timeout)
+{
+	size_t length = 0;
+	uint8_t *to;
+	void *at;
+	int err;
+
+	if (count < 0 || count > 1024)
+		return error_set(-EINVAL, "a message of %d pieces: 0 to 1024 are possible", count);
+	for (int i = 0; i < count; i++)
+		if (__builtin_add_overflow(length, pieces[i].iov_len, &length))
+			return error_literal(
+				-EINVAL, "the pieces' lengths add up to more than a size_t holds");
+	err = peal_reserve(tx, length, &at, timeout);
+	if (err)
+		return err;
+	to = at;
+	for (int i = 0; i < count; i++) {
+		if (pieces[i].iov_len)
+			memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
+		to += pieces[i].iov_len;
+	}
+	return peal_commit(tx, length, tag);
+}
+
+int peal_peek_wait(struct peal_rx *rx, uint64_t *header, int64_t timeout)
+{
+	struct peal_link *link = rx->link;
+	const uint64_t *at = (const uint64_t *)(const void *)(rx->data + (rx->pos & rx->mask));
+	int err;
+
+	if (link->stale)
+		return stale();
+	if (link->rx_verdict)
+		return link_say_verdict(link, link->rx_verdict);
+	err = bell_wait(link, &link->data, at, 1, timeout);
+	if (err == -EPIPE || err == -ECONNRESET || err == -EPROTO)
+		link->rx_verdict = err;
+	if (err)
+		return err;
+	/* bell_wait has seen it already, with acquire; only an honest peer's is still the same. */
+	*header = __atomic_load_n(at, __ATOMIC_RELAXED);
+	if (!*header) {
+		rx->link->rx_verdict = -EPROTO;
+		return link_broken(link, "it took a record back");
+	}
+	return 0;
+}
+
+/* Neither fragments nor control records are agreed on by this version's handshake. */
+int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
+		    int64_t timeout)
+{
+	struct peal_link *link = rx->link;
+
+	(void)message;
+	(void)timeout;
+	if (link->rx_verdict)
+		return link_say_verdict(link, link->rx_verdict);
+	link->rx_verdict = -EPROTO;
+	return link_broken(link, header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL |
+					   PEAL_HEADER_RESERVED) ?
+					 "a record has flags that were not agreed on" :
+					 "a record's length cannot be true");
+}
+
+int peal_recv_refuse(struct peal_rx *rx, size_t length, size_t size)
+{
+	(void)rx;
+	return error_set(
+		-ENOBUFS,
+		"the next message has %zu bytes, the buffer %zu: it stays; pass a larger buffer or "
+		"use peal_peek",
+		length, size);
+}
+
+void peal_debug_enter(uint32_t *owner, const char *verb)
+{
+	uint32_t self = platform_thread();
+	uint32_t other = __atomic_exchange_n(owner, self, __ATOMIC_RELAXED);
+
+	if (other && other != self) {
+		fprintf(stderr, "peal: %s in thread %u while thread %u is using the same end\n",
+			verb, self, other);
+		abort();
+	}
+}
+
+void peal_debug_leave(uint32_t *owner)
+{
+	__atomic_store_n(owner, 0, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,380 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Detection at first use: calibrates the counter, tries the tables in order of preference, obeys
+ * the PEAL_* environment, and tells all of it to whoever asks. It knows nothing of links.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <peal/options.h>
+#include <peal/version.h>
+
+#include "lib/error.h"
+#include "lib/runtime.h"
+
+/* Longer than a round trip through a busy scheduler's neighbour, shorter than two sleeps. */
+#define DEFAULT_SPIN_NS 50000u
+#define SPIN_NS_MAX 1000000000u
+
+static struct runtime runtime;
+
+/* What the environment asks for; NULL: nothing. */
+static struct {
+	const char *ring_variant, *waiter, *hugepages, *spin_ns, *log;
+} asked;
+
+static const struct {
+	const char *name;
+	const char **value;
+} variables[] = {
+	{ "PEAL_RING_VARIANT", &asked.ring_variant },
+	{ "PEAL_WAITER", &asked.waiter },
+	{ "PEAL_HUGEPAGES", &asked.hugepages },
+	{ "PEAL_SPIN_NS", &asked.spin_ns },
+	{ "PEAL_LOG", &asked.log },
+};
+
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+/* Levenshtein's distance, for words of up to 63 bytes. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[64];
+	size_t length = strnlen(b, 63);
+
+	for (unsigned j = 0; j <= length; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1] && i < 64; i++) {
+		unsigned corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= length; j++) {
+			unsigned change = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			row[j] = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+			if (change < row[j])
+				row[j] = change;
+		}
+	}
+	return row[length];
+}
+
+const char *runtime_nearest(const char *word, const char *const *candidates)
+{
+	const char *best = candidates[0];
+
+	for (size_t i = 1; candidates[i]; i++)
+		if (distance(word, candidates[i]) < distance(word, best))
+			best = candidates[i];
+	return best;
+}
+
+static void warn_value(const char *variable, const char *value, const char *const *valid)
+{
+	log_line(LOG_WARN, "%s=%s is not a value that it can have: did you mean %s?", variable,
+		 value, runtime_nearest(value, valid));
+}
+
+static void read_environment(void)
+{
+	const char *names[VARIABLES + 1] = { NULL };
+
+	for (size_t i = 0; i < VARIABLES; i++)
+		names[i] = variables[i].name;
+	for (char **entry = platform_environment(); *entry; entry++) {
+		char name[64];
+		size_t length = strcspn(*entry, "="), i;
+
+		if (strncmp(*entry, "PEAL_", 5) || length >= sizeof(name))
+			continue;
+		memcpy(name, *entry, length);
+		name[length] = 0;
+		for (i = 0; i < VARIABLES && strcmp(name, variables[i].name); i++)
+			;
+		if (i < VARIABLES && (*entry)[length])
+			*variables[i].value = *entry + length + 1;
+		else if (i == VARIABLES)
+			log_line(LOG_WARN, "%s is not a variable that Peal knows: did you mean %s?",
+				 name, runtime_nearest(name, names));
+	}
+}
+
+static void pick_log_level(void)
+{
+	static const char *const levels[] = { "none", "error", "warn", "info", "debug", NULL };
+
+	for (int i = 0; asked.log && levels[i]; i++) {
+		if (!strcmp(asked.log, levels[i])) {
+			log_set_level((enum log_level)i);
+			return;
+		}
+	}
+	if (asked.log)
+		warn_value("PEAL_LOG", asked.log, levels);
+}
+
+static void pick_ring(void)
+{
+	const char *names[16] = { NULL };
+	bool known = false;
+
+	for (int i = 0; arch_ring_ops[i]; i++) {
+		const struct peal_ring_ops *ops = arch_ring_ops[i];
+		bool wanted = asked.ring_variant && !strcmp(asked.ring_variant, ops->name);
+		const char *why;
+
+		names[i] = ops->name;
+		known |= wanted;
+		if (!ops->usable(&why)) {
+			if (wanted)
+				log_line(LOG_WARN, "PEAL_RING_VARIANT=%s cannot be used here: %s",
+					 ops->name, why);
+		} else if (wanted || !runtime.ring) {
+			runtime.ring = ops;
+			runtime.ring_why = wanted ? "PEAL_RING_VARIANT asked for it" : why;
+		}
+	}
+	if (asked.ring_variant && !known)
+		warn_value("PEAL_RING_VARIANT", asked.ring_variant, names);
+}
+
+static void pick_waiter(void)
+{
+	const char *names[16] = { NULL };
+	bool known = false;
+
+	for (int i = 0; platform_waiter_ops[i]; i++) {
+		const struct peal_waiter_ops *ops = platform_waiter_ops[i];
+		bool wanted = asked.waiter && !strcmp(asked.waiter, ops->name);
+		const char *why;
+
+		names[i] = ops->name;
+		known |= wanted;
+		if (!ops->usable(&why)) {
+			if (wanted)
+				log_line(LOG_WARN, "PEAL_WAITER=%s cannot be used here: %s",
+					 ops->name, why);
+		} else if (wanted || !runtime.waiter) {
+			runtime.waiter = ops;
+			runtime.waiter_why = wanted ? "PEAL_WAITER asked for it" : why;
+		}
+	}
+	if (asked.waiter && !known)
+		warn_value("PEAL_WAITER", asked.waiter, names);
+}
+
+static void pick_memory(void)
+{
+	static const char *const values[] = { "off", "auto", "try", "require", NULL };
+	const char *wish = asked.hugepages;
+
+	for (int i = 0; platform_memory_ops[i] && !runtime.memory; i++)
+		if (platform_memory_ops[i]->usable(&runtime.memory_why))
+			runtime.memory = platform_memory_ops[i];
+	if (!wish || !strcmp(wish, "off") || !strcmp(wish, "auto"))
+		return;
+	if (!strcmp(wish, "try")) {
+		log_line(LOG_INFO, "PEAL_HUGEPAGES=try: this version has plain pages only");
+	} else if (!strcmp(wish, "require")) {
+		runtime.memory = NULL;
+		runtime.memory_why = "PEAL_HUGEPAGES=require, and this version has plain pages only";
+	} else {
+		warn_value("PEAL_HUGEPAGES", wish, values);
+	}
+}
+
+static void pick_spin(void)
+{
+	char *end;
+
+	runtime.spin_ns = platform_cpus() > 1 ? DEFAULT_SPIN_NS : 0;
+	if (asked.spin_ns) {
+		unsigned long long ns = strtoull(asked.spin_ns, &end, 10);
+
+		if (*asked.spin_ns < '0' || *asked.spin_ns > '9' || *end || ns > SPIN_NS_MAX)
+			log_line(
+				LOG_WARN,
+				"PEAL_SPIN_NS=%s is not a number from 0 to %u (nanoseconds): %llu is used",
+				asked.spin_ns, SPIN_NS_MAX, (unsigned long long)runtime.spin_ns);
+		else
+			runtime.spin_ns = ns;
+	}
+}
+
+/* The counter and the clock, read as close together as the scheduler lets us. */
+static void read_both(uint64_t *ticks, uint64_t *ns)
+{
+	uint64_t best = UINT64_MAX;
+
+	*ticks = *ns = 0;
+	for (int i = 0; i < 4; i++) {
+		uint64_t before = platform_now(), counter = arch_ticks(), after = platform_now();
+
+		if (after - before < best) {
+			best = after - before;
+			*ticks = counter;
+			*ns = before + best / 2;
+		}
+	}
+}
+
+/* Good to about 0.1 %: budgets need no more, and a short-lived client cannot spend more. */
+static void calibrate(void)
+{
+	uint64_t ticks[2], ns[2];
+
+	read_both(&ticks[0], &ns[0]);
+	do
+		read_both(&ticks[1], &ns[1]);
+	while (ns[1] - ns[0] < 20000);
+	runtime.ticks_per_ns = (double)(ticks[1] - ticks[0]) / (double)(ns[1] - ns[0]);
+	if (!(runtime.ticks_per_ns > 0))
+		runtime.ticks_per_ns = 1;
+	arch_set_ticks(runtime.ticks_per_ns);
+}
+
+static void detect(void)
+{
+	read_environment();
+	pick_log_level();
+	runtime.page_size = platform_page_size();
+	calibrate();
+	pick_ring();
+	pick_waiter();
+	pick_memory();
+	pick_spin();
+	log_line(LOG_DEBUG, "ring %s, waiter %s, memory %s, spin %llu ns, %.3f ticks a ns",
+		 runtime.ring->name, runtime.waiter->name,
+		 runtime.memory ? runtime.memory->name : "none",
+		 (unsigned long long)runtime.spin_ns, runtime.ticks_per_ns);
+}
+
+const struct runtime *runtime_get(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, detect);
+	return &runtime;
+}
+
+const char *peal_runtime_version(void)
+{
+	return PEAL_VERSION;
+}
+
+uint64_t peal_runtime_spin_ns(void)
+{
+	return runtime_get()->spin_ns;
+}
+
+uint64_t peal_ticks(void)
+{
+	return arch_ticks();
+}
+
+double peal_ticks_per_ns(void)
+{
+	return runtime_get()->ticks_per_ns;
+}
+
+void peal_relax(void)
+{
+	runtime_get()->ring->relax();
+}
+
+int peal_runtime_choice(unsigned index, struct peal_choice *choice)
+{
+	const struct runtime *r = runtime_get();
+	unsigned n = 0;
+
+	for (unsigned i = 0; arch_ring_ops[i]; i++, n++) {
+		if (n == index) {
+			choice->job = "ring";
+			choice->name = arch_ring_ops[i]->name;
+			choice->usable = arch_ring_ops[i]->usable(&choice->why);
+			choice->picked = arch_ring_ops[i] == r->ring;
+			if (choice->picked)
+				choice->why = r->ring_why;
+			return 0;
+		}
+	}
+	for (unsigned i = 0; platform_waiter_ops[i]; i++, n++) {
+		if (n == index) {
+			choice->job = "waiter";
+			choice->name = platform_waiter_ops[i]->name;
+			choice->usable = platform_waiter_ops[i]->usable(&choice->why);
+			choice->picked = platform_waiter_ops[i] == r->waiter;
+			if (choice->picked)
+				choice->why = r->waiter_why;
+			return 0;
+		}
+	}
+	for (unsigned i = 0; platform_memory_ops[i]; i++, n++) {
+		if (n == index) {
+			choice->job = "memory";
+			choice->name = platform_memory_ops[i]->name;
+			choice->usable = platform_memory_ops[i]->usable(&choice->why);
+			choice->picked = platform_memory_ops[i] == r->memory;
+			if (!r->memory)
+				choice->why = r->memory_why;
+			return 0;
+		}
+	}
+	if (n == index) {
+		*choice = (struct peal_choice){ .job = "barrier",
+						.name = "fence",
+						.usable = 1,
+						.picked = 1,
+						.why = "portable; right for request and reply" };
+		return 0;
+	}
+	return error_literal(-ENOENT, "there are no more choices");
+}
+
+/*
+ * Facts, gathered at the first question.
+ */
+
+#define FACTS_MAX 64
+
+static struct platform_fact facts[FACTS_MAX];
+static unsigned fact_count;
+
+static void gather(void)
+{
+	char value[256];
+	const char *name;
+
+	for (unsigned i = 0; fact_count < FACTS_MAX && arch_fact(i, &name, value, sizeof(value));
+	     i++) {
+		struct platform_fact *fact = &facts[fact_count++];
+
+		fact->group = "cpu";
+		fact->name = name;
+		memcpy(fact->value, value, sizeof(value));
+	}
+	for (unsigned i = 0; fact_count < FACTS_MAX && platform_fact(i, &facts[fact_count]); i++)
+		fact_count++;
+}
+
+int peal_runtime_fact(unsigned index, struct peal_fact *fact)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, gather);
+	if (index >= fact_count)
+		return error_literal(-ENOENT, "there are no more facts");
+	fact->group = facts[index].group;
+	fact->name = facts[index].name;
+	fact->value = facts[index].value;
+	fact->note = facts[index].note;
+	return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The runtime: what was detected at the first use of the library, and which table was picked for
+ * each job. Set once, then read only.
+ */
+#ifndef LIB_RUNTIME_H
+#define LIB_RUNTIME_H
+
+#include <peal/runtime.h>
+
+#include "arch/arch.h"
+#include "platform/platform.h"
+
+struct runtime {
+	const struct peal_ring_ops *ring;
+	const struct peal_waiter_ops *waiter;
+	const struct peal_memory_ops *memory; /* NULL: none is usable */
+	const char *memory_why;
+	const char *ring_why, *waiter_why; /* why these were picked */
+	uint64_t page_size;
+	uint64_t spin_ns;
+	double ticks_per_ns;
+};
+
+const struct runtime *runtime_get(void);
+
+/* The candidate nearest to a word by edits, for warnings. candidates is ended by NULL. */
+const char *runtime_nearest(const char *word, const char *const *candidates);
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Segments: made and sealed by their owner, proved and mapped read-only by the peer. It knows
+ * nothing of how the words on the page are used.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "lib/error.h"
+#include "lib/segment.h"
+
+#define AT(field, offset) \
+	_Static_assert(offsetof(struct peal_page, field) == (offset), "shared layout, version 1")
+AT(magic, 0x000);
+AT(layout, 0x004);
+AT(head, 0x080);
+AT(rx_asleep, 0x100);
+AT(room_wake, 0x180);
+AT(room_acknowledged, 0x184);
+AT(room_rung_ns, 0x188);
+AT(tx_asleep, 0x200);
+AT(tx_wants, 0x208);
+AT(data_wake, 0x280);
+AT(data_acknowledged, 0x284);
+AT(data_rung_ns, 0x288);
+AT(closed, 0x300);
+_Static_assert(sizeof(struct peal_page) == 0x400, "shared layout, version 1");
+_Static_assert(PEAL_HEADER_LENGTH >= CAPACITY_MAX - RECORD_OVERHEAD + 1, "lengths fit the header");
+
+int segment_create(struct segment *segment, uint64_t capacity, bool prefault, uint32_t asleep,
+		   int *fd)
+{
+	const struct runtime *runtime = runtime_get();
+	uint64_t size = runtime->page_size + capacity;
+	struct peal_page *page;
+	int err;
+
+	*segment = (struct segment){ .page = runtime->page_size, .capacity = capacity };
+	if (!runtime->memory)
+		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
+				 runtime->memory_why);
+	*fd = runtime->memory->create(size);
+	if (*fd < 0)
+		return error_set(
+			*fd,
+			"no shared memory of %llu bytes (errno %d): raise the limit of memory or "
+			"of descriptors, or pass a smaller ring",
+			(unsigned long long)size, -*fd);
+	err = platform_map(*fd, segment->page, capacity, true, prefault, &segment->at);
+	if (err) {
+		err = error_set(
+			err,
+			"%llu bytes cannot be mapped (errno %d): raise vm.max_map_count or the "
+			"limit of address space",
+			(unsigned long long)(size + capacity), -err);
+		goto fail;
+	}
+	page = segment_page(segment);
+	page->magic = SEGMENT_MAGIC;
+	page->layout = SEGMENT_LAYOUT;
+	page->rx_asleep = asleep;
+	err = runtime->memory->seal(*fd);
+	if (err) {
+		err = error_set(err, "shared memory cannot be sealed (errno %d)", -err);
+		goto fail;
+	}
+	return 0;
+fail:
+	segment_destroy(segment);
+	platform_close(*fd);
+	*fd = -1;
+	return err;
+}
+
+int segment_adopt(struct segment *segment, int fd, uint64_t page, uint64_t capacity, bool prefault)
+{
+	const struct runtime *runtime = runtime_get();
+	int err;
+
+	*segment = (struct segment){ .page = page, .capacity = capacity };
+	if (!runtime->memory)
+		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
+				 runtime->memory_why);
+	err = runtime->memory->prove(fd, page + capacity);
+	if (err)
+		return error_set(-EPROTO, "the peer's memory is not what it must be: %s",
+				 err == -EPERM  ? "it is not sealed" :
+				 err == -ERANGE ? "it has another size than was said" :
+				 err == -EFAULT ? "it is sparse" :
+						  "it cannot be looked at");
+	err = platform_map(fd, page, capacity, false, prefault, &segment->at);
+	if (err)
+		return error_set(err,
+				 "the peer's %llu bytes cannot be mapped (errno %d): raise "
+				 "vm.max_map_count or the limit of address space",
+				 (unsigned long long)(page + 2 * capacity), -err);
+	return 0;
+}
+
+void segment_destroy(struct segment *segment)
+{
+	if (segment->at)
+		platform_unmap(segment->at, segment->page, segment->capacity);
+	segment->at = NULL;
+}

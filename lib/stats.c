@@ -1,0 +1,163 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Stats objects: where slots come from and go to. Who counts what is in the rings and bells; it
+ * knows nothing of them.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/error.h"
+#include "lib/runtime.h"
+#include "lib/stats.h"
+
+_Static_assert(sizeof(struct peal_counters) == 256, "shared layout, version 1");
+_Static_assert(offsetof(struct peal_counters, stalled_since) == 72, "shared layout, version 1");
+_Static_assert(sizeof(struct stats_header) == 128, "shared layout, version 1");
+_Static_assert(offsetof(struct stats_slot, peer_pid) == 16, "shared layout, version 1");
+_Static_assert(offsetof(struct stats_slot, peer_name) == 32, "shared layout, version 1");
+_Static_assert(offsetof(struct stats_slot, tx_capacity) == 96, "shared layout, version 1");
+_Static_assert(offsetof(struct stats_slot, tx) == 256, "shared layout, version 1");
+_Static_assert(offsetof(struct stats_slot, rx) == 512, "shared layout, version 1");
+_Static_assert(offsetof(struct stats_slot, tx_histogram) == 768, "shared layout, version 1");
+_Static_assert(sizeof(struct stats_slot) == 2048, "shared layout, version 1");
+
+/* The first object is small: most processes have one link. */
+#define FIRST_SLOTS 2u
+#define MORE_SLOTS 62u
+
+/* One object, kept until the process ends. */
+struct object {
+	struct object *next;
+	int fd; /* for monitors */
+	unsigned slots, used;
+	struct stats_slot *slot;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct object *objects;
+static struct stats_slot overflow;
+
+static struct object *object_create(unsigned slots)
+{
+	const struct runtime *runtime = runtime_get();
+	uint64_t page = runtime->page_size, bytes = slots * sizeof(struct stats_slot);
+	struct object *object = malloc(sizeof(*object));
+	uint8_t *at;
+
+	if (!object || !runtime->memory)
+		goto fail;
+	bytes = (bytes + page - 1) & ~(page - 1);
+	object->fd = runtime->memory->create(page + bytes);
+	if (object->fd < 0)
+		goto fail;
+	if (platform_map(object->fd, page + bytes, 0, true, false, &at))
+		goto fail_fd;
+	if (runtime->memory->seal(object->fd))
+		goto fail_map;
+	*(struct stats_header *)(void *)at = (struct stats_header){
+		.magic = STATS_MAGIC,
+		.layout = STATS_LAYOUT,
+		.slots = (uint32_t)(bytes / sizeof(struct stats_slot)),
+		.slot_size = sizeof(struct stats_slot),
+		.slot_start = (uint32_t)page,
+		.pid = (uint32_t)platform_pid(),
+		.started_ns = platform_now(),
+	};
+	object->slots = (unsigned)(bytes / sizeof(struct stats_slot));
+	object->used = 0;
+	object->slot = (struct stats_slot *)(void *)(at + page);
+	object->next = objects;
+	objects = object;
+	return object;
+fail_map:
+	platform_unmap(at, page + bytes, 0);
+fail_fd:
+	platform_close(object->fd);
+fail:
+	free(object);
+	return NULL;
+}
+
+/* A free slot, counted as used; NULL if there is none and no memory for more. */
+static struct stats_slot *find_free(void)
+{
+	struct object *object = objects;
+	unsigned i = 0;
+
+	while (object && object->used == object->slots)
+		object = object->next;
+	if (!object)
+		object = object_create(objects ? MORE_SLOTS : FIRST_SLOTS);
+	if (!object)
+		return NULL;
+	while (object->slot[i].state != STATS_FREE)
+		i++;
+	object->used++;
+	return &object->slot[i];
+}
+
+struct stats_slot *stats_take(uint32_t role, uint32_t wait, const struct peal_peer *peer,
+			      uint64_t tx_capacity, uint64_t rx_capacity)
+{
+	struct stats_slot *slot;
+
+	pthread_mutex_lock(&lock);
+	slot = find_free();
+	if (slot) {
+		uint32_t generation = slot->generation + 1;
+
+		memset(slot, 0, sizeof(*slot));
+		slot->generation = generation;
+		slot->role = role;
+		slot->wait = wait;
+		slot->peer_pid = peer->pid;
+		slot->peer_uid = peer->uid;
+		slot->peer_gid = peer->gid;
+		memcpy(slot->peer_name, peer->name, sizeof(slot->peer_name));
+		slot->tx_capacity = tx_capacity;
+		slot->rx_capacity = rx_capacity;
+		slot->since_ns = platform_now();
+		__atomic_store_n(&slot->state, STATS_LIVE, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&lock);
+	return slot ? slot : &overflow;
+}
+
+void stats_give(struct stats_slot *slot)
+{
+	if (slot == &overflow)
+		return;
+	pthread_mutex_lock(&lock);
+	for (struct object *object = objects; object; object = object->next)
+		if (slot >= object->slot && slot < object->slot + object->slots)
+			object->used--;
+	__atomic_store_n(&slot->state, STATS_FREE, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&lock);
+}
+
+void stats_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void stats_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+void stats_forget(void)
+{
+	while (objects) {
+		struct object *object = objects;
+
+		objects = object->next;
+		platform_close(object->fd);
+		free(object);
+	}
+}

@@ -1,0 +1,167 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Linux memory that two processes share: sealed memfds, and mapping a data area twice. It knows
+ * nothing of what is kept in them.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "platform/platform.h"
+
+/* Newer than the oldest headers that we build with. */
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+
+static int create(uint64_t size)
+{
+	int err, fd = memfd_create("peal", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("peal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	do
+		err = fallocate(fd, 0, 0, (off_t)size) ? -errno : 0;
+	while (err == -EINTR);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static int seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, SEALS) ? -errno : 0;
+}
+
+static int prove(int fd, uint64_t size)
+{
+	/* The seals first: no file system answers this call, so a silent FUSE daemon cannot hold us. */
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat status;
+
+	if (seals < 0 || (seals & SEALS) != SEALS)
+		return -EPERM;
+	if (fstat(fd, &status))
+		return -errno;
+	if (status.st_size < 0 || (uint64_t)status.st_size != size)
+		return -ERANGE;
+	if ((uint64_t)status.st_blocks * 512 < size)
+		return -EFAULT;
+	return 0;
+}
+
+/* Makes one, seals it, and sees that the kernel means it. */
+static bool usable(const char **why)
+{
+	uint64_t page = platform_page_size();
+	int fd = create(page);
+	void *own = MAP_FAILED, *other = MAP_FAILED;
+	bool fits = false;
+
+	*why = "memfd_create failed: blocked by a filter, or no memory";
+	if (fd < 0)
+		return false;
+	own = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	*why = "a memfd could not be mapped";
+	if (own == MAP_FAILED)
+		goto out;
+	*why = "no F_SEAL_FUTURE_WRITE: Linux 5.1 or newer is needed";
+	if (seal(fd))
+		goto out;
+	*why = "a sealed memfd could still be mapped for writing";
+	other = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (other != MAP_FAILED)
+		goto out;
+	*why = "a sealed memfd could not be proved";
+	if (prove(fd, page))
+		goto out;
+	*why = "sealed: only its owner can write it";
+	fits = true;
+out:
+	if (other != MAP_FAILED)
+		munmap(other, page);
+	if (own != MAP_FAILED)
+		munmap(own, page);
+	close(fd);
+	return fits;
+}
+
+static const struct peal_memory_ops memfd = {
+	.name = "memfd",
+	.sealed = true,
+	.usable = usable,
+	.create = create,
+	.seal = seal,
+	.prove = prove,
+};
+
+const struct peal_memory_ops *const platform_memory_ops[] = { &memfd, NULL };
+
+uint64_t platform_page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool prefault,
+		 uint8_t **at)
+{
+	uint64_t size = page + 2 * capacity;
+	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+	uint8_t *map;
+	int err;
+
+	/* The first mapping reserves the range of the second, which is laid over its end. */
+	map = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	if (capacity && mmap(map + page + capacity, capacity, protection,
+			     MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)page) == MAP_FAILED)
+		goto fail;
+	if (madvise(map, size, MADV_DONTFORK))
+		goto fail;
+	/* Core dumps hold one copy of what is ours, and nothing of the peer's. Not to be had is no
+	 * reason to fail. */
+	if (!writable)
+		madvise(map, size, MADV_DONTDUMP);
+	else if (capacity)
+		madvise(map + page + capacity, capacity, MADV_DONTDUMP);
+	if (prefault && madvise(map, size, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ)) {
+		/* Before Linux 5.14: read each page. */
+		volatile uint8_t *touch = map;
+
+		for (uint64_t i = 0; i < size; i += page)
+			(void)touch[i];
+	}
+	*at = map;
+	return 0;
+fail:
+	err = -errno;
+	munmap(map, size);
+	return err;
+}
+
+void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity)
+{
+	munmap(at, page + 2 * capacity);
+}

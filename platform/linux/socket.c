@@ -1,0 +1,394 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Linux Unix sockets: messages with descriptors and credentials, and the names that they live
+ * under. It knows nothing of what the messages say.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "platform/platform.h"
+
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
+
+static int set_address(struct sockaddr_un *address, const char *path)
+{
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address->sun_path, path, strlen(path));
+	return 0;
+}
+
+int platform_socket(void)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int platform_listen(int fd, const char *path, uint32_t mode, int backlog)
+{
+	struct sockaddr_un address;
+	struct stat status;
+	int err = set_address(&address, path);
+
+	if (err)
+		return err;
+	/* The mode of the unbound socket becomes that of the name, less the umask: nobody can connect
+	 * through a name that is still too open. What the umask took is given back afterwards. */
+	if (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	if ((lstat(path, &status) || (status.st_mode & 0777) != mode) && chmod(path, mode))
+		goto fail;
+	if (listen(fd, backlog))
+		goto fail;
+	return 0;
+fail:
+	err = -errno;
+	unlink(path);
+	return err;
+}
+
+int platform_connect(int fd, const char *path)
+{
+	struct sockaddr_un address;
+	int err = set_address(&address, path);
+
+	if (err)
+		return err;
+	return connect(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
+}
+
+int platform_accept(int fd)
+{
+	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	return client < 0 ? -errno : client;
+}
+
+union ancillary {
+	struct cmsghdr header; /* for its alignment */
+	char room[CMSG_SPACE(sizeof(int) * PLATFORM_DESCRIPTORS) + CMSG_SPACE(sizeof(struct ucred))];
+};
+
+int platform_send(int fd, const void *data, size_t size, const struct platform_parcel *parcel)
+{
+	union ancillary ancillary;
+	struct iovec piece = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
+	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &ancillary };
+	struct ucred self = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
+	struct cmsghdr *item = &ancillary.header;
+	size_t bytes = sizeof(int) * (size_t)(parcel ? parcel->count : 0);
+
+	memset(&ancillary, 0, sizeof(ancillary));
+	message.msg_controllen = sizeof(ancillary);
+	item->cmsg_level = SOL_SOCKET;
+	item->cmsg_type = SCM_CREDENTIALS;
+	item->cmsg_len = CMSG_LEN(sizeof(self));
+	memcpy(CMSG_DATA(item), &self, sizeof(self));
+	message.msg_controllen = CMSG_SPACE(sizeof(self));
+	if (bytes) {
+		item = (struct cmsghdr *)(void *)(ancillary.room + CMSG_SPACE(sizeof(self)));
+		item->cmsg_level = SOL_SOCKET;
+		item->cmsg_type = SCM_RIGHTS;
+		item->cmsg_len = CMSG_LEN(bytes);
+		memcpy(CMSG_DATA(item), parcel->fd, bytes);
+		message.msg_controllen += CMSG_SPACE(bytes);
+	}
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Takes over the descriptors of one ancillary item; those that do not fit are closed. */
+static bool take_descriptors(const struct cmsghdr *item, struct platform_parcel *parcel)
+{
+	size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	bool fits = true;
+
+	for (size_t i = 0; i < count; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(item) + i * sizeof(int), sizeof(int));
+		if (parcel->count < PLATFORM_DESCRIPTORS) {
+			parcel->fd[parcel->count++] = fd;
+		} else {
+			platform_close_aside(fd);
+			fits = false;
+		}
+	}
+	return fits;
+}
+
+int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel)
+{
+	union ancillary ancillary;
+	struct iovec piece = { .iov_base = data, .iov_len = size };
+	struct msghdr message = { .msg_iov = &piece,
+				  .msg_iovlen = 1,
+				  .msg_control = &ancillary,
+				  .msg_controllen = sizeof(ancillary) };
+	ssize_t length;
+	bool whole = true;
+
+	memset(parcel, 0, sizeof(*parcel));
+	length = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+	if (length < 0)
+		return -errno;
+	for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item;
+	     item = CMSG_NXTHDR(&message, item)) {
+		if (item->cmsg_level != SOL_SOCKET)
+			continue;
+		if (item->cmsg_type == SCM_RIGHTS)
+			whole = take_descriptors(item, parcel) && whole;
+		if (item->cmsg_type == SCM_CREDENTIALS &&
+		    item->cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
+			struct ucred peer;
+
+			memcpy(&peer, CMSG_DATA(item), sizeof(peer));
+			parcel->has_credentials = true;
+			parcel->credentials = (struct platform_credentials){ .pid = peer.pid,
+									     .uid = peer.uid,
+									     .gid = peer.gid };
+		}
+	}
+	if ((message.msg_flags & MSG_CTRUNC) || !whole) {
+		/* There was room for more: our table of descriptors is full. */
+		bool full = parcel->count < PLATFORM_DESCRIPTORS;
+
+		while (parcel->count)
+			platform_close_aside(parcel->fd[--parcel->count]);
+		return full ? -EMFILE : -EPROTO;
+	}
+	return length;
+}
+
+int platform_want_credentials(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ? -errno : 0;
+}
+
+int platform_peer(int fd, struct platform_credentials *peer)
+{
+	struct ucred cred;
+	socklen_t size = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size))
+		return -errno;
+	*peer = (struct platform_credentials){ .pid = cred.pid, .uid = cred.uid, .gid = cred.gid };
+	return 0;
+}
+
+bool platform_peer_in_group(int fd, uint32_t gid)
+{
+	socklen_t size = 0;
+	gid_t *groups;
+	bool found = false;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) == 0 || errno != ERANGE)
+		return false;
+	groups = malloc(size);
+	if (groups && !getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size))
+		for (size_t i = 0; i < size / sizeof(*groups); i++)
+			found |= groups[i] == gid;
+	free(groups);
+	return found;
+}
+
+uint32_t platform_uid(void)
+{
+	return geteuid();
+}
+
+uint32_t platform_gid(void)
+{
+	return getegid();
+}
+
+bool platform_uid_is_mapped(uint32_t uid)
+{
+	unsigned long first = 0, below = 0, count = 0, overflow = 65534;
+	bool whole = false;
+	FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
+
+	if (file) {
+		if (fscanf(file, "%lu", &overflow) != 1)
+			overflow = 65534;
+		fclose(file);
+	}
+	if (uid != overflow)
+		return true;
+	/* Where every user is mapped, the number is a user like any other. */
+	file = fopen("/proc/self/uid_map", "re");
+	if (file) {
+		if (fscanf(file, "%lu %lu %lu", &first, &below, &count) == 3)
+			whole = first == 0 && below == 0 && count == 4294967295ul;
+		fclose(file);
+	}
+	return whole;
+}
+
+void platform_ring(int fd)
+{
+	send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+bool platform_hung_up(int fd)
+{
+	struct pollfd look = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
+}
+
+void platform_hang_up(int fd)
+{
+	shutdown(fd, SHUT_RDWR);
+}
+
+void platform_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void *close_it(void *fd)
+{
+	close((int)(intptr_t)fd);
+	return NULL;
+}
+
+void platform_close_aside(int fd)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int err = pthread_attr_init(&attributes);
+
+	if (!err) {
+		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+		pthread_attr_setstacksize(&attributes, 64 * 1024);
+		err = pthread_create(&thread, &attributes, close_it, (void *)(intptr_t)fd);
+		pthread_attr_destroy(&attributes);
+	}
+	/* Better one that may wait than one that is lost. */
+	if (err)
+		close(fd);
+}
+
+int platform_poll(int fd, bool writable, int64_t ns)
+{
+	struct pollfd look = { .fd = fd, .events = writable ? POLLOUT : POLLIN };
+	struct timespec limit = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	return ppoll(&look, 1, ns < 0 ? NULL : &limit, NULL) ? 0 : -ETIMEDOUT;
+}
+
+int platform_poller(void)
+{
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int platform_poller_add(int poller, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP };
+
+	return epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int platform_lock(const char *path, int64_t *holder)
+{
+	int err, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat status;
+	char text[32] = "";
+
+	*holder = 0;
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode)) {
+		close(fd);
+		return -EEXIST;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+		if (pread(fd, text, sizeof(text) - 1, 0) > 0)
+			*holder = strtoll(text, NULL, 10);
+		close(fd);
+		return err;
+	}
+	/* For people: nothing depends on what it says. */
+	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, text, strlen(text), 0) < 0)
+		*holder = 0;
+	return fd;
+}
+
+int platform_probe_socket(const char *path)
+{
+	struct sockaddr_un address;
+	struct stat status;
+	int err, fd;
+
+	if (lstat(path, &status))
+		return -errno;
+	if (!S_ISSOCK(status.st_mode))
+		return -EEXIST;
+	err = set_address(&address, path);
+	if (err)
+		return err;
+	fd = platform_socket();
+	if (fd < 0)
+		return fd;
+	err = connect(fd, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
+	close(fd);
+	return err == ECONNREFUSED ? 0 : -EADDRINUSE;
+}
+
+int platform_remove(const char *path)
+{
+	return unlink(path) ? -errno : 0;
+}
+
+int platform_folder(const char *path)
+{
+	char folder[4096];
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+	struct stat status;
+
+	if (!length || length >= sizeof(folder))
+		return -EINVAL;
+	memcpy(folder, path, length);
+	folder[length] = 0;
+	if (stat(folder, &status))
+		return -errno;
+	return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
+}
+
+int platform_identify(const char *path, struct platform_identity *identity)
+{
+	struct stat status;
+
+	if (lstat(path, &status))
+		return -errno;
+	identity->device = status.st_dev;
+	identity->inode = status.st_ino;
+	return 0;
+}

@@ -1,0 +1,109 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Linux waiters: futex, and spinning for where there is none. It knows nothing of bells.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "platform/platform.h"
+
+static long futex(const uint32_t *word, int op, uint32_t value, const struct timespec *limit,
+		  bool shared)
+{
+	return syscall(SYS_futex, word, shared ? op : op | FUTEX_PRIVATE_FLAG, value, limit, NULL,
+		       0);
+}
+
+static bool futex_usable(const char **why)
+{
+	static const uint32_t word;
+
+	*why = "futex calls are blocked";
+	if (futex(&word, FUTEX_WAKE, 0, NULL, true) < 0)
+		return false;
+	*why = "one system call to sleep, one to wake, also on read-only memory";
+	return true;
+}
+
+static int futex_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
+{
+	struct timespec limit = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	if (futex(word, FUTEX_WAIT, seen, ns < 0 ? NULL : &limit, shared) < 0 && errno == ETIMEDOUT)
+		return -ETIMEDOUT;
+	return 0;
+}
+
+static void futex_wake(const uint32_t *word, bool shared)
+{
+	futex(word, FUTEX_WAKE, INT_MAX, NULL, shared);
+}
+
+static const struct peal_waiter_ops futex_ops = {
+	.name = "futex",
+	.usable = futex_usable,
+	.wait = futex_wait,
+	.wake = futex_wake,
+};
+
+static bool spin_usable(const char **why)
+{
+	*why = "runs everywhere, at the price of a CPU";
+	return true;
+}
+
+static int spin_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
+{
+	uint64_t end = ns < 0 ? UINT64_MAX : platform_now() + (uint64_t)ns;
+
+	(void)shared;
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == seen) {
+		if (platform_now() >= end)
+			return -ETIMEDOUT;
+		sched_yield();
+	}
+	return 0;
+}
+
+static const struct peal_waiter_ops spin_ops = {
+	.name = "spin",
+	.usable = spin_usable,
+	.wait = spin_wait,
+	.wake = futex_wake, /* the other side may sleep all the same */
+};
+
+const struct peal_waiter_ops *const platform_waiter_ops[] = { &futex_ops, &spin_ops, NULL };
+
+uint64_t platform_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void platform_sleep(uint64_t ns)
+{
+	struct timespec time = { .tv_sec = (time_t)(ns / 1000000000),
+				 .tv_nsec = (long)(ns % 1000000000) };
+
+	nanosleep(&time, NULL);
+}
+
+unsigned platform_cpus(void)
+{
+	cpu_set_t allowed;
+
+	/* More CPUs than a cpu_set_t holds is an error, and more than one CPU. */
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		return 2;
+	return (unsigned)CPU_COUNT(&allowed);
+}

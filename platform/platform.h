@@ -1,0 +1,206 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * What the library asks of an operating system: sealed memory, sleeping, sockets that carry
+ * descriptors, the clock, and what to say about the machine. One folder a system; it knows nothing
+ * of the library. It is a thin layer: a function is one system call and what must stand around it,
+ * returns 0 or a negative errno, and writes no sentences.
+ */
+#ifndef PLATFORM_H
+#define PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Memory.
+ */
+
+/* A kind of memory that two processes can share. Never NULL members, never writable. */
+struct peal_memory_ops {
+	const char *name;
+	bool sealed; /* the kernel keeps everyone but the first mapping from writing */
+
+	/* Tries it out, for real; if it cannot be used, *why is the reason. */
+	bool (*usable)(const char **why);
+
+	/* A new object of size bytes, all of them allocated; its descriptor or a negative errno. */
+	int (*create)(uint64_t size);
+
+	/* No new writable mapping, write, truncation or hole punch from here on. */
+	int (*seal)(int fd);
+
+	/* Proves a peer's object: sealed so, size bytes long, no holes. -EPERM: not sealed memory;
+	 * -ERANGE: another size; -EFAULT: sparse. Never calls into a file system of the peer's. */
+	int (*prove)(int fd, uint64_t size);
+};
+
+/* In order of preference, ended by NULL. */
+extern const struct peal_memory_ops *const platform_memory_ops[];
+
+/*
+ * Maps an object whose first page bytes are a control page and whose other capacity bytes are a
+ * data area (or none): the data area appears twice, back to back, behind the page. Children of a
+ * fork do not get it. The two functions take the same page and capacity.
+ */
+int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool prefault,
+		 uint8_t **at);
+void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity);
+
+uint64_t platform_page_size(void);
+
+/*
+ * Waiting.
+ */
+
+/* How a thread sleeps until a 32-bit word changes. Never NULL members, never writable. */
+struct peal_waiter_ops {
+	const char *name;
+	bool (*usable)(const char **why);
+
+	/*
+	 * Sleeps while *word is seen, for ns nanoseconds at most (negative: no limit). 0: woken, or the
+	 * word had changed, or for no reason; -ETIMEDOUT. shared: the word is in memory of another
+	 * process, and may be mapped read-only.
+	 */
+	int (*wait)(const uint32_t *word, uint32_t seen, int64_t ns, bool shared);
+
+	/* Wakes all who sleep on the word. */
+	void (*wake)(const uint32_t *word, bool shared);
+};
+
+/* In order of preference, ended by NULL; the last one is always usable. */
+extern const struct peal_waiter_ops *const platform_waiter_ops[];
+
+/* The monotonic clock, ns. */
+uint64_t platform_now(void);
+
+void platform_sleep(uint64_t ns);
+
+/* The CPUs that this process may run on. */
+unsigned platform_cpus(void);
+
+/*
+ * Sockets. All are SOCK_SEQPACKET, close-on-exec and never block.
+ */
+
+struct platform_credentials {
+	int64_t pid;
+	uint32_t uid, gid;
+};
+
+/* Descriptors that travel with a message. */
+#define PLATFORM_DESCRIPTORS 4
+
+struct platform_parcel {
+	int count; /* of descriptors */
+	int fd[PLATFORM_DESCRIPTORS];
+	bool has_credentials;
+	struct platform_credentials credentials; /* received: as the kernel vouches for the sender */
+};
+
+int platform_socket(void);
+
+/* Binds a path with these permission bits, and listens. */
+int platform_listen(int fd, const char *path, uint32_t mode, int backlog);
+
+/* 0, -EAGAIN: the backlog is full, or another errno. */
+int platform_connect(int fd, const char *path);
+
+/* The next client's socket, or a negative errno. */
+int platform_accept(int fd);
+
+/* One message with its descriptors; the sender's credentials go along. 0 or a negative errno
+ * (-EAGAIN: full; -ETOOMANYREFS: too many descriptors of this user's are under way). */
+int platform_send(int fd, const void *data, size_t size, const struct platform_parcel *parcel);
+
+/*
+ * One message: its whole length (which may be more than size; what is over is lost), 0 for an
+ * end, or a negative errno. The descriptors in parcel are the caller's. -EPROTO: more descriptors
+ * came than a parcel holds, -EMFILE: than this process may have (all have been closed).
+ */
+int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel);
+
+/* From here on platform_receive tells credentials. */
+int platform_want_credentials(int fd);
+
+/* Who connected, or whose listening socket it was. */
+int platform_peer(int fd, struct platform_credentials *peer);
+
+/* Whether who connected, or called listen, has the group as a supplementary one. */
+bool platform_peer_in_group(int fd, uint32_t gid);
+
+/* Our own effective user and group, and whether a user number is one that stands for a real user here (in a
+ * user namespace all unmapped users share one number). */
+uint32_t platform_uid(void);
+uint32_t platform_gid(void);
+bool platform_uid_is_mapped(uint32_t uid);
+
+/* One byte for a peer that polls its socket; a full socket is a bell already rung. */
+void platform_ring(int fd);
+
+/* Whether the other end of a connected socket is gone. */
+bool platform_hung_up(int fd);
+void platform_hang_up(int fd);
+
+void platform_close(int fd);
+
+/* Closes a descriptor that a stranger sent, whose close may wait for the stranger: aside. */
+void platform_close_aside(int fd);
+
+/* Waits until fd is readable (or writable). 0, -ETIMEDOUT. Negative ns: no limit. */
+int platform_poll(int fd, bool writable, int64_t ns);
+
+/* A descriptor that polls readable when one of its members does. */
+int platform_poller(void);
+int platform_poller_add(int poller, int fd);
+
+/*
+ * Names.
+ */
+
+/* Opens and locks a lock file. Its descriptor; -EADDRINUSE: somebody has it, whose pid goes to
+ * *holder (0: not told); or another errno. */
+int platform_lock(const char *path, int64_t *holder);
+
+/* What stands at a path: -ENOENT nothing, -EEXIST no socket, -EADDRINUSE a live socket, 0 a stale
+ * one. */
+int platform_probe_socket(const char *path);
+
+int platform_remove(const char *path);
+
+/* Whether the folder that a path is in can be looked into: 0 or a negative errno. */
+int platform_folder(const char *path);
+
+/* What tells a file from every other. */
+struct platform_identity {
+	uint64_t device, inode;
+};
+int platform_identify(const char *path, struct platform_identity *identity);
+
+/*
+ * The process.
+ */
+
+/* The name of the program. */
+const char *platform_program(void);
+
+/* The environment, or an empty one in a program with raised privileges. */
+char **platform_environment(void);
+
+int64_t platform_pid(void);
+
+/* The calling thread's number, never 0. */
+uint32_t platform_thread(void);
+
+/* One thing to tell about the machine. False past the last index. Strings are static or in
+ * buffer. */
+struct platform_fact {
+	const char *group, *name;
+	char value[256];
+	char note[256];
+};
+bool platform_fact(unsigned index, struct platform_fact *fact);
+
+#endif
