@@ -32,17 +32,25 @@ static uint64_t later(uint64_t now, uint64_t by)
 	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
 }
 
-static bool there(const uint64_t *word, uint64_t want)
+/* What a wait is for: until *word is at least want. What was seen last is what the caller goes by: the
+ * word is the peer's, and may be another one by the time it is looked at again. */
+struct news {
+	const uint64_t *word;
+	uint64_t want;
+	uint64_t seen;
+};
+
+static bool there(struct news *news)
 {
 	/* Pairs with [publish] and [head] of the peer. */
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE) >= want; /* [there] */
+	news->seen = __atomic_load_n(news->word, __ATOMIC_ACQUIRE); /* [there] */
+	return news->seen >= news->want;
 }
 
 /* What to answer when the peer is gone: first all that it left. */
-static int conclude(struct peal_link *link, const struct bell *bell, const uint64_t *word,
-		    uint64_t want, int verdict)
+static int conclude(struct peal_link *link, const struct bell *bell, struct news *news, int verdict)
 {
-	if (!bell->wants && verdict != -EPROTO && there(word, want)) /* [drain-after-closed] */
+	if (!bell->wants && verdict != -EPROTO && there(news)) /* [drain-after-closed] */
 		return 0;
 	return link_say_verdict(link, verdict);
 }
@@ -64,8 +72,8 @@ static bool look_due(struct bell *bell, uint64_t now)
 }
 
 /* Once to sleep and wake up: until the wake counter moves, or for ns nanoseconds. */
-static int bell_sleep(struct peal_link *link, struct bell *bell, const uint64_t *word,
-		      uint64_t want, uint64_t wants, uint64_t ns)
+static int bell_sleep(struct peal_link *link, struct bell *bell, struct news *news, uint64_t wants,
+		      uint64_t ns)
 {
 	uint32_t seen;
 	int err = 0;
@@ -79,8 +87,8 @@ static int bell_sleep(struct peal_link *link, struct bell *bell, const uint64_t 
 	bell->word += PEAL_ASLEEP_EPOCH;
 	__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP, __ATOMIC_RELEASE); /* [arm] */
 	/* Pairs with [ring-fence] in peal_commit. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);                /* [heavy] */
-	if (!there(word, want) && !link_verdict(link, false)) { /* [recheck] */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);          /* [heavy] */
+	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
 		peal_count(&bell->counters->sleeps, 1);
 		err = link->waiter->wait(bell->wake, seen, (int64_t)ns, link->shared);
 	}
@@ -88,10 +96,9 @@ static int bell_sleep(struct peal_link *link, struct bell *bell, const uint64_t 
 	return err;
 }
 
-int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
-	      int64_t timeout)
+static int wait_for(struct peal_link *link, struct bell *bell, struct news *news, int64_t timeout)
 {
-	uint64_t now, end, spin_end, slice = bell->first_slice, wants = want;
+	uint64_t now, end, spin_end, slice = bell->first_slice, wants = news->want;
 	int err;
 
 	if (timeout == 0) {
@@ -99,7 +106,7 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 
 		err = link_verdict(link, look);
 		if (err)
-			return conclude(link, bell, word, want, err);
+			return conclude(link, bell, news, err);
 		return error_literal(-EAGAIN, bell->wants ?
 						      "the ring is full, and the timeout is 0" :
 						      "the ring is empty, and the timeout is 0");
@@ -108,9 +115,9 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 
 	/* What comes at once costs no look at the clock. */
 	if (bell->spin_ns) {
-		uint64_t old = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-
-		if (old >= want || (link->ring->await(word, old, 0) && there(word, want)))
+		if (there(news))
+			return 0;
+		if (link->ring->await(news->word, news->seen, 0) && there(news))
 			return 0;
 	}
 	now = platform_now();
@@ -118,17 +125,16 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 	spin_end = later(now, bell->spin_ns);
 
 	while (now < spin_end) {
-		uint64_t old = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-
-		if (old >= want)
+		if (there(news))
 			return 0;
-		link->ring->await(word, old, least(SPIN_SLICE, least(spin_end, end) - now));
-		if (there(word, want))
+		link->ring->await(news->word, news->seen,
+				  least(SPIN_SLICE, least(spin_end, end) - now));
+		if (there(news))
 			return 0;
 		now = platform_now();
 		err = link_verdict(link, look_due(bell, now));
 		if (err)
-			return conclude(link, bell, word, want, err);
+			return conclude(link, bell, news, err);
 		if (now >= end)
 			return timed_out(bell);
 	}
@@ -136,25 +142,25 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 	/* A producer first asks for a good part of the ring, so that a slow consumer does not cost a
 	 * wake-up a record; after the first slice for just what it needs. */
 	if (bell->wants)
-		wants = least(want + (link->own.capacity >> 2), link->tx.pos);
+		wants = least(wants + (link->own.capacity >> 2), link->tx.pos);
 	__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
 	for (;;) {
-		err = bell_sleep(link, bell, word, want, wants, least(slice, end - now));
-		if (there(word, want)) {
+		err = bell_sleep(link, bell, news, wants, least(slice, end - now));
+		if (there(news)) {
 			err = 0;
 			break;
 		}
 		if (err == -ETIMEDOUT) {
 			peal_count(&bell->counters->slices, 1);
 			slice = least(slice * 2, SLICE_MAX);
-			wants = want;
+			wants = news->want;
 		} else {
 			peal_count(&bell->counters->idle_rings, 1);
 		}
 		now = platform_now();
 		err = link_verdict(link, err == -ETIMEDOUT || look_due(bell, now));
 		if (err) {
-			err = conclude(link, bell, word, want, err);
+			err = conclude(link, bell, news, err);
 			break;
 		}
 		if (now >= end) {
@@ -163,6 +169,16 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 		}
 	}
 	__atomic_store_n(&bell->counters->stalled_since, 0, __ATOMIC_RELAXED);
+	return err;
+}
+
+int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
+	      int64_t timeout, uint64_t *seen)
+{
+	struct news news = { .word = word, .want = want };
+	int err = wait_for(link, bell, &news, timeout);
+
+	*seen = news.seen;
 	return err;
 }
 

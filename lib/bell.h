@@ -12,11 +12,11 @@
 
 /*
  * Waits until *word (a header, or the peer's head) is at least want: a few looks, spinning, then
- * sleeping, each as the link's options and the runtime say. 0, or -EAGAIN (timeout 0), -ETIMEDOUT,
+ * sleeping, each as the link's options and the runtime say. 0, and *seen is what *word was; or -EAGAIN (timeout 0), -ETIMEDOUT,
  * or a verdict on the peer, which comes only after what it left has been seen.
  */
 int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
-	      int64_t timeout);
+	      int64_t timeout, uint64_t *seen);
 
 /* Rings both of the peer's bells if it sleeps; for closing, by the only thread that uses the link. */
 void bell_ring_out(struct peal_link *link);

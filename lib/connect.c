@@ -13,6 +13,45 @@
 #include "lib/handshake.h"
 #include "lib/options.h"
 
+/* A socket on its way to be a link's: a child that is forked meanwhile must not keep it. */
+struct opening {
+	struct handle handle;
+	int fd;
+};
+
+static void orphan(struct handle *handle)
+{
+	struct opening *opening = (struct opening *)(void *)((char *)handle -
+							     offsetof(struct opening, handle));
+
+	platform_close(opening->fd);
+	opening->fd = -1;
+}
+
+static int open_socket(struct opening *opening)
+{
+	opening->handle.orphan = orphan;
+	registry_lock();
+	registry_add(&opening->handle);
+	opening->fd = platform_socket();
+	registry_unlock();
+	if (opening->fd < 0)
+		return error_set(opening->fd,
+				 "no socket (errno %d): raise the limit of descriptors",
+				 -opening->fd);
+	return 0;
+}
+
+/* keep: the link has it. */
+static void end_opening(struct opening *opening, bool keep)
+{
+	registry_lock();
+	registry_remove(&opening->handle);
+	if (!keep)
+		platform_close_socket(opening->fd);
+	registry_unlock();
+}
+
 /* A pause between tries, in ns, random in its upper half so that clients do not march in step. */
 static uint64_t jitter(unsigned try)
 {
@@ -171,6 +210,7 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	struct wire_message message;
 	struct platform_parcel parcel = { .count = 0 }, received = { .count = 0 };
 	struct link_plan plan = { .fd = -1, .role = 0 };
+	struct opening opening;
 	uint64_t now = platform_now();
 	uint64_t deadline = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ?
 				    UINT64_MAX :
@@ -182,10 +222,10 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		err = address_check(address);
 	if (err)
 		return err;
-	plan.fd = platform_socket();
-	if (plan.fd < 0)
-		return error_set(plan.fd, "no socket (errno %d): raise the limit of descriptors",
-				 -plan.fd);
+	err = open_socket(&opening);
+	if (err)
+		goto fail;
+	plan.fd = opening.fd;
 	err = reach(plan.fd, address, deadline, timeout);
 	if (err)
 		goto fail;
@@ -213,11 +253,12 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	if (err)
 		goto fail;
 	wire_close_parcel(&parcel, true);
+	end_opening(&opening, true);
 	return 0;
 fail:
 	segment_destroy(&plan.theirs);
 	segment_destroy(&plan.own);
 	wire_close_parcel(&parcel, true);
-	platform_close(plan.fd);
+	end_opening(&opening, false);
 	return err;
 }

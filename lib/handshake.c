@@ -166,12 +166,10 @@ bool wire_allows(const struct peal_options *options, const struct platform_crede
 
 void wire_close_parcel(struct platform_parcel *parcel, bool proved)
 {
-	while (parcel->count) {
-		int fd = parcel->fd[--parcel->count];
-
-		if (proved)
-			platform_close(fd);
-		else
-			platform_close_aside(fd);
-	}
+	if (!proved)
+		platform_close_aside(parcel->fd, parcel->count);
+	else
+		for (int i = 0; i < parcel->count; i++)
+			platform_close(parcel->fd[i]);
+	parcel->count = 0;
 }

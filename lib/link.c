@@ -19,14 +19,20 @@
 #define FIRST_ROOM_SLICE 1000000u
 
 /*
- * What a child's copy of a link points at: a ring that is always full and always empty, so that
- * the inline verbs come to the slow way, which answers -ESTALE. Nothing writes it.
+ * What a child's copy of a link points at, and the rx of one that has ended: a ring that is always
+ * full and always empty, so that the inline verbs come to the slow way. Nothing writes it.
  */
 static struct {
 	uint64_t data[2];
 	struct peal_page page;
 	struct peal_counters counters;
 } nowhere __attribute__((aligned(PEAL_LINE)));
+
+void link_end_receiving(struct peal_link *link)
+{
+	link->rx.data = (const uint8_t *)nowhere.data;
+	link->rx.mask = 0;
+}
 
 static void orphan(struct handle *handle)
 {
@@ -36,14 +42,13 @@ static void orphan(struct handle *handle)
 	platform_close(link->fd);
 	link->fd = -1;
 	link->stale = true;
+	link_end_receiving(link);
 	link->tx.data = (uint8_t *)nowhere.data;
 	link->tx.mask = 0;
 	link->tx.limit = 0;
 	link->tx.reserved = 0;
 	link->tx.peer = &nowhere.page;
 	link->tx.counters = &nowhere.counters;
-	link->rx.data = (const uint8_t *)nowhere.data;
-	link->rx.mask = 0;
 	link->rx.held = 0;
 	link->rx.own = &nowhere.page;
 	link->rx.peer = &nowhere.page;
@@ -116,7 +121,9 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 				link->theirs.capacity);
 	set_up_ends(link, plan, options);
 	link->handle.orphan = orphan;
+	registry_lock();
 	registry_add(&link->handle);
+	registry_unlock();
 	*made = link;
 	return 0;
 }
@@ -207,7 +214,6 @@ void peal_close(struct peal_link *link)
 {
 	if (!link)
 		return;
-	registry_remove(&link->handle);
 	if (!link->stale) {
 		/* Pairs with [closed-seen]: all that was published is seen by who sees this. */
 		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
@@ -218,9 +224,12 @@ void peal_close(struct peal_link *link)
 				 (link->data.word + PEAL_ASLEEP_EPOCH) | PEAL_ASLEEP,
 				 __ATOMIC_RELEASE);
 		bell_ring_out(link);
-		platform_close(link->fd);
 		stats_give(link->slot);
 	}
+	registry_lock();
+	registry_remove(&link->handle);
+	platform_close_socket(link->fd);
+	registry_unlock();
 	let_go_of_memory(link);
 	free(link);
 }

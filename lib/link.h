@@ -77,6 +77,9 @@ struct link_plan {
 int link_create(struct peal_link **link, const struct link_plan *plan,
 		const struct peal_options *options);
 
+/* Every further peek comes to the slow way. By the rx's thread. */
+void link_end_receiving(struct peal_link *link);
+
 /* The peer lied: ends the link for both sides and returns -EPROTO with its sentence. */
 int link_broken(struct peal_link *link, const char *lie);
 

@@ -16,13 +16,18 @@
 #include "lib/handshake.h"
 #include "lib/options.h"
 
-/* Clients between connect and HELLO. When all places are taken, the one that has been slowest
- * makes room. */
+/* Clients between connect and HELLO. When all places are taken nobody is let in until one is free,
+ * or until the slowest has used up its share of patience and makes room. */
 #define GUESTS 64
+#define PATIENCE 8 /* parts of handshake_ns */
+
+/* Keys of the poller besides the guests' indexes. */
+#define KEY_KNOCK GUESTS
+#define KEY_TIMER (GUESTS + 1)
 
 struct guest {
 	int fd; /* -1: none */
-	uint64_t deadline;
+	uint64_t since;
 	struct platform_credentials who;
 };
 
@@ -33,20 +38,23 @@ struct peal_listener {
 	char path[112];
 	struct platform_identity socket; /* what we bound */
 	int fd, lock, poller;
+	int timer;   /* wakes who polls while the door is shut */
 	int reserve; /* given up to tell a newcomer that descriptors have run out */
+	bool bound;  /* the name is ours */
 	bool stale;
-	unsigned next; /* guest to look at first, for fairness */
+	bool shut; /* all places are taken: the socket is not polled */
+	unsigned seated;
 	struct guest guests[GUESTS];
 };
 
-static void close_all(struct peal_listener *listener)
+static void close_own(struct peal_listener *listener)
 {
-	for (unsigned i = 0; i < GUESTS; i++)
-		platform_close(listener->guests[i].fd);
 	platform_close(listener->poller);
+	platform_close(listener->timer);
 	platform_close(listener->reserve);
 	platform_close(listener->fd);
 	platform_close(listener->lock);
+	listener->poller = listener->timer = listener->reserve = listener->fd = listener->lock = -1;
 }
 
 static void orphan(struct handle *handle)
@@ -55,7 +63,11 @@ static void orphan(struct handle *handle)
 		(struct peal_listener *)(void *)((char *)handle -
 						 offsetof(struct peal_listener, handle));
 
-	close_all(listener);
+	for (unsigned i = 0; i < GUESTS; i++) {
+		platform_close(listener->guests[i].fd);
+		listener->guests[i].fd = -1;
+	}
+	close_own(listener);
 	listener->stale = true;
 }
 
@@ -111,12 +123,24 @@ static int claim(struct peal_listener *listener)
 		return say_listen_error(listener->fd, "socket", listener->path, 0);
 	err = platform_listen(listener->fd, listener->path, listener->options.mode,
 			      (int)listener->options.backlog);
-	if (err) {
-		platform_close(listener->fd);
-		listener->fd = -1; /* the name, if there is one, is not ours */
+	if (err)
 		return say_listen_error(err, "socket", listener->path, 0);
-	}
-	return platform_identify(listener->path, &listener->socket);
+	listener->bound = true;
+	err = platform_identify(listener->path, &listener->socket);
+	if (err)
+		return say_listen_error(err, "socket", listener->path, 0);
+	listener->poller = platform_poller();
+	listener->timer = platform_timer();
+	listener->reserve = platform_socket();
+	if (listener->poller < 0 || listener->timer < 0 || listener->reserve < 0)
+		return error_literal(-EMFILE,
+				     "no descriptors for a listener: raise the limit (nofile)");
+	err = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK);
+	if (!err)
+		err = platform_poller_add(listener->poller, listener->timer, KEY_TIMER);
+	if (err)
+		return error_set(err, "a listener cannot be polled (errno %d)", -err);
+	return 0;
 }
 
 int peal_listen(struct peal_listener **made, const char *address, const struct peal_options *given)
@@ -140,129 +164,55 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	options_copy_name(listener->name, options.name);
 	listener->options.name = listener->name;
 	memcpy(listener->path, address, strlen(address) + 1);
-	listener->fd = listener->lock = listener->poller = listener->reserve = -1;
+	listener->fd = listener->lock = listener->poller = listener->timer = listener->reserve = -1;
 	for (unsigned i = 0; i < GUESTS; i++)
 		listener->guests[i].fd = -1;
-	err = claim(listener);
-	if (err)
-		goto fail;
-	listener->poller = platform_poller();
-	listener->reserve = platform_socket();
-	err = listener->poller < 0  ? listener->poller :
-	      listener->reserve < 0 ? listener->reserve :
-				      0;
-	if (!err)
-		err = platform_poller_add(listener->poller, listener->fd);
-	if (err) {
-		error_set(
-			err,
-			"no descriptor for the listener (errno %d): raise the limit of descriptors",
-			-err);
-		goto fail;
-	}
 	listener->handle.orphan = orphan;
+	/* A child that is forked meanwhile must not keep the lock. */
+	registry_lock();
 	registry_add(&listener->handle);
-	*made = listener;
-	return 0;
-fail:
-	if (listener->fd >= 0)
-		platform_remove(listener->path);
-	close_all(listener);
-	free(listener);
+	err = claim(listener);
+	if (err) {
+		registry_remove(&listener->handle);
+		if (listener->bound)
+			platform_remove(listener->path);
+		close_own(listener);
+	}
+	registry_unlock();
+	if (err)
+		free(listener);
+	else
+		*made = listener;
 	return err;
 }
 
-static void drop(struct guest *guest)
+/* Takes a guest's seat away; the socket goes with it, unread descriptors in it or not. */
+static void see_off(struct peal_listener *listener, struct guest *guest, int err,
+		    const char *sentence)
 {
-	platform_close(guest->fd); /* takes it off the poller, too */
+	int fd = guest->fd;
+
+	wire_refuse(fd, err, sentence);
+	platform_poller_remove(listener->poller, fd);
+	registry_lock();
 	guest->fd = -1;
-}
-
-/* A place for a newcomer; the slowest guest loses its own if there is none. */
-static struct guest *find_place(struct peal_listener *listener)
-{
-	struct guest *slowest = &listener->guests[0];
-
-	for (unsigned i = 0; i < GUESTS; i++) {
-		if (listener->guests[i].fd < 0)
-			return &listener->guests[i];
-		if (listener->guests[i].deadline < slowest->deadline)
-			slowest = &listener->guests[i];
-	}
-	wire_refuse(slowest->fd, -ETIMEDOUT,
-		    "the server is busy and you were the slowest to say HELLO");
-	drop(slowest);
-	return slowest;
+	platform_close_socket(fd);
+	registry_unlock();
+	listener->seated--;
+	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->path, (long long)guest->who.pid,
+		 sentence);
 }
 
 /* Credentials decide before anything is received. */
-static bool admit(struct peal_listener *listener, int fd, struct platform_credentials *who)
+static bool admit(const struct peal_listener *listener, const struct guest *guest)
 {
 	const struct peal_options *options = &listener->options;
-	struct peal_peer peer = { .pid = 0 };
-	char sentence[256];
+	struct peal_peer peer = { .pid = guest->who.pid,
+				  .uid = guest->who.uid,
+				  .gid = guest->who.gid };
 
-	if (platform_peer(fd, who))
-		return false;
-	if (wire_allows(options, who, fd))
-		return true;
-	peer.pid = who->pid;
-	peer.uid = who->uid;
-	peer.gid = who->gid;
-	if (options->admit && options->admit(options->admit_data, &peer))
-		return true;
-	snprintf(sentence, sizeof(sentence), "user %u (group %u) is not admitted here", who->uid,
-		 who->gid);
-	wire_refuse(fd, -EPERM, sentence);
-	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->path, (long long)who->pid,
-		 sentence);
-	return false;
-}
-
-/* Out of descriptors: gives one up to take the newcomer in, tell it, and see it off. */
-static void turn_away(struct peal_listener *listener)
-{
-	int fd;
-
-	platform_close(listener->reserve);
-	fd = platform_accept(listener->fd);
-	if (fd >= 0) {
-		wire_refuse(fd, -EBUSY,
-			    "the server is out of descriptors: raise its limit (nofile)");
-		platform_close(fd);
-	}
-	listener->reserve = platform_socket();
-}
-
-/* Takes in who knocks. 0, -EAGAIN: nobody; -EMFILE, -ENFILE: turned away. */
-static int greet(struct peal_listener *listener)
-{
-	struct platform_credentials who;
-	struct guest *guest;
-	int fd = platform_accept(listener->fd);
-
-	if (fd == -EMFILE || fd == -ENFILE) {
-		turn_away(listener);
-		return fd;
-	}
-	if (fd == -EAGAIN)
-		return fd;
-	if (fd < 0)
-		return 0; /* it gave up already */
-	if (!admit(listener, fd, &who)) {
-		platform_close(fd);
-		return 0;
-	}
-	guest = find_place(listener);
-	if (platform_poller_add(listener->poller, fd)) {
-		wire_refuse(fd, -EBUSY, "the server is out of memory");
-		platform_close(fd);
-		return 0;
-	}
-	*guest = (struct guest){ .fd = fd,
-				 .deadline = platform_now() + listener->options.handshake_ns,
-				 .who = who };
-	return 0;
+	return wire_allows(options, &guest->who, guest->fd) ||
+	       (options->admit && options->admit(options->admit_data, &peer));
 }
 
 /* Makes a link of a HELLO. 0 or an errno with its sentence; the guest's socket is the link's then. */
@@ -294,19 +244,15 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	ours.count = 1;
 	wire_fill(&answer, WIRE_WELCOME, options, &plan.own,
 		  options->max_message ? options->max_message : CAPACITY_MAX);
+	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
+	if (err) {
+		err = error_set(err, "the answer could not be sent (errno %d)", -err);
+		goto fail;
+	}
 	err = link_create(link, &plan, options);
 	if (err)
 		goto fail;
-	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
 	wire_close_parcel(&ours, true);
-	if (err) {
-		/* The link owns everything by now, the socket too. */
-		guest->fd = -1;
-		peal_close(*link);
-		*link = NULL;
-		return error_set(err, "the answer could not be sent (errno %d)", -err);
-	}
-	guest->fd = -1;
 	return 0;
 fail:
 	wire_close_parcel(&ours, true);
@@ -315,7 +261,7 @@ fail:
 	return err;
 }
 
-/* Hears a guest out. 0: *link is made; -EAGAIN: it has not said anything yet; else it is gone. */
+/* Hears a guest. 0: *link is made; -EAGAIN: it has not said anything yet; else it is gone. */
 static int hear(struct peal_listener *listener, struct guest *guest, struct peal_link **link)
 {
 	struct wire_message hello;
@@ -329,9 +275,6 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 		err = wire_check_version(&hello, length);
 		if (!err)
 			err = welcome(listener, guest, &hello, &parcel, link);
-		wire_close_parcel(&parcel, !err);
-		if (!err)
-			return 0;
 	} else if (length == -EMFILE) {
 		err = error_literal(-EMFILE,
 				    "the server is out of descriptors: raise its limit (nofile)");
@@ -341,53 +284,145 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	} else {
 		err = error_literal(-ECONNRESET, "it went away during the handshake");
 	}
-	if (guest->fd >= 0) {
+	wire_close_parcel(&parcel, !err);
+	if (err) {
 		/* What runs short here is not the client's fault. */
-		int code = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC ?
-				   -EBUSY :
-				   err;
+		bool ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC;
 
-		wire_refuse(guest->fd, code, peal_error());
-		drop(guest);
+		see_off(listener, guest, ours ? -EBUSY : err, peal_error());
+		return err;
 	}
-	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->path, (long long)guest->who.pid,
-		 peal_error());
-	return err;
+	/* The link has the socket now; its hang-up is nothing to the listener. */
+	platform_poller_remove(listener->poller, guest->fd);
+	guest->fd = -1;
+	listener->seated--;
+	return 0;
 }
 
-/* Ends the guests whose time is up; *next is when the next one's is. */
+/* Out of descriptors: gives one up to take the newcomer in, tell it, and see it off. */
+static void turn_away(struct peal_listener *listener)
+{
+	int fd;
+
+	registry_lock();
+	if (listener->reserve < 0) /* it may not have come back the last time */
+		listener->reserve = platform_socket();
+	platform_close(listener->reserve);
+	fd = platform_accept(listener->fd);
+	if (fd >= 0) {
+		wire_refuse(fd, -EBUSY,
+			    "the server is out of descriptors: raise its limit (nofile)");
+		platform_close_socket(fd);
+	}
+	listener->reserve = platform_socket();
+	registry_unlock();
+}
+
+/* No one is let in until a seat is free. */
+static void shut(struct peal_listener *listener)
+{
+	platform_poller_remove(listener->poller, listener->fd);
+	platform_timer_set(listener->timer, listener->options.handshake_ns / PATIENCE);
+	listener->shut = true;
+}
+
+/* Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; -EMFILE,
+ * -ENFILE: turned away; another errno: the listening socket is not what it was. */
+static int greet(struct peal_listener *listener, struct peal_link **link)
+{
+	struct guest *guest = listener->guests;
+	char sentence[128];
+	int err;
+
+	while (guest->fd >= 0)
+		guest++;
+	registry_lock();
+	guest->fd = platform_accept(listener->fd);
+	registry_unlock();
+	if (guest->fd == -EMFILE || guest->fd == -ENFILE)
+		turn_away(listener);
+	if (guest->fd < 0) {
+		err = guest->fd;
+		guest->fd = -1;
+		return err == -ECONNABORTED || err == -EINTR || err == -EPROTO ? 0 : err;
+	}
+	guest->since = platform_now();
+	listener->seated++;
+	err = platform_peer(guest->fd, &guest->who);
+	if (err || !admit(listener, guest)) {
+		snprintf(sentence, sizeof(sentence), "user %u (group %u) is not admitted here",
+			 guest->who.uid, guest->who.gid);
+		see_off(listener, guest, -EPERM, sentence);
+		return 0;
+	}
+	/* Most have said HELLO by now. */
+	if (hear(listener, guest, link) != -EAGAIN)
+		return 0;
+	if (platform_poller_add(listener->poller, guest->fd, (uint32_t)(guest - listener->guests)))
+		see_off(listener, guest, -EBUSY, "the server is out of memory");
+	else if (listener->seated == GUESTS)
+		shut(listener);
+	return listener->shut ? -EAGAIN : 0;
+}
+
+/* Ends the guests whose time is up, and while the door is shut the slowest one that has used up its
+ * patience; opens the door when a seat is free. *next is when to come again. */
 static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
 {
+	uint64_t allowed = listener->options.handshake_ns;
+	struct guest *slowest = NULL;
+
 	*next = UINT64_MAX;
-	for (unsigned i = 0; i < GUESTS; i++) {
+	for (unsigned i = 0; listener->seated && i < GUESTS; i++) {
 		struct guest *guest = &listener->guests[i];
 
 		if (guest->fd < 0)
 			continue;
-		if (guest->deadline <= now) {
-			wire_refuse(guest->fd, -ETIMEDOUT, "the handshake took too long");
-			drop(guest);
-		} else if (guest->deadline < *next) {
-			*next = guest->deadline;
-		}
+		if (now - guest->since >= allowed)
+			see_off(listener, guest, -ETIMEDOUT, "the handshake took too long");
+		else if (!slowest || guest->since < slowest->since)
+			slowest = guest;
 	}
+	if (listener->shut && listener->seated == GUESTS &&
+	    now - slowest->since >= allowed / PATIENCE) {
+		see_off(listener, slowest, -ETIMEDOUT,
+			"the server is busy, and you were the slowest");
+		slowest = NULL;
+	}
+	if (listener->shut && listener->seated < GUESTS) {
+		platform_timer_set(listener->timer, 0);
+		listener->shut = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK) !=
+				 0;
+	}
+	if (listener->shut)
+		*next = now + allowed / PATIENCE;
+	else if (slowest)
+		*next = slowest->since + allowed;
 }
 
-/* One round over all who may have something to say, newcomers only so many at a time. 0: there may
- * be more, or *link is made; -EAGAIN: nothing to do; -EMFILE, -ENFILE. */
-static int serve_guests(struct peal_listener *listener, struct peal_link **link)
+/* One round over all who may have something to say. 0: there may be more, or *link is made; -EAGAIN:
+ * nothing to do; -EMFILE, -ENFILE, or another errno of the listening socket's. */
+static int serve(struct peal_listener *listener, struct peal_link **link)
 {
-	int err = 0;
+	uint32_t keys[16];
+	int err, count = platform_poller_ready(listener->poller, keys, 16);
 
-	for (unsigned n = 0; n < GUESTS / 4 && !err; n++)
-		err = greet(listener);
-	for (unsigned n = 0; n < GUESTS; n++) {
-		struct guest *guest = &listener->guests[listener->next++ % GUESTS];
-
-		if (guest->fd >= 0 && hear(listener, guest, link) == 0)
-			return 0;
+	if (count <= 0)
+		return count ? count : -EAGAIN;
+	for (int i = 0; i < count && !*link; i++) {
+		if (keys[i] < GUESTS) {
+			if (listener->guests[keys[i]].fd >= 0)
+				hear(listener, &listener->guests[keys[i]], link);
+		} else if (keys[i] == KEY_KNOCK) {
+			err = greet(listener, link);
+			if (err && err != -EAGAIN)
+				return err;
+		} else {
+			platform_timer_set(listener->timer,
+					   listener->options.handshake_ns / PATIENCE);
+		}
 	}
-	return err;
+	return 0;
 }
 
 int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t timeout)
@@ -403,25 +438,35 @@ int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t
 		return error_literal(
 			-ESTALE, "this listener is from before a fork: only the parent can use it");
 	for (;;) {
-		err = serve_guests(listener, link);
-		if (*link)
+		expire(listener, now, &next);
+		err = serve(listener, link);
+		now = platform_now();
+		if (*link) {
+			expire(listener, now, &next); /* a seat is free */
 			return 0;
+		}
+		if (!err)
+			continue;
 		if (err == -EMFILE || err == -ENFILE)
 			return error_set(
 				err,
 				"out of descriptors: a client was turned away; raise the limit (nofile)");
+		if (err != -EAGAIN)
+			return error_set(
+				err,
+				"the listener's descriptors are gone (errno %d): did something close them?",
+				-err);
 		if (timeout == 0)
 			return error_literal(-EAGAIN, "no client, and the timeout is 0");
-		now = platform_now();
 		if (now >= deadline)
 			return error_literal(-ETIMEDOUT, "no client came until the timeout");
-		expire(listener, now, &next);
-		if (!err)
-			continue;
 		if (next > deadline)
 			next = deadline;
 		platform_poll(listener->poller, false,
-			      next == UINT64_MAX ? -1 : (int64_t)(next - now));
+			      next == UINT64_MAX ? -1 :
+			      next > now         ? (int64_t)(next - now) :
+						   0);
+		now = platform_now();
 	}
 }
 
@@ -439,13 +484,17 @@ void peal_listener_close(struct peal_listener *listener)
 
 	if (!listener)
 		return;
+	registry_lock();
 	registry_remove(&listener->handle);
 	if (!listener->stale) {
 		/* While we have the lock, what we bound is ours to remove. */
 		if (!platform_identify(listener->path, &now) &&
 		    now.device == listener->socket.device && now.inode == listener->socket.inode)
 			platform_remove(listener->path);
-		close_all(listener);
+		for (unsigned i = 0; i < GUESTS; i++)
+			platform_close_socket(listener->guests[i].fd);
+		close_own(listener);
 	}
+	registry_unlock();
 	free(listener);
 }

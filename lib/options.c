@@ -61,17 +61,17 @@ static int check_values(const struct peal_options *options)
 {
 	uint64_t page = runtime_get()->page_size;
 
+	if (options->ring < page || options->ring > CAPACITY_MAX)
+		return error_set(-ERANGE,
+				 "a ring of %llu bytes is out of range: %llu to %llu are possible",
+				 (unsigned long long)options->ring, (unsigned long long)page,
+				 (unsigned long long)CAPACITY_MAX);
 	if (options->ring & (options->ring - 1))
 		return error_set(
 			-EINVAL,
 			"a ring of %llu bytes is not a power of two: the next larger is %llu",
 			(unsigned long long)options->ring,
 			1ull << (64 - __builtin_clzll(options->ring)));
-	if (options->ring < page || options->ring > CAPACITY_MAX)
-		return error_set(-ERANGE,
-				 "a ring of %llu bytes is out of range: %llu to %llu are possible",
-				 (unsigned long long)options->ring, (unsigned long long)page,
-				 (unsigned long long)CAPACITY_MAX);
 	if (options->wait > PEAL_WAIT_SLEEP)
 		return error_set(-EINVAL, "options->wait is %u: 0 adaptive, 1 spin, 2 sleep",
 				 options->wait);

@@ -40,28 +40,34 @@ static void watch_forks(void)
 	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-void registry_add(struct handle *handle)
+void registry_lock(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, watch_forks);
 	pthread_mutex_lock(&lock);
+}
+
+void registry_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+void registry_add(struct handle *handle)
+{
 	handle->previous = NULL;
 	handle->next = handles;
 	if (handles)
 		handles->previous = handle;
 	handles = handle;
-	pthread_mutex_unlock(&lock);
 }
 
 void registry_remove(struct handle *handle)
 {
-	pthread_mutex_lock(&lock);
 	if (handle->previous)
 		handle->previous->next = handle->next;
 	else
 		handles = handle->next;
 	if (handle->next)
 		handle->next->previous = handle->previous;
-	pthread_mutex_unlock(&lock);
 }

@@ -10,11 +10,19 @@
 /* Part of every handle. */
 struct handle {
 	struct handle *next, *previous;
-	/* Called in a child of a fork, which has one thread: closes descriptors, forgets mappings
-	 * (they did not come along), makes every verb answer -ESTALE. */
+	/* Called in a child of a fork, which has one thread, and in its children: closes descriptors,
+	 * forgets mappings (they did not come along), makes every verb answer -ESTALE. */
 	void (*orphan)(struct handle *handle);
 };
 
+/*
+ * No fork happens between these two. Whoever opens a descriptor that a child must not keep does so
+ * in between, and stores it where a registered handle finds it; likewise whoever closes it.
+ */
+void registry_lock(void);
+void registry_unlock(void);
+
+/* Only while locked. */
 void registry_add(struct handle *handle);
 void registry_remove(struct handle *handle);
 

@@ -67,25 +67,22 @@ static int end_sending(struct peal_link *link, int verdict)
 	return link_say_verdict(link, verdict);
 }
 
-/* Reads the peer's head anew and believes it only if it can be true. */
-static int look_for_room(struct peal_tx *tx)
+/* Believes the peer's head only if it can be true. */
+static int take_head(struct peal_tx *tx, uint64_t head)
 {
 	struct peal_link *link = tx->link;
-	uint64_t capacity = tx->mask + 1;
-	/* Pairs with [head] in peal_release: what was consumed may be overwritten. */
-	uint64_t head = __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE); /* [room] */
 
 	if (head < link->last_head || head > tx->pos || head % 8)
 		return link_broken(link, "its read position is not where it can be");
 	link->last_head = head;
-	tx->limit = head + capacity;
+	tx->limit = head + tx->mask + 1;
 	return 0;
 }
 
 int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
 {
 	struct peal_link *link = tx->link;
-	uint64_t end, capacity = tx->mask + 1;
+	uint64_t head, end;
 	int err;
 
 	tx->reserved = 0;
@@ -98,16 +95,19 @@ int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
 			-EMSGSIZE,
 			"a message of %zu bytes is too long: the limit is %llu (the ring's %llu "
 			"less 16, and what the peer accepts); use a larger ring",
-			length, (unsigned long long)tx->largest, (unsigned long long)capacity);
+			length, (unsigned long long)tx->largest, (unsigned long long)tx->mask + 1);
 	err = link_verdict(link, false);
 	if (err)
 		return end_sending(link, err);
+	/* Pairs with [head] in peal_release: what was consumed may be overwritten. */
+	head = __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE); /* [room] */
+	err = take_head(tx, head);
 	end = tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE;
-	err = look_for_room(tx);
-	while (!err && end > tx->limit) {
-		err = bell_wait(link, &link->room, &tx->peer->head, end - capacity, timeout);
+	if (!err && end > tx->limit) {
+		err = bell_wait(link, &link->room, &tx->peer->head, end - tx->mask - 1, timeout,
+				&head);
 		if (!err)
-			err = look_for_room(tx);
+			err = take_head(tx, head);
 	}
 	if (err == -EPIPE || err == -ECONNRESET || err == -EPROTO)
 		return end_sending(link, err);
@@ -151,6 +151,14 @@ int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32
 	return peal_commit(tx, length, tag);
 }
 
+/* Nothing more comes out of this end. */
+static int end_receiving(struct peal_link *link, int verdict)
+{
+	link->rx_verdict = verdict;
+	link_end_receiving(link);
+	return verdict;
+}
+
 int peal_peek_wait(struct peal_rx *rx, uint64_t *header, int64_t timeout)
 {
 	struct peal_link *link = rx->link;
@@ -161,18 +169,10 @@ int peal_peek_wait(struct peal_rx *rx, uint64_t *header, int64_t timeout)
 		return stale();
 	if (link->rx_verdict)
 		return link_say_verdict(link, link->rx_verdict);
-	err = bell_wait(link, &link->data, at, 1, timeout);
+	err = bell_wait(link, &link->data, at, 1, timeout, header);
 	if (err == -EPIPE || err == -ECONNRESET || err == -EPROTO)
-		link->rx_verdict = err;
-	if (err)
-		return err;
-	/* bell_wait has seen it already, with acquire; only an honest peer's is still the same. */
-	*header = __atomic_load_n(at, __ATOMIC_RELAXED);
-	if (!*header) {
-		rx->link->rx_verdict = -EPROTO;
-		return link_broken(link, "it took a record back");
-	}
-	return 0;
+		return end_receiving(link, err);
+	return err;
 }
 
 /* Neither fragments nor control records are agreed on by this version's handshake. */
@@ -183,13 +183,10 @@ int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *me
 
 	(void)message;
 	(void)timeout;
-	if (link->rx_verdict)
-		return link_say_verdict(link, link->rx_verdict);
-	link->rx_verdict = -EPROTO;
-	return link_broken(link, header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL |
-					   PEAL_HEADER_RESERVED) ?
-					 "a record has flags that were not agreed on" :
-					 "a record's length cannot be true");
+	link_broken(link, header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL | PEAL_HEADER_RESERVED) ?
+				  "a record has flags that were not agreed on" :
+				  "a record's length cannot be true");
+	return end_receiving(link, -EPROTO);
 }
 
 int peal_recv_refuse(struct peal_rx *rx, size_t length, size_t size)

@@ -25,6 +25,9 @@
 
 static struct runtime runtime;
 
+static void relax_first(void);
+static void (*relax_picked)(void) = relax_first;
+
 /* What the environment asks for; NULL: nothing. */
 static struct {
 	const char *ring_variant, *waiter, *hugepages, *spin_ns, *log;
@@ -251,6 +254,7 @@ static void detect(void)
 	pick_waiter();
 	pick_memory();
 	pick_spin();
+	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);
 	log_line(LOG_DEBUG, "ring %s, waiter %s, memory %s, spin %llu ns, %.3f ticks a ns",
 		 runtime.ring->name, runtime.waiter->name,
 		 runtime.memory ? runtime.memory->name : "none",
@@ -285,9 +289,18 @@ double peal_ticks_per_ns(void)
 	return runtime_get()->ticks_per_ns;
 }
 
+/* Until the runtime is set; then replaced by the picked variant's own. */
+static void relax_first(void)
+{
+	runtime_get();
+	peal_relax();
+}
+
 void peal_relax(void)
 {
-	runtime_get()->ring->relax();
+	void (*relax)(void) = __atomic_load_n(&relax_picked, __ATOMIC_RELAXED);
+
+	relax();
 }
 
 int peal_runtime_choice(unsigned index, struct peal_choice *choice)

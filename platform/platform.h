@@ -146,15 +146,27 @@ void platform_hang_up(int fd);
 
 void platform_close(int fd);
 
-/* Closes a descriptor that a stranger sent, whose close may wait for the stranger: aside. */
-void platform_close_aside(int fd);
+/* Closes descriptors that a stranger sent, aside: their close may wait for the stranger. */
+void platform_close_aside(const int *fds, int count);
+
+/* Closes a connected socket, aside if the other side has sent what nobody has read: there may be
+ * descriptors in it. */
+void platform_close_socket(int fd);
 
 /* Waits until fd is readable (or writable). 0, -ETIMEDOUT. Negative ns: no limit. */
 int platform_poll(int fd, bool writable, int64_t ns);
 
 /* A descriptor that polls readable when one of its members does. */
 int platform_poller(void);
-int platform_poller_add(int poller, int fd);
+int platform_poller_add(int poller, int fd, uint32_t key);
+void platform_poller_remove(int poller, int fd);
+
+/* The keys of members that are readable now, at most so many; their number, or a negative errno. */
+int platform_poller_ready(int poller, uint32_t *keys, int most);
+
+/* A descriptor that polls readable once so many ns have passed; 0: not any more. */
+int platform_timer(void);
+void platform_timer_set(int timer, uint64_t ns);
 
 /*
  * Names.

@@ -377,7 +377,9 @@ PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 	int err = peal_peek(rx, &message, timeout);
 
 	if (PEAL_UNLIKELY(err))
-		return err < 0 ? err : -EIO; /* it is: this tells compilers that *about is set otherwise */
+		return err < 0 ?
+			       err :
+			       -EIO; /* it is: this tells compilers that *about is set otherwise */
 	if (PEAL_LIKELY(message.length <= size)) {
 		if (message.length)
 			memcpy(buffer, message.data, message.length);

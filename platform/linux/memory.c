@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
@@ -22,12 +23,17 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+
+#define STEP ((uint64_t)1 << 20)
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 
@@ -39,12 +45,17 @@ static int create(uint64_t size)
 		fd = memfd_create("peal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	do
-		err = fallocate(fd, 0, 0, (off_t)size) ? -errno : 0;
-	while (err == -EINTR);
-	if (err) {
-		close(fd);
-		return err;
+	/* In steps: a signal undoes a whole step, and with a timer running a long one never ends. */
+	for (uint64_t at = 0; at < size; at += STEP) {
+		do
+			err = fallocate(fd, 0, (off_t)at,
+					(off_t)(size - at < STEP ? size - at : STEP));
+		while (err && errno == EINTR);
+		if (err) {
+			err = -errno;
+			close(fd);
+			return err;
+		}
 	}
 	return fd;
 }
@@ -52,6 +63,25 @@ static int create(uint64_t size)
 static int seal(int fd)
 {
 	return fcntl(fd, F_ADD_SEALS, SEALS) ? -errno : 0;
+}
+
+/*
+ * Whether all of the first size bytes of a memfd are there. st_blocks alone does not tell: it counts
+ * blocks beyond the end of file too, which can be given back. Before Linux 6.5 there is no better.
+ */
+static bool whole(int fd, uint64_t size)
+{
+	struct {
+		uint64_t offset, length;
+	} range = { 0, size };
+	struct {
+		uint64_t cached, dirty, writeback, evicted, recently_evicted;
+	} pages = { 0 };
+
+	if (syscall(SYS_cachestat, fd, &range, &pages, 0))
+		return errno == ENOSYS;
+	/* What was swapped out counts as evicted. */
+	return (pages.cached + pages.evicted) * platform_page_size() >= size;
 }
 
 static int prove(int fd, uint64_t size)
@@ -66,7 +96,7 @@ static int prove(int fd, uint64_t size)
 		return -errno;
 	if (status.st_size < 0 || (uint64_t)status.st_size != size)
 		return -ERANGE;
-	if ((uint64_t)status.st_blocks * 512 < size)
+	if ((uint64_t)status.st_blocks * 512 < size || !whole(fd, size))
 		return -EFAULT;
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -83,9 +84,13 @@ int platform_accept(int fd)
 	return client < 0 ? -errno : client;
 }
 
+/* The most that the kernel lets travel with a message. There is room for all: those that found
+ * none would be closed on our way out of the system call, and their close may wait. */
+#define DESCRIPTORS_MAX 253
+
 union ancillary {
 	struct cmsghdr header; /* for its alignment */
-	char room[CMSG_SPACE(sizeof(int) * PLATFORM_DESCRIPTORS) + CMSG_SPACE(sizeof(struct ucred))];
+	char room[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
 };
 
 int platform_send(int fd, const void *data, size_t size, const struct platform_parcel *parcel)
@@ -97,8 +102,7 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 	struct cmsghdr *item = &ancillary.header;
 	size_t bytes = sizeof(int) * (size_t)(parcel ? parcel->count : 0);
 
-	memset(&ancillary, 0, sizeof(ancillary));
-	message.msg_controllen = sizeof(ancillary);
+	memset(&ancillary, 0, CMSG_SPACE(sizeof(self)) + CMSG_SPACE(sizeof(parcel->fd)));
 	item->cmsg_level = SOL_SOCKET;
 	item->cmsg_type = SCM_CREDENTIALS;
 	item->cmsg_len = CMSG_LEN(sizeof(self));
@@ -115,26 +119,6 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Takes over the descriptors of one ancillary item; those that do not fit are closed. */
-static bool take_descriptors(const struct cmsghdr *item, struct platform_parcel *parcel)
-{
-	size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	bool fits = true;
-
-	for (size_t i = 0; i < count; i++) {
-		int fd;
-
-		memcpy(&fd, CMSG_DATA(item) + i * sizeof(int), sizeof(int));
-		if (parcel->count < PLATFORM_DESCRIPTORS) {
-			parcel->fd[parcel->count++] = fd;
-		} else {
-			platform_close_aside(fd);
-			fits = false;
-		}
-	}
-	return fits;
-}
-
 int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel)
 {
 	union ancillary ancillary;
@@ -143,19 +127,24 @@ int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel
 				  .msg_iovlen = 1,
 				  .msg_control = &ancillary,
 				  .msg_controllen = sizeof(ancillary) };
+	int fds[DESCRIPTORS_MAX], count = 0;
 	ssize_t length;
-	bool whole = true;
 
 	memset(parcel, 0, sizeof(*parcel));
 	length = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+	/* A peer that closes with our message unread is an error first; what it said comes next. */
+	if (length < 0 && errno == ECONNRESET)
+		length = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
 	if (length < 0)
 		return -errno;
 	for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item;
 	     item = CMSG_NXTHDR(&message, item)) {
 		if (item->cmsg_level != SOL_SOCKET)
 			continue;
-		if (item->cmsg_type == SCM_RIGHTS)
-			whole = take_descriptors(item, parcel) && whole;
+		if (item->cmsg_type == SCM_RIGHTS && !count) {
+			count = (int)((item->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+			memcpy(fds, CMSG_DATA(item), sizeof(int) * (size_t)count);
+		}
 		if (item->cmsg_type == SCM_CREDENTIALS &&
 		    item->cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
 			struct ucred peer;
@@ -167,14 +156,13 @@ int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel
 									     .gid = peer.gid };
 		}
 	}
-	if ((message.msg_flags & MSG_CTRUNC) || !whole) {
-		/* There was room for more: our table of descriptors is full. */
-		bool full = parcel->count < PLATFORM_DESCRIPTORS;
-
-		while (parcel->count)
-			platform_close_aside(parcel->fd[--parcel->count]);
-		return full ? -EMFILE : -EPROTO;
+	/* There was room for all: what is missing did not fit our table of descriptors. */
+	if (count > PLATFORM_DESCRIPTORS || (message.msg_flags & MSG_CTRUNC)) {
+		platform_close_aside(fds, count);
+		return count > PLATFORM_DESCRIPTORS ? -EPROTO : -EMFILE;
 	}
+	memcpy(parcel->fd, fds, sizeof(int) * (size_t)count);
+	parcel->count = count;
 	return length;
 }
 
@@ -268,27 +256,65 @@ void platform_close(int fd)
 		close(fd);
 }
 
-static void *close_it(void *fd)
+struct closing {
+	int count;
+	int fds[];
+};
+
+static void *close_all(void *data)
 {
-	close((int)(intptr_t)fd);
+	struct closing *closing = data;
+
+	while (closing->count)
+		close(closing->fds[--closing->count]);
+	free(closing);
 	return NULL;
 }
 
-void platform_close_aside(int fd)
+void platform_close_aside(const int *fds, int count)
 {
+	struct closing *closing;
 	pthread_attr_t attributes;
 	pthread_t thread;
-	int err = pthread_attr_init(&attributes);
+	size_t size = sizeof(int) * (size_t)count;
+	int err;
 
+	if (!count)
+		return;
+	closing = malloc(sizeof(*closing) + size);
+	if (!closing) {
+		while (count)
+			close(fds[--count]);
+		return;
+	}
+	closing->count = count;
+	memcpy(closing->fds, fds, size);
+	err = pthread_attr_init(&attributes);
 	if (!err) {
 		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 		pthread_attr_setstacksize(&attributes, 64 * 1024);
-		err = pthread_create(&thread, &attributes, close_it, (void *)(intptr_t)fd);
+		err = pthread_create(&thread, &attributes, close_all, closing);
 		pthread_attr_destroy(&attributes);
 	}
-	/* Better one that may wait than one that is lost. */
+	/* Better closed by one that may wait than lost. */
 	if (err)
+		close_all(closing);
+}
+
+void platform_close_socket(int fd)
+{
+	char byte[CMSG_SPACE(sizeof(struct ucred))];
+	struct msghdr message = { .msg_control = byte, .msg_controllen = sizeof(byte) };
+	int on = 1;
+
+	if (fd < 0)
+		return;
+	/* From here on nothing more comes in, and an end without credentials is the end. */
+	if (!shutdown(fd, SHUT_RDWR) && !setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) &&
+	    !recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) && !message.msg_controllen)
 		close(fd);
+	else
+		platform_close_aside(&fd, 1);
 }
 
 int platform_poll(int fd, bool writable, int64_t ns)
@@ -306,11 +332,41 @@ int platform_poller(void)
 	return fd < 0 ? -errno : fd;
 }
 
-int platform_poller_add(int poller, int fd)
+int platform_poller_add(int poller, int fd, uint32_t key)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP };
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = key };
 
 	return epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+void platform_poller_remove(int poller, int fd)
+{
+	epoll_ctl(poller, EPOLL_CTL_DEL, fd, NULL);
+}
+
+int platform_poller_ready(int poller, uint32_t *keys, int most)
+{
+	struct epoll_event events[16];
+	int count = epoll_wait(poller, events, most < 16 ? most : 16, 0);
+
+	for (int i = 0; i < count; i++)
+		keys[i] = events[i].data.u32;
+	return count < 0 && errno != EINTR ? -errno : count < 0 ? 0 : count;
+}
+
+int platform_timer(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void platform_timer_set(int timer, uint64_t ns)
+{
+	struct itimerspec time = { .it_value = { .tv_sec = (time_t)(ns / 1000000000),
+						 .tv_nsec = (long)(ns % 1000000000) } };
+
+	timerfd_settime(timer, 0, &time, NULL);
 }
 
 int platform_lock(const char *path, int64_t *holder)

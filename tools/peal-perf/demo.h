@@ -1,0 +1,19 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The demonstration: one table and one picture of what Peal does on this machine.
+ */
+#ifndef PEAL_PERF_DEMO_H
+#define PEAL_PERF_DEMO_H
+
+#include "options.h"
+#include "results.h"
+
+#define DEMO_DURATION_S 2.2 /* per size and test: 8 of them */
+
+/* Replaces what was not asked for by what the demonstration shows. */
+void demo_options(struct options *options);
+
+void demo_print(const struct results *results, const struct options *options);
+
+#endif

@@ -1,0 +1,475 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Options: parsing, and one clear sentence for whatever is wrong. An option's value follows it
+ * after a space or "=".
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "complaint.h"
+#include "cpus.h"
+#include "options.h"
+
+#define RING_DEFAULT ((uint64_t)2 << 20)
+#define RING_LARGEST ((uint64_t)256 << 20)
+#define RECORD_OVERHEAD 16 /* of the largest message that fits a ring */
+#define ROUNDS_MOST 100000
+#define DURATION_MOST 86400
+#define WORD 32 /* longest word that is compared to names */
+
+static int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static int usage(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("peal-perf: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputs("\n", stderr);
+	return EXIT_USAGE;
+}
+
+/* How many letters must be put in, taken out or changed (Levenshtein's distance). */
+static unsigned distance(const char *one, const char *two)
+{
+	unsigned row[WORD + 1];
+	size_t length = strlen(two);
+
+	if (strlen(one) > WORD || length > WORD)
+		return WORD;
+	for (unsigned j = 0; j <= length; j++)
+		row[j] = j;
+	for (unsigned i = 1; one[i - 1]; i++) {
+		unsigned corner = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= length; j++) {
+			unsigned best = corner + (one[i - 1] != two[j - 1]);
+
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			corner = row[j];
+			row[j] = best;
+		}
+	}
+	return row[length];
+}
+
+const char *options_nearest(const char *word, const char *const *names, unsigned count)
+{
+	const char *nearest = NULL;
+	unsigned least = 3;
+
+	for (unsigned i = 0; i < count; i++) {
+		/* The beginning of a name is near it, too. */
+		unsigned away = word[0] && !strncmp(word, names[i], strlen(word)) ?
+					1 :
+					distance(word, names[i]);
+
+		if (away < least && away < strlen(names[i])) {
+			least = away;
+			nearest = names[i];
+		}
+	}
+	return nearest;
+}
+
+char *options_size_text(char *text, uint64_t size)
+{
+	static const char units[] = { 'k', 'm', 'g' };
+	char unit[2] = "";
+
+	for (unsigned i = 0; i < sizeof(units) && size && !(size & 1023); i++) {
+		size >>= 10;
+		unit[0] = units[i];
+	}
+	snprintf(text, OPTIONS_SIZE_TEXT, "%" PRIu64 "%s", size, unit);
+	return text;
+}
+
+/* Reads "64", "1k", "2M", "1g". */
+static bool read_size(const char *text, uint64_t *size)
+{
+	unsigned long long number;
+	unsigned shift = 0;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	switch (*end) {
+	case 'g':
+	case 'G':
+		shift += 10;
+		/* fallthrough */
+	case 'm':
+	case 'M':
+		shift += 10;
+		/* fallthrough */
+	case 'k':
+	case 'K':
+		shift += 10;
+		end++;
+	}
+	if (*end || errno || number > UINT64_MAX >> shift)
+		return false;
+	*size = (uint64_t)number << shift;
+	return true;
+}
+
+/* Takes the next word of a comma list off it, into word; false at its end. */
+static bool next_word(const char **list, char *word, size_t size)
+{
+	size_t length;
+
+	if (!*list)
+		return false;
+	length = strcspn(*list, ",");
+	snprintf(word, size, "%.*s", (int)length, *list);
+	*list = (*list)[length] ? *list + length + 1 : NULL;
+	return true;
+}
+
+static int parse_sizes(struct options *options, const char *list)
+{
+	char word[WORD + 1];
+
+	options->size_count = 0;
+	while (next_word(&list, word, sizeof(word))) {
+		uint64_t size;
+
+		if (!read_size(word, &size))
+			return usage(
+				"size \"%s\" is not a number of bytes: give a list such as 8,64,1k,64k",
+				word);
+		if (!size || size > RING_LARGEST - RECORD_OVERHEAD)
+			return usage("size %s is out of range: a message has 1 to %" PRIu64
+				     " bytes",
+				     word, RING_LARGEST - RECORD_OVERHEAD);
+		if (options->size_count == OPTIONS_SIZES)
+			return usage("more than %d sizes: give fewer at a time", OPTIONS_SIZES);
+		options->sizes[options->size_count++] = size;
+	}
+	return 0;
+}
+
+static int parse_waits(struct options *options, const char *list)
+{
+	const char *names[WAIT_MODES];
+	char word[WORD + 1];
+
+	for (unsigned i = 0; i < WAIT_MODES; i++)
+		names[i] = wait_name((enum wait_mode)i);
+	options->waits = 0;
+	while (next_word(&list, word, sizeof(word))) {
+		unsigned i = 0;
+
+		while (i < WAIT_MODES && strcmp(names[i], word))
+			i++;
+		if (i == WAIT_MODES) {
+			const char *nearest = options_nearest(word, names, WAIT_MODES);
+
+			return usage(
+				"unknown way of waiting \"%s\": %s%s%sgive any of spin, adaptive, sleep",
+				word, nearest ? "did you mean " : "", nearest ? nearest : "",
+				nearest ? "? Else " : "");
+		}
+		options->waits |= 1u << i;
+	}
+	return 0;
+}
+
+static int unknown_transport(const char *word)
+{
+	const char *names[OPTIONS_TRANSPORTS];
+	const char *nearest;
+	char list[256] = "";
+	unsigned count = 0;
+
+	for (; count < OPTIONS_TRANSPORTS && transport_at(count); count++) {
+		names[count] = transport_at(count)->name;
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 count ? ", " : "", names[count]);
+	}
+	nearest = options_nearest(word, names, count);
+	return usage("unknown transport \"%s\": %s%s%sgive any of %s", word,
+		     nearest ? "did you mean " : "", nearest ? nearest : "",
+		     nearest ? "? Else " : "", list);
+}
+
+static void add_transport(struct options *options, const struct transport *transport)
+{
+	for (unsigned i = 0; i < options->transport_count; i++)
+		if (options->transports[i] == transport)
+			return;
+	if (options->transport_count < OPTIONS_TRANSPORTS)
+		options->transports[options->transport_count++] = transport;
+}
+
+static int parse_transports(struct options *options, const char *list)
+{
+	char word[WORD + 1];
+
+	options->transport_count = 0;
+	options->transports_named = true;
+	while (next_word(&list, word, sizeof(word))) {
+		const struct transport *transport = transport_by_name(word);
+
+		if (!transport || transport == &transport_floor)
+			return unknown_transport(word);
+		add_transport(options, transport);
+	}
+	return 0;
+}
+
+static int parse_ring(struct options *options, const char *text)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	char least[OPTIONS_SIZE_TEXT], near[OPTIONS_SIZE_TEXT];
+	uint64_t ring, below;
+
+	if (!read_size(text, &ring))
+		return usage("ring \"%s\" is not a number of bytes: give one such as 64k or 2m",
+			     text);
+	options_size_text(least, page);
+	if (ring < page || ring > RING_LARGEST)
+		return usage("ring of %s is out of range: give a power of two from %s to 256m",
+			     text, least);
+	for (below = page; below * 2 <= ring;)
+		below *= 2;
+	if (below != ring)
+		return usage("ring of %s is no power of two: the nearest below is %s", text,
+			     options_size_text(near, below));
+	options->ring = ring;
+	return 0;
+}
+
+static int parse_rounds(struct options *options, const char *text)
+{
+	char *end;
+	long rounds = strtol(text, &end, 10);
+
+	if (*end || end == text || rounds < 1 || rounds > ROUNDS_MOST)
+		return usage("rounds \"%s\" is out of range: give 1 to %d", text, ROUNDS_MOST);
+	options->rounds = (unsigned)rounds;
+	return 0;
+}
+
+static int parse_duration(struct options *options, const char *text)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (*end || end == text || !(seconds > 0 && seconds <= DURATION_MOST))
+		return usage(
+			"duration \"%s\" is out of range: give seconds, more than 0 and at most %d",
+			text, DURATION_MOST);
+	options->duration_s = seconds;
+	return 0;
+}
+
+static int parse_cpus(struct options *options, const char *text)
+{
+	char list[128], rest;
+
+	if (sscanf(text, "%d,%d%c", &options->cpus[0], &options->cpus[1], &rest) != 2)
+		return usage("cpus \"%s\" are not two numbers: give one for each side, such as 0,1",
+			     text);
+	cpus_list(list, sizeof(list));
+	for (int i = 0; i < 2; i++)
+		if (!cpus_allowed(options->cpus[i]))
+			return usage("CPU %d is not allowed to this process: give two of %s "
+				     "(taskset and cgroups set which are)",
+				     options->cpus[i], list);
+	options->cpus_named = true;
+	return 0;
+}
+
+static int parse_threads(struct options *options, const char *text)
+{
+	(void)text;
+	options->threads = true;
+	return 0;
+}
+
+static int parse_zero_copy(struct options *options, const char *text)
+{
+	(void)text;
+	options->zero_copy = true;
+	return 0;
+}
+
+static int parse_json(struct options *options, const char *text)
+{
+	(void)text;
+	options->json = true;
+	return 0;
+}
+
+static int parse_help(struct options *options, const char *text)
+{
+	(void)text;
+	options->help = true;
+	return 0;
+}
+
+static int parse_version(struct options *options, const char *text)
+{
+	(void)text;
+	options->version = true;
+	return 0;
+}
+
+static const struct option {
+	const char *name;
+	const char *value; /* what its value is called; NULL: it takes none */
+	int (*parse)(struct options *options, const char *text);
+	const char *about;
+} all_options[] = {
+	{ "--size", "LIST", parse_sizes, "bytes of a message: 8,64,1k,64k unless given" },
+	{ "--wait", "LIST", parse_waits, "any of spin,adaptive,sleep; all unless given" },
+	{ "--transport", "LIST", parse_transports, "those below; all unless given" },
+	{ "--ring", "SIZE", parse_ring, "bytes of a ring in each direction; 2m unless given" },
+	{ "--rounds", "N", parse_rounds, "rounds of slices; at least 10 unless given" },
+	{ "--duration", "S", parse_duration, "measured seconds per size, shared among its slices" },
+	{ "--cpus", "A,B", parse_cpus, "one for each side; the first two allowed unless given" },
+	{ "--threads", NULL, parse_threads, "both sides as threads of one process" },
+	{ "--zero-copy", NULL, parse_zero_copy, "write and read payloads in Peal's own memory" },
+	{ "--json", NULL, parse_json, "print one JSON object" },
+	{ "--help", NULL, parse_help, "print this" },
+	{ "--version", NULL, parse_version, "print the version" },
+};
+
+#define OPTIONS (sizeof(all_options) / sizeof(all_options[0]))
+
+void options_help(void)
+{
+	for (unsigned i = 0; i < OPTIONS; i++) {
+		char left[32];
+
+		snprintf(left, sizeof(left), "%s%s%s", all_options[i].name,
+			 all_options[i].value ? " " : "",
+			 all_options[i].value ? all_options[i].value : "");
+		printf("  %-18s %s\n", left, all_options[i].about);
+	}
+}
+
+static int unknown_option(const char *word, size_t length)
+{
+	const char *names[OPTIONS];
+	const char *nearest;
+	char name[WORD + 1];
+
+	for (unsigned i = 0; i < OPTIONS; i++)
+		names[i] = all_options[i].name;
+	snprintf(name, sizeof(name), "%.*s", (int)length, word);
+	nearest = options_nearest(name, names, OPTIONS);
+	return usage("unknown option \"%s\": %s%s%ssee peal-perf --help", name,
+		     nearest ? "did you mean " : "", nearest ? nearest : "",
+		     nearest ? "? Else " : "");
+}
+
+/* Parses one option; *used: how many words it took. */
+static int parse_one(struct options *options, int argc, char **argv, int *used)
+{
+	const char *word = argv[0];
+	size_t length = strcspn(word, "=");
+	const char *value = word[length] ? word + length + 1 : NULL;
+
+	*used = 1;
+	if (word[0] != '-')
+		return usage("\"%s\" is no option: see peal-perf --help", word);
+	for (unsigned i = 0; i < OPTIONS; i++) {
+		const struct option *option = &all_options[i];
+
+		if (strlen(option->name) != length || strncmp(option->name, word, length))
+			continue;
+		if (!option->value && value)
+			return usage("%s takes no value: leave out \"=%s\"", option->name, value);
+		if (option->value && !value) {
+			if (argc < 2)
+				return usage("%s needs a value: %s %s", option->name, option->name,
+					     option->value);
+			value = argv[1];
+			*used = 2;
+		}
+		return option->parse(options, value);
+	}
+	return unknown_option(word, length);
+}
+
+/* What only all options together can tell. */
+static int check(const struct options *options)
+{
+	for (unsigned i = 0; i < options->transport_count; i++) {
+		const struct transport *transport = options->transports[i];
+
+		for (unsigned j = 0; j < options->size_count; j++) {
+			struct setup setup = { .size = options->sizes[j], .ring = options->ring };
+			const char *sentence;
+			char ring[OPTIONS_SIZE_TEXT];
+
+			if (transport->rings && setup.size > setup.ring - RECORD_OVERHEAD)
+				return usage("a message of %" PRIu64
+					     " bytes does not fit a ring of %s, "
+					     "which takes at most %" PRIu64
+					     ": give a larger --ring or a smaller --size",
+					     setup.size, options_size_text(ring, setup.ring),
+					     setup.ring - RECORD_OVERHEAD);
+			if (!options->transports_named || !transport->refuse)
+				continue;
+			sentence = transport->refuse(&setup);
+			if (sentence)
+				return usage("%s: %s", transport->name, sentence);
+		}
+	}
+	return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	int used, err;
+
+	memset(options, 0, sizeof(*options));
+	options->waits = (1u << WAIT_MODES) - 1;
+	options->ring = RING_DEFAULT;
+	options->sizes[0] = 8;
+	options->sizes[1] = 64;
+	options->sizes[2] = 1024;
+	options->sizes[3] = 65536;
+	options->size_count = 4;
+	for (unsigned i = 0; transport_at(i); i++)
+		add_transport(options, transport_at(i));
+
+	for (; argc; argc -= used, argv += used) {
+		err = parse_one(options, argc, argv, &used);
+		if (err)
+			return err;
+	}
+	if (options->help || options->version)
+		return 0;
+	if (!options->cpus_named) {
+		err = cpus_default(options->cpus);
+		if (err < 0)
+			return usage("%s", complaint());
+		if (err > 0)
+			fprintf(stderr,
+				"peal-perf: only CPU %d is allowed: both sides share it, and whoever "
+				"spins keeps the other from running\n",
+				options->cpus[0]);
+	}
+	return check(options);
+}

@@ -1,0 +1,51 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Options: what the command line asks for, checked as far as that goes without measuring.
+ */
+#ifndef PEAL_PERF_OPTIONS_H
+#define PEAL_PERF_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "transport.h"
+
+#define OPTIONS_SIZES 32
+#define OPTIONS_TRANSPORTS 16
+
+#define EXIT_USAGE 64
+
+struct options {
+	uint64_t sizes[OPTIONS_SIZES];
+	unsigned size_count;
+	const struct transport *transports[OPTIONS_TRANSPORTS];
+	unsigned transport_count;
+	bool transports_named; /* rather than all by default */
+	unsigned waits;        /* 1 << each of enum wait_mode */
+	uint64_t ring;
+	unsigned rounds;   /* 0: as many as the duration needs, at least 10 */
+	double duration_s; /* measured time per size; 0: the command's own */
+	int cpus[2];
+	bool cpus_named;
+	bool threads, zero_copy, json;
+	bool help, version;
+};
+
+/*
+ * Reads what follows the sub-command. 0, or EXIT_USAGE after a sentence on stderr that names the
+ * value, the limit and the mend. What is not given is set to its default.
+ */
+int options_parse(struct options *options, int argc, char **argv);
+
+/* The one of count names that is nearest to a word; NULL if none is near. */
+const char *options_nearest(const char *word, const char *const *names, unsigned count);
+
+/* Prints the options for --help. */
+void options_help(void);
+
+/* "64", "1k", "2m": a size as options take it. Returns text. */
+#define OPTIONS_SIZE_TEXT 24
+char *options_size_text(char *text, uint64_t size);
+
+#endif

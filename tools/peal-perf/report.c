@@ -1,0 +1,260 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Reports. The JSON's schema is a contract with whoever reads it: members are added, never changed
+ * or taken away.
+ *
+ * In latency a message is a round trip: msgs_per_s tells how many there were in a second.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <peal/runtime.h>
+
+#include "json.h"
+#include "report.h"
+
+#define SCHEMA 1
+
+char *report_time(char *text, double ns)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	unsigned unit = 0;
+
+	if (isnan(ns)) {
+		snprintf(text, REPORT_TEXT, "-");
+		return text;
+	}
+	while (ns >= 999.5 && unit < 3) {
+		ns /= 1000;
+		unit++;
+	}
+	snprintf(text, REPORT_TEXT, "%.*f %s", unit && ns < 99.95 ? (ns < 9.995 ? 2 : 1) : 0, ns,
+		 units[unit]);
+	return text;
+}
+
+char *report_count(char *text, double count)
+{
+	static const char *const units[] = { "", " k", " M", " G" };
+	unsigned unit = 0;
+
+	if (isnan(count)) {
+		snprintf(text, REPORT_TEXT, "-");
+		return text;
+	}
+	while (count >= 999.5 && unit < 3) {
+		count /= 1000;
+		unit++;
+	}
+	snprintf(text, REPORT_TEXT, "%.*f%s", unit && count < 99.95 ? (count < 9.995 ? 2 : 1) : 0,
+		 count, units[unit]);
+	return text;
+}
+
+const char *report_picked(const char *job)
+{
+	struct peal_choice choice;
+
+	for (unsigned i = 0; !peal_runtime_choice(i, &choice); i++)
+		if (choice.picked && !strcmp(choice.job, job))
+			return choice.name;
+	return "none";
+}
+
+const char *report_fact(const char *group, const char *name)
+{
+	struct peal_fact fact;
+
+	for (unsigned i = 0; !peal_runtime_fact(i, &fact); i++)
+		if (!strcmp(fact.group, group) && !strcmp(fact.name, name))
+			return fact.value;
+	return "unknown";
+}
+
+void report_runtime(void)
+{
+	printf("The runtime picked: ring %s, waiter %s, memory %s, barrier %s.\n",
+	       report_picked("ring"), report_picked("waiter"), report_picked("memory"),
+	       report_picked("barrier"));
+}
+
+/* Whether a fact's group, or its name within the group, came before. */
+static bool fact_is_first(unsigned index, const struct peal_fact *fact, bool of_group)
+{
+	struct peal_fact earlier;
+
+	for (unsigned i = 0; i < index && !peal_runtime_fact(i, &earlier); i++)
+		if (!strcmp(earlier.group, fact->group) &&
+		    (of_group || !strcmp(earlier.name, fact->name)))
+			return false;
+	return true;
+}
+
+static void json_machine(struct json *json, const struct options *options)
+{
+	struct peal_fact fact, member;
+
+	json_object(json, "machine");
+	json_array(json, "cpus");
+	for (int i = 0; i < 2; i++)
+		json_integer(json, NULL, (uint64_t)options->cpus[i]);
+	json_end_array(json);
+	json_bool(json, "threads", options->threads);
+	json_number(json, "ticks_per_ns", peal_ticks_per_ns(), 6);
+	for (unsigned i = 0; !peal_runtime_fact(i, &fact); i++) {
+		if (!fact_is_first(i, &fact, true))
+			continue;
+		json_object(json, fact.group);
+		for (unsigned j = i; !peal_runtime_fact(j, &member); j++)
+			if (!strcmp(member.group, fact.group) && fact_is_first(j, &member, false))
+				json_string(json, member.name, member.value);
+		json_end_object(json);
+	}
+	json_end_object(json);
+}
+
+static void json_runtime(struct json *json)
+{
+	json_object(json, "runtime");
+	json_string(json, "ring", report_picked("ring"));
+	json_string(json, "waiter", report_picked("waiter"));
+	json_string(json, "memory", report_picked("memory"));
+	json_integer(json, "page_size", (uint64_t)sysconf(_SC_PAGESIZE));
+	json_string(json, "barrier", report_picked("barrier"));
+	json_end_object(json);
+}
+
+/* The lowest and highest of the rounds that a figure is the median of. */
+static void json_spread(struct json *json, const char *name, const struct figure *figure,
+			int decimals)
+{
+	json_array(json, name);
+	json_number(json, NULL, figure->low, decimals);
+	json_number(json, NULL, figure->high, decimals);
+	json_end_array(json);
+}
+
+static void json_row(struct json *json, const struct row *row)
+{
+	bool none = !row->kept;
+
+	json_object(json, NULL);
+	json_string(json, "test", test_name(row->test));
+	json_string(json, "transport", row->transport->name);
+	json_integer(json, "size", row->size);
+	json_string(json, "wait", wait_name(row->wait));
+	json_integer(json, "batch", 1);
+	json_bool(json, "zero_copy", row->zero_copy);
+	json_integer(json, "rounds", row->kept);
+	json_integer(json, "rounds_dropped", row->dropped);
+	json_integer(json, "count", row->count);
+	json_number(json, "p50_ns", row->p50, 1);
+	json_number(json, "p99_ns", row->p99, 1);
+	json_number(json, "p999_ns", row->p999, 1);
+	json_number(json, "max_ns", row->max, 1);
+	json_number(json, "mean_ns", row->mean, 1);
+	json_number(json, "msgs_per_s", row->rate.median, 1);
+	json_number(json, "bytes_per_s", row->rate.median * (double)row->size, 1);
+	json_number(json, "cpu_s", none ? NAN : row->usage.cpu_s, 6);
+	json_number(json, "switches", none ? NAN : (double)row->usage.switches, 0);
+	json_number(json, "floor_ns", row->floor.median, 1);
+	json_number(json, "ratio_to_floor", row->to_floor.median, 4);
+	json_number(json, "ratio_to_bare", row->to_bare.median, 4);
+	json_spread(json, "p50_ns_spread", &row->round_p50, 1);
+	json_spread(json, "msgs_per_s_spread", &row->rate, 1);
+	json_spread(json, "floor_ns_spread", &row->floor, 1);
+	json_spread(json, "ratio_to_floor_spread", &row->to_floor, 4);
+	json_spread(json, "ratio_to_bare_spread", &row->to_bare, 4);
+	json_end_object(json);
+}
+
+void report_json(const struct results *results, const struct options *options, const char *error)
+{
+	struct json json = { .file = stdout };
+
+	json_object(&json, NULL);
+	json_integer(&json, "schema", SCHEMA);
+	json_string(&json, "tool", "peal-perf");
+	json_string(&json, "version", peal_runtime_version());
+	json_machine(&json, options);
+	json_runtime(&json);
+	json_array(&json, "results");
+	for (unsigned i = 0; i < results->count; i++)
+		json_row(&json, results->rows[i]);
+	json_end_array(&json);
+	if (results->interrupted)
+		json_bool(&json, "interrupted", true);
+	if (error)
+		json_string(&json, "error", error);
+	json_end_object(&json);
+}
+
+static void table_ratio(double ratio)
+{
+	if (isnan(ratio))
+		printf(" %6s", "-");
+	else
+		printf(ratio < 99.95 ? " %6.2f" : " %6.0f", ratio);
+}
+
+static void table_row(const struct row *row)
+{
+	char p50[REPORT_TEXT], p99[REPORT_TEXT], p999[REPORT_TEXT], max[REPORT_TEXT];
+	char rate[REPORT_TEXT], size[OPTIONS_SIZE_TEXT] = "-";
+	double gigabytes = row->rate.median * (double)row->size / 1e9;
+
+	if (row->test != TEST_FLOOR)
+		options_size_text(size, row->size);
+	printf("%-9s %-8s %5s %8s %8s %8s %8s %8s", row->transport->name, wait_name(row->wait),
+	       size, report_time(p50, row->p50), report_time(p99, row->p99),
+	       report_time(p999, row->p999), report_time(max, row->max),
+	       report_count(rate, row->rate.median));
+	if (row->test == TEST_FLOOR || isnan(gigabytes))
+		printf(" %7s", "-");
+	else
+		printf(" %7.3f", gigabytes);
+	table_ratio(row->to_floor.median);
+	table_ratio(row->to_bare.median);
+	printf(" %4u/%u\n", row->kept, row->dropped);
+}
+
+void report_table(const struct results *results, const struct options *options)
+{
+	bool none = false;
+
+	printf("CPUs %d and %d, %s; times are round trips\n\n", options->cpus[0], options->cpus[1],
+	       options->threads ? "two threads" : "two processes");
+	for (unsigned i = 0; i < results->count; i++) {
+		const struct row *row = results->rows[i];
+
+		if (row->test == TEST_FLOOR) {
+			char size[OPTIONS_SIZE_TEXT];
+
+			if (i)
+				printf("\n");
+			if (i + 1 < results->count)
+				printf("%s of %s bytes\n", test_name(results->rows[i + 1]->test),
+				       options_size_text(size, row->size));
+			printf("%-9s %-8s %5s %8s %8s %8s %8s %8s %7s %6s %6s %6s\n", "transport",
+			       "wait", "size", "p50", "p99", "p99.9", "max", "msgs/s", "GB/s",
+			       "/floor", "/bare", "rounds");
+		}
+		table_row(row);
+		none = none || (!row->kept && row->dropped);
+	}
+	printf("\nrounds: kept/dropped; ratios are medians over those kept, of p50 in latency, of rates "
+	       "in stream\n");
+	report_runtime();
+	if (none)
+		printf("Where no round was kept the machine was too restless: the floor moved by more "
+		       "than 15 %%\nwithin each of them. Try again, with more --rounds, or when it is "
+		       "idle.\n");
+	if (results->interrupted)
+		printf("Interrupted: this is what there was.\n");
+}

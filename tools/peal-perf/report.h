@@ -1,0 +1,32 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Reports: results as a JSON object for programs, or as a table for people. It measures nothing.
+ */
+#ifndef PEAL_PERF_REPORT_H
+#define PEAL_PERF_REPORT_H
+
+#include "options.h"
+#include "results.h"
+
+/* "104 ns", "39.2 us", "-": a time in text, which is returned. */
+#define REPORT_TEXT 16
+char *report_time(char *text, double ns);
+
+/* "3.21 M", "450 k": a count with its unit, which is returned. */
+char *report_count(char *text, double count);
+
+/* The name of the table that the runtime picked for a job; "none". */
+const char *report_picked(const char *job);
+
+/* One fact of the runtime, or "unknown". */
+const char *report_fact(const char *group, const char *name);
+
+/* One line of what the runtime picked. */
+void report_runtime(void);
+
+/* error: a sentence why there is no more; NULL: there was none. */
+void report_json(const struct results *results, const struct options *options, const char *error);
+void report_table(const struct results *results, const struct options *options);
+
+#endif

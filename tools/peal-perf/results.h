@@ -1,0 +1,71 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Results: a row for each thing that was measured at each size. Rows are filled in round by round;
+ * what is said of them (medians over the rounds that were kept) is worked out when they are
+ * finished. It knows nothing of how they were measured or will be shown.
+ */
+#ifndef PEAL_PERF_RESULTS_H
+#define PEAL_PERF_RESULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control.h"
+#include "histogram.h"
+#include "transport.h"
+
+/* A median and what it was taken from; NAN where there is nothing to tell. */
+struct figure {
+	double median, low, high;
+};
+
+/* What one round found. NAN: nothing. */
+struct round {
+	double p50;   /* ticks */
+	double rate;  /* messages a second */
+	double floor; /* ticks */
+	double to_floor, to_bare;
+};
+
+struct row {
+	enum test_id test;
+	const struct transport *transport;
+	enum wait_mode wait;
+	bool zero_copy;
+	uint64_t size;
+
+	unsigned kept, dropped; /* rounds */
+	struct round *rounds;   /* those that were kept */
+	uint64_t count;         /* round trips, or messages received */
+	struct usage usage;
+	struct histogram histogram; /* of round trips, in ticks */
+
+	/* Set by row_finish; times in nanoseconds. */
+	double p50, p99, p999, max, mean;
+	struct figure round_p50, rate, floor, to_floor, to_bare;
+};
+
+struct results {
+	struct row **rows;
+	unsigned count;
+	bool interrupted;
+};
+
+/* Adds a row with room for so many rounds; NULL with a complaint. It belongs to the results. */
+struct row *results_add(struct results *results, unsigned rounds);
+
+/* Works out a row's figures. */
+void row_finish(struct row *row);
+
+/* Whether every row has a round that was kept. */
+bool results_whole(const struct results *results);
+
+/* The row of a test with transport, wait and size; NULL: there is none. */
+const struct row *results_find(const struct results *results, enum test_id test,
+			       const struct transport *transport, enum wait_mode wait,
+			       uint64_t size);
+
+void results_free(struct results *results);
+
+#endif

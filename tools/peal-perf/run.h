@@ -1,0 +1,48 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Runs: one test at one size after another, in rounds of slices.
+ */
+#ifndef PEAL_PERF_RUN_H
+#define PEAL_PERF_RUN_H
+
+#include "driver.h"
+#include "options.h"
+#include "results.h"
+
+#define RUN_ENTRIES 48 /* transports times ways of waiting, at a time */
+
+/* What is measured in turn: a transport, waiting in one way. */
+struct entry {
+	const struct transport *transport;
+	enum wait_mode wait;
+	bool in_place;
+};
+
+/* How a size's time is shared out. */
+struct plan {
+	struct entry entries[RUN_ENTRIES];
+	unsigned count;
+	unsigned rounds;
+	double slice_s;
+};
+
+/*
+ * Chooses what a test measures of what the options ask for, and shares the time out, with a note
+ * on stderr for what has to be left out or changed. duration_s: the measured time per size.
+ * Returns the number of entries, which is 0 also for the floor's own test.
+ */
+unsigned run_plan(struct plan *plan, const struct options *options, enum test_id test,
+		  double duration_s);
+
+/* How many steps of progress a size takes. */
+unsigned run_steps(const struct plan *plan);
+
+/*
+ * Runs a test at one size and adds its rows, the floor's first. 0; -EINTR: interrupted, the rows
+ * hold the rounds that there were; other errors have a complaint. Rows are finished in all cases.
+ */
+int run_size(struct driver *driver, const struct plan *plan, const struct options *options,
+	     enum test_id test, uint64_t size, struct results *results);
+
+#endif

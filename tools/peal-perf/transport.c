@@ -1,0 +1,52 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The lists of transports, waiting modes and tests, by name. It knows nothing of how they work.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "transport.h"
+
+/* In the order of measuring and of the tables. The floor is no transport that a user names. */
+static const struct transport *const transports[] = {
+	&transport_peal, &transport_bare, &transport_uds, &transport_seqpacket, &transport_futex,
+};
+
+#define TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
+
+const struct transport *transport_at(unsigned index)
+{
+	return index < TRANSPORTS ? transports[index] : NULL;
+}
+
+const struct transport *transport_by_name(const char *name)
+{
+	for (unsigned i = 0; i < TRANSPORTS; i++)
+		if (!strcmp(transports[i]->name, name))
+			return transports[i];
+	return strcmp(transport_floor.name, name) ? NULL : &transport_floor;
+}
+
+const char *wait_name(enum wait_mode wait)
+{
+	static const char *const names[WAIT_MODES] = {
+		[WAIT_SPIN] = "spin",
+		[WAIT_ADAPTIVE] = "adaptive",
+		[WAIT_SLEEP] = "sleep",
+	};
+
+	return wait < WAIT_MODES ? names[wait] : NULL;
+}
+
+const char *test_name(enum test_id test)
+{
+	static const char *const names[TESTS] = {
+		[TEST_FLOOR] = "floor",
+		[TEST_LATENCY] = "latency",
+		[TEST_STREAM] = "stream",
+	};
+
+	return test < TESTS ? names[test] : NULL;
+}

@@ -1,0 +1,83 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Transports: what peal-perf can send messages through. Each is a const table, and all that is
+ * peculiar to one is behind it, in its own file. A new transport is a file and a line in
+ * transport.c.
+ *
+ * The partner listens, the driver connects; they meet through the transport's own means. What
+ * passes while a slice runs is in the loops of slice.h, of which every transport has copies with
+ * its own verbs inlined.
+ */
+#ifndef PEAL_PERF_TRANSPORT_H
+#define PEAL_PERF_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct slice;
+
+/* How a side waits; the same three for all transports, which need not have them all. */
+enum wait_mode { WAIT_SPIN, WAIT_ADAPTIVE, WAIT_SLEEP, WAIT_MODES };
+
+/* What can be measured. */
+enum test_id { TEST_FLOOR, TEST_LATENCY, TEST_STREAM, TESTS };
+
+/* The driver initiates round trips and sends streams; the partner answers and receives. */
+enum side { INITIATOR, ANSWERER, SIDES };
+
+/* What the two sides must agree on before they meet. */
+struct setup {
+	uint64_t size;  /* bytes of a message */
+	uint64_t ring;  /* bytes of a ring in each direction, for transports with rings */
+	uint32_t wait;  /* an enum wait_mode */
+	char path[100]; /* of the socket where they meet; fits a sockaddr_un */
+};
+
+/* Runs one side of one slice; 0 or a negative errno with a complaint. */
+typedef int run_slice(void *end, struct slice *slice);
+
+/* A transport's copies of the loops; NULL where it does not take part in a test. */
+struct loops {
+	run_slice *run[TESTS][SIDES];
+};
+
+struct transport {
+	const char *name;
+	const char *about; /* a few words for --help */
+	unsigned waits;    /* 1 << each of enum wait_mode that it has */
+	bool rings;        /* setup.ring limits its messages */
+
+	/* NULL, or a sentence why it cannot be measured so; never called if it is NULL itself. */
+	const char *(*refuse)(const struct setup *setup);
+
+	/* All return 0, or a negative errno with a complaint and nothing left behind; but for accept,
+	 * whose end still wants to be closed. */
+	int (*listen)(const struct setup *setup, void **end);
+	int (*accept)(void *end);
+	int (*connect)(const struct setup *setup, void **end);
+	int (*pair)(const struct setup *setup, void *ends[2]); /* inside one process */
+	void (*close)(void *end);
+
+	const struct loops *loops;    /* payloads copied in and out */
+	const struct loops *in_place; /* written and read where they are; NULL: it cannot */
+};
+
+extern const struct transport transport_peal;
+extern const struct transport transport_bare;
+extern const struct transport transport_uds;
+extern const struct transport transport_seqpacket;
+extern const struct transport transport_futex;
+extern const struct transport transport_floor;
+
+/* The index-th transport that may be named by a user; NULL past the last. */
+const struct transport *transport_at(unsigned index);
+
+/* Any transport, the floor included, by name; NULL: there is none. */
+const struct transport *transport_by_name(const char *name);
+
+const char *wait_name(enum wait_mode wait);
+const char *test_name(enum test_id test);
+
+#endif

@@ -1,0 +1,285 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Peal itself, through its public headers, used as a program would: connected by a path, and
+ * waiting for ever in the library. Copying is send and recv; in place is reserve and commit, peek
+ * and release.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <peal.h>
+
+#include "complaint.h"
+#include "slice.h"
+#include "transport.h"
+
+#define MEETING_NS ((int64_t)5000000000) /* for the two sides to meet */
+
+struct connection {
+	struct peal_tx *tx;
+	struct peal_rx *rx;
+	struct peal_link *link;
+	struct peal_listener *listener; /* until the driver has come */
+};
+
+/* Keeps the library's sentence for a call that failed. */
+static __attribute__((cold, noinline)) int refused(const char *verb, int err)
+{
+	return complain(err, "%s: %s", verb, peal_error());
+}
+
+ALWAYS_INLINE int copy_send(void *end, const void *payload, size_t size)
+{
+	struct connection *connection = end;
+	int err = peal_send(connection->tx, payload, size, 0, PEAL_FOREVER);
+
+	return __builtin_expect(err, 0) ? refused("peal_send", err) : 0;
+}
+
+ALWAYS_INLINE int copy_recv(void *end, void *payload, size_t size)
+{
+	struct connection *connection = end;
+	ssize_t length = peal_recv(connection->rx, payload, size, NULL, PEAL_FOREVER);
+
+	if (__builtin_expect(length == (ssize_t)size, 1))
+		return 0;
+	return length < 0 ? refused("peal_recv", (int)length) :
+			    slice_wrong_size(size, (size_t)length);
+}
+
+static const struct verbs copy_verbs = { .send = copy_send, .recv = copy_recv };
+
+static int copy_ping(void *end, struct slice *slice)
+{
+	return slice_ping(&copy_verbs, end, slice);
+}
+
+static int copy_pong(void *end, struct slice *slice)
+{
+	return slice_pong(&copy_verbs, end, slice);
+}
+
+static int copy_produce(void *end, struct slice *slice)
+{
+	return slice_produce(&copy_verbs, end, slice);
+}
+
+static int copy_consume(void *end, struct slice *slice)
+{
+	return slice_consume(&copy_verbs, end, slice);
+}
+
+static const struct loops copy_loops = {
+	.run = {
+		[TEST_LATENCY] = { copy_ping, copy_pong },
+		[TEST_STREAM] = { copy_produce, copy_consume },
+	},
+};
+
+ALWAYS_INLINE int place_reserve(void *end, size_t size, void **at)
+{
+	struct connection *connection = end;
+	int err = peal_reserve(connection->tx, size, at, PEAL_FOREVER);
+
+	return __builtin_expect(err, 0) ? refused("peal_reserve", err) : 0;
+}
+
+ALWAYS_INLINE int place_commit(void *end, size_t size)
+{
+	struct connection *connection = end;
+	int err = peal_commit(connection->tx, size, 0);
+
+	return __builtin_expect(err, 0) ? refused("peal_commit", err) : 0;
+}
+
+ALWAYS_INLINE int place_peek(void *end, size_t size, const void **at)
+{
+	struct connection *connection = end;
+	struct peal_message message;
+	int err = peal_peek(connection->rx, &message, PEAL_FOREVER);
+
+	if (__builtin_expect(err, 0))
+		return refused("peal_peek", err);
+	if (__builtin_expect(message.length != size, 0))
+		return slice_wrong_size(size, message.length);
+	*at = message.data;
+	return 0;
+}
+
+ALWAYS_INLINE int place_release(void *end)
+{
+	struct connection *connection = end;
+
+	peal_release(connection->rx);
+	return 0;
+}
+
+static const struct verbs place_verbs = {
+	.reserve = place_reserve,
+	.commit = place_commit,
+	.peek = place_peek,
+	.release = place_release,
+};
+
+static int place_ping(void *end, struct slice *slice)
+{
+	return slice_ping(&place_verbs, end, slice);
+}
+
+static int place_pong(void *end, struct slice *slice)
+{
+	return slice_pong(&place_verbs, end, slice);
+}
+
+static int place_produce(void *end, struct slice *slice)
+{
+	return slice_produce(&place_verbs, end, slice);
+}
+
+static int place_consume(void *end, struct slice *slice)
+{
+	return slice_consume(&place_verbs, end, slice);
+}
+
+static const struct loops place_loops = {
+	.run = {
+		[TEST_LATENCY] = { place_ping, place_pong },
+		[TEST_STREAM] = { place_produce, place_consume },
+	},
+};
+
+static void options_set(struct peal_options *options, const struct setup *setup)
+{
+	static const uint32_t waits[WAIT_MODES] = {
+		[WAIT_SPIN] = PEAL_WAIT_SPIN,
+		[WAIT_ADAPTIVE] = PEAL_WAIT_ADAPTIVE,
+		[WAIT_SLEEP] = PEAL_WAIT_SLEEP,
+	};
+
+	peal_options_init(options);
+	options->ring = setup->ring;
+	options->max_peer_ring = setup->ring;
+	options->wait = waits[setup->wait];
+	options->flags = PEAL_PREFAULT;
+	options->name = "peal-perf";
+}
+
+static struct connection *connection_new(struct peal_link *link)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection) {
+		complain(-ENOMEM, "no memory for a connection");
+		return NULL;
+	}
+	connection->link = link;
+	if (link) {
+		connection->tx = peal_link_tx(link);
+		connection->rx = peal_link_rx(link);
+	}
+	return connection;
+}
+
+static void connection_close(void *end)
+{
+	struct connection *connection = end;
+
+	peal_close(connection->link);
+	peal_listener_close(connection->listener);
+	free(connection);
+}
+
+static int connection_listen(const struct setup *setup, void **end)
+{
+	struct connection *connection = connection_new(NULL);
+	struct peal_options options;
+	int err;
+
+	if (!connection)
+		return -ENOMEM;
+	options_set(&options, setup);
+	err = peal_listen(&connection->listener, setup->path, &options);
+	if (err) {
+		refused("peal_listen", err);
+		free(connection);
+		return err;
+	}
+	*end = connection;
+	return 0;
+}
+
+static int connection_accept(void *end)
+{
+	struct connection *connection = end;
+	int err = peal_accept(connection->listener, &connection->link, MEETING_NS);
+
+	if (err)
+		return refused("peal_accept", err);
+	peal_listener_close(connection->listener);
+	connection->listener = NULL;
+	connection->tx = peal_link_tx(connection->link);
+	connection->rx = peal_link_rx(connection->link);
+	return 0;
+}
+
+static int connection_connect(const struct setup *setup, void **end)
+{
+	struct connection *connection;
+	struct peal_options options;
+	struct peal_link *link;
+	int err;
+
+	options_set(&options, setup);
+	err = peal_connect(&link, setup->path, &options, MEETING_NS);
+	if (err)
+		return refused("peal_connect", err);
+	connection = connection_new(link);
+	if (!connection) {
+		peal_close(link);
+		return -ENOMEM;
+	}
+	*end = connection;
+	return 0;
+}
+
+static int connection_pair(const struct setup *setup, void *ends[2])
+{
+	struct connection *one, *two;
+	struct peal_options options;
+	struct peal_link *links[2];
+	int err;
+
+	options_set(&options, setup);
+	err = peal_pair(links, &options);
+	if (err)
+		return refused("peal_pair", err);
+	one = connection_new(links[0]);
+	two = connection_new(links[1]);
+	if (!one || !two) {
+		free(one);
+		free(two);
+		peal_close(links[0]);
+		peal_close(links[1]);
+		return -ENOMEM;
+	}
+	ends[0] = one;
+	ends[1] = two;
+	return 0;
+}
+
+const struct transport transport_peal = {
+	.name = "peal",
+	.about = "Peal",
+	.waits = 1 << WAIT_SPIN | 1 << WAIT_ADAPTIVE | 1 << WAIT_SLEEP,
+	.rings = true,
+	.listen = connection_listen,
+	.accept = connection_accept,
+	.connect = connection_connect,
+	.pair = connection_pair,
+	.close = connection_close,
+	.loops = &copy_loops,
+	.in_place = &place_loops,
+};

@@ -1,0 +1,36 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The watch: what ends a measurement early. Ctrl-C asks for an orderly end; a partner that dies,
+ * or a slice that does not end, makes every wait give up. It is signals inside, so that nothing
+ * has to look at a clock or a descriptor while messages move.
+ */
+#ifndef PEAL_PERF_WATCH_H
+#define PEAL_PERF_WATCH_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Installs the handlers. partner: the process to be watched, 0 if it is a thread of this one. */
+void watch_begin(pid_t partner);
+
+/* Takes the watch off the partner, which may now end; Ctrl-C goes on being noted. */
+void watch_end(void);
+
+/* Gives what follows so many seconds; then everything is given up, and the partner killed. */
+void watch_arm(unsigned seconds);
+void watch_disarm(void);
+
+/* Makes every wait of this process give up. For the partner's thread, when it has failed. */
+void watch_abandon(void);
+
+/* Ctrl-C, SIGTERM or SIGHUP came. */
+bool watch_interrupted(void);
+
+/* Time is up, or the partner is dead. Waits that nobody else would end ask this now and then. */
+bool watch_abandoned(void);
+
+/* Time was up, rather than the partner dead. */
+bool watch_expired(void);
+
+#endif
