@@ -28,10 +28,16 @@ struct peal_ring_ops {
 	 * What arms a monitor must look again between arming and waiting.
 	 */
 	bool (*await)(const uint64_t *word, uint64_t old, uint64_t ns);
+
+	/* Payloads from 8 to so many bytes are copied word by word rather than by memcpy. */
+	uint32_t inline_copy;
 };
 
-/* All variants that are compiled in, the preferred ones first, ended by NULL; the last but one is
- * the generic one, which is always usable. */
+/* What wins on all CPUs that were measured (docs/performance.md). */
+#define ARCH_INLINE_COPY 64
+
+/* All variants that are compiled in, the preferred ones first, ended by NULL; the last is the
+ * generic one, which is always usable. */
 extern const struct peal_ring_ops *const arch_ring_ops[];
 
 /* The constant counter, and its ticks per nanosecond as given to arch_set_ticks. */

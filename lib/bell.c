@@ -20,7 +20,7 @@
 #define SPIN_SLICE ((uint64_t)MS)      /* between two looks at `closed` */
 #define LOOK_EVERY ((uint64_t)10 * MS) /* between two looks at the socket */
 #define SLICE_MAX ((uint64_t)100 * MS)
-#define POLLS_PER_LOOK 256u
+#define IDLE_RINGS_MAX 1000u /* an honest peer rings once or twice in a wait */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -86,7 +86,7 @@ static int bell_sleep(struct peal_link *link, struct bell *bell, struct news *ne
 				 __ATOMIC_RELAXED); /* ordered by the next line */
 	bell->word += PEAL_ASLEEP_EPOCH;
 	__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP, __ATOMIC_RELEASE); /* [arm] */
-	/* Pairs with [ring-fence] in peal_commit. */
+	/* Pairs with [ring-fence] in peal_publish. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);          /* [heavy] */
 	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
 		peal_count(&bell->counters->sleeps, 1);
@@ -99,12 +99,13 @@ static int bell_sleep(struct peal_link *link, struct bell *bell, struct news *ne
 static int wait_for(struct peal_link *link, struct bell *bell, struct news *news, int64_t timeout)
 {
 	uint64_t now, end, spin_end, slice = bell->first_slice, wants = news->want;
+	unsigned idle = 0;
 	int err;
 
 	if (timeout == 0) {
-		bool look = ++bell->polls % POLLS_PER_LOOK == 0 && look_due(bell, platform_now());
-
-		err = link_verdict(link, look);
+		if (bell->wants)
+			peal_count(&bell->counters->waits, 1);
+		err = link_verdict(link, look_due(bell, platform_now()));
 		if (err)
 			return conclude(link, bell, news, err);
 		return error_literal(-EAGAIN, bell->wants ?
@@ -154,8 +155,12 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 			peal_count(&bell->counters->slices, 1);
 			slice = least(slice * 2, SLICE_MAX);
 			wants = news->want;
-		} else {
+		} else if (err == 0) {
 			peal_count(&bell->counters->idle_rings, 1);
+			if (++idle > IDLE_RINGS_MAX) {
+				err = link_broken(link, "it rings and rings, and there is nothing");
+				break;
+			}
 		}
 		now = platform_now();
 		err = link_verdict(link, err == -ETIMEDOUT || look_due(bell, now));
@@ -189,7 +194,7 @@ static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
 	/* Pairs with [snapshot] in bell_sleep. */
-	__atomic_store_n(wake, *wake + 1, __ATOMIC_RELEASE); /* [wake] */
+	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
 	if ((asleep & PEAL_ASLEEP_DESCRIPTOR) && link->fd >= 0)
 		platform_ring(link->fd);
 	else
@@ -205,7 +210,9 @@ void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
 	tx->last_rung = asleep;
 	ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns, tx->counters,
 	     asleep);
-	/* One that closes says that it sleeps, so that we come by here. */
+	/* One that closes says that it sleeps, so that we come by here. It said so after `closed`, and we
+	 * have read it without order. */
+	__atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_ACQUIRE);
 	if (link_verdict(link, false))
 		tx->limit = 0;
 }

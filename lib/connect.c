@@ -175,11 +175,14 @@ static int hear_answer(int fd, struct wire_message *answer, struct platform_parc
 /* What the server refused, as our own error. */
 static int take_refusal(struct wire_message *answer)
 {
-	char name[64];
-	int err = answer->code >= 1 && answer->code <= 4095 ? -(int)answer->code : -EPROTO;
+	static const int reasons[] = { EPERM, EPROTONOSUPPORT, EPROTOTYPE, E2BIG,
+				       EBUSY, ETIMEDOUT,       EOPNOTSUPP };
+	int err = -EPROTO;
 
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (answer->code == (uint32_t)reasons[i])
+			err = -reasons[i];
 	answer->text[sizeof(answer->text) - 1] = 0;
-	options_copy_name(name, answer->name);
 	for (char *c = answer->text; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -187,14 +190,15 @@ static int take_refusal(struct wire_message *answer)
 }
 
 static int take_welcome(const struct wire_message *answer, const struct platform_parcel *parcel,
-			int fd, const struct peal_options *options, struct link_plan *plan)
+			const struct peal_options *options, struct link_plan *plan)
 {
 	const struct platform_credentials *who = &parcel->credentials;
 
 	if (answer->type != WIRE_WELCOME)
 		return error_set(-EPROTO, "the server answered with a message of type %u",
 				 answer->type);
-	if (!parcel->has_credentials || !wire_allows(options, who, fd))
+	/* Not by the socket: it shows who called listen, and may have been inherited since. */
+	if (!parcel->has_credentials || !wire_allows(options, who, -1))
 		return error_set(
 			-EPERM,
 			"the server is run by user %u (pid %lld), whom options.allow does not accept",
@@ -246,7 +250,7 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	if (!err && message.type == WIRE_REFUSE)
 		err = take_refusal(&message);
 	if (!err)
-		err = take_welcome(&message, &received, plan.fd, &options, &plan);
+		err = take_welcome(&message, &received, &options, &plan);
 	wire_close_parcel(&received, !err);
 	if (!err)
 		err = link_create(link, &plan, &options);

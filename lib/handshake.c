@@ -81,8 +81,7 @@ int wire_check_version(const struct wire_message *message, int64_t length)
 {
 	if (length < (int64_t)offsetof(struct wire_message, layout_low) ||
 	    message->magic != WIRE_MAGIC)
-		return error_literal(-EPROTOTYPE,
-				     "what answers at this address does not speak Peal");
+		return error_literal(-EPROTOTYPE, "the other side does not speak Peal");
 	if (message->version_low > WIRE_VERSION_HIGH || message->version_high < WIRE_VERSION_LOW)
 		return error_set(
 			-EPROTONOSUPPORT,

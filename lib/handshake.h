@@ -89,7 +89,8 @@ int wire_check_version(const struct wire_message *message, int64_t length);
 int wire_adopt(const struct wire_message *message, const struct platform_parcel *parcel,
 	       const struct peal_options *options, struct link_plan *plan);
 
-/* Whether one with these credentials passes the options' allow and group; fd: its socket. */
+/* Whether one with these credentials passes the options' allow and group; fd: its socket, asked about
+ * supplementary groups; -1: those do not count. */
 bool wire_allows(const struct peal_options *options, const struct platform_credentials *who,
 		 int fd);
 

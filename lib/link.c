@@ -15,6 +15,8 @@
 #include "lib/error.h"
 #include "lib/options.h"
 
+#define UNREAD_MAX 65536u
+
 #define FIRST_DATA_SLICE 10000000u
 #define FIRST_ROOM_SLICE 1000000u
 
@@ -70,6 +72,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.largest = plan->tx_largest,
 		.peer = link->peer_page,
 		.counters = &link->slot->tx,
+		.inline_copy = link->ring->inline_copy,
 		.link = link,
 	};
 	link->room = (struct bell){
@@ -87,6 +90,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.own = link->page,
 		.peer = link->peer_page,
 		.counters = &link->slot->rx,
+		.inline_copy = link->ring->inline_copy,
 		.link = link,
 	};
 	link->data = (struct bell){
@@ -168,6 +172,9 @@ int link_say_verdict(struct peal_link *link, int verdict)
 int link_broken(struct peal_link *link, const char *lie)
 {
 	__atomic_store_n(&link->broken, 1, __ATOMIC_RELAXED);
+	/* The other side learns it from the socket, or at once if it sleeps. */
+	__atomic_store_n(&link->page->closed, 1, __ATOMIC_RELEASE);
+	bell_ring_out(link);
 	if (link->fd >= 0)
 		platform_hang_up(link->fd);
 	log_line(LOG_INFO, "link with pid %lld (%s) ended: %s", (long long)link->peer.pid,
@@ -176,14 +183,14 @@ int link_broken(struct peal_link *link, const char *lie)
 			 (long long)link->peer.pid, lie);
 }
 
-/* Records that were published and not released. Counts what a hostile peer wrote, but no further
- * than the ring is long. */
+/* Records that were published and not released; no further than the ring is long, and not for ever:
+ * a hostile peer may have written many small ones. */
 static uint64_t count_unread(const struct peal_link *link)
 {
 	const struct peal_rx *rx = &link->rx;
 	uint64_t at = rx->pos, end = rx->pos + link->theirs.capacity, count = 0;
 
-	while (at < end) {
+	while (at < end && count < UNREAD_MAX) {
 		uint64_t header = __atomic_load_n(
 			(const uint64_t *)(const void *)(rx->data + (at & rx->mask)),
 			__ATOMIC_ACQUIRE);
@@ -242,6 +249,7 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 	struct link_plan plan = { .fd = -1, .role = 2 };
 	int i, fd, err = options_take(&options, given);
 
+	links[0] = links[1] = NULL;
 	if (err)
 		return err;
 	pair = malloc(sizeof(*pair));

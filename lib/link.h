@@ -30,7 +30,6 @@ struct bell {
 	uint64_t spin_ns;     /* how long to spin before sleeping; UINT64_MAX: never sleep */
 	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
 	uint64_t look_at;     /* monotonic ns of the next look at the socket */
-	uint32_t polls;       /* with timeout 0, since the last look */
 };
 
 struct peal_link {

@@ -21,6 +21,9 @@
 #define GUESTS 64
 #define PATIENCE 8 /* parts of handshake_ns */
 
+/* So many rounds at most with timeout 0. */
+#define ROUNDS 16
+
 /* Keys of the poller besides the guests' indexes. */
 #define KEY_KNOCK GUESTS
 #define KEY_TIMER (GUESTS + 1)
@@ -38,9 +41,10 @@ struct peal_listener {
 	char path[112];
 	struct platform_identity socket; /* what we bound */
 	int fd, lock, poller;
-	int timer;   /* wakes who polls while the door is shut */
-	int reserve; /* given up to tell a newcomer that descriptors have run out */
-	bool bound;  /* the name is ours */
+	int timer;      /* wakes who polls while the door is shut */
+	int reserve[2]; /* one is given up to tell a newcomer that descriptors have run out; the other
+			 * stands in until that one's number is free again */
+	bool bound;     /* the name is ours */
 	bool stale;
 	bool shut; /* all places are taken: the socket is not polled */
 	unsigned seated;
@@ -51,10 +55,9 @@ static void close_own(struct peal_listener *listener)
 {
 	platform_close(listener->poller);
 	platform_close(listener->timer);
-	platform_close(listener->reserve);
-	platform_close(listener->fd);
-	platform_close(listener->lock);
-	listener->poller = listener->timer = listener->reserve = listener->fd = listener->lock = -1;
+	platform_close(listener->reserve[0]);
+	platform_close(listener->reserve[1]);
+	listener->poller = listener->timer = listener->reserve[0] = listener->reserve[1] = -1;
 }
 
 static void orphan(struct handle *handle)
@@ -68,6 +71,9 @@ static void orphan(struct handle *handle)
 		listener->guests[i].fd = -1;
 	}
 	close_own(listener);
+	platform_close(listener->fd);
+	platform_close(listener->lock); /* the parent still has it locked */
+	listener->fd = listener->lock = -1;
 	listener->stale = true;
 }
 
@@ -131,8 +137,9 @@ static int claim(struct peal_listener *listener)
 		return say_listen_error(err, "socket", listener->path, 0);
 	listener->poller = platform_poller();
 	listener->timer = platform_timer();
-	listener->reserve = platform_socket();
-	if (listener->poller < 0 || listener->timer < 0 || listener->reserve < 0)
+	listener->reserve[0] = platform_socket();
+	listener->reserve[1] = platform_socket();
+	if (listener->poller < 0 || listener->timer < 0 || listener->reserve[1] < 0)
 		return error_literal(-EMFILE,
 				     "no descriptors for a listener: raise the limit (nofile)");
 	err = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK);
@@ -164,7 +171,8 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	options_copy_name(listener->name, options.name);
 	listener->options.name = listener->name;
 	memcpy(listener->path, address, strlen(address) + 1);
-	listener->fd = listener->lock = listener->poller = listener->timer = listener->reserve = -1;
+	listener->fd = listener->lock = listener->poller = listener->timer = -1;
+	listener->reserve[0] = listener->reserve[1] = -1;
 	for (unsigned i = 0; i < GUESTS; i++)
 		listener->guests[i].fd = -1;
 	listener->handle.orphan = orphan;
@@ -177,6 +185,8 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 		if (listener->bound)
 			platform_remove(listener->path);
 		close_own(listener);
+		platform_close_listening(listener->fd);
+		platform_unlock(listener->lock);
 	}
 	registry_unlock();
 	if (err)
@@ -246,7 +256,12 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 		  options->max_message ? options->max_message : CAPACITY_MAX);
 	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
 	if (err) {
-		err = error_set(err, "the answer could not be sent (errno %d)", -err);
+		err = error_set(
+			err,
+			err == -ETOOMANYREFS ?
+				"too many answers of this server's user are still unread (errno %d)" :
+				"the answer could not be sent (errno %d)",
+			-err);
 		goto fail;
 	}
 	err = link_create(link, &plan, options);
@@ -287,7 +302,8 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	wire_close_parcel(&parcel, !err);
 	if (err) {
 		/* What runs short here is not the client's fault. */
-		bool ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC;
+		bool ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC ||
+			    err == -ETOOMANYREFS;
 
 		see_off(listener, guest, ours ? -EBUSY : err, peal_error());
 		return err;
@@ -299,31 +315,42 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	return 0;
 }
 
-/* Out of descriptors: gives one up to take the newcomer in, tell it, and see it off. */
+/* No one is let in until a seat, or a descriptor, is free. */
+static void shut(struct peal_listener *listener)
+{
+	platform_poller_remove(listener->poller, listener->fd);
+	platform_timer_set(listener->timer, listener->options.handshake_ns / PATIENCE);
+	listener->shut = true;
+}
+
+static void fill_reserves(struct peal_listener *listener)
+{
+	for (int i = 0; i < 2; i++)
+		if (listener->reserve[i] < 0)
+			listener->reserve[i] = platform_socket();
+}
+
+/* Out of descriptors: gives one up to take the newcomer in, tell it, and see it off. Without one to
+ * give up, the newcomer waits outside. */
 static void turn_away(struct peal_listener *listener)
 {
-	int fd;
+	int fd, i;
 
 	registry_lock();
-	if (listener->reserve < 0) /* it may not have come back the last time */
-		listener->reserve = platform_socket();
-	platform_close(listener->reserve);
+	fill_reserves(listener);
+	i = listener->reserve[0] < 0;
+	platform_close(listener->reserve[i]);
+	listener->reserve[i] = -1;
 	fd = platform_accept(listener->fd);
 	if (fd >= 0) {
 		wire_refuse(fd, -EBUSY,
 			    "the server is out of descriptors: raise its limit (nofile)");
 		platform_close_socket(fd);
 	}
-	listener->reserve = platform_socket();
+	fill_reserves(listener);
 	registry_unlock();
-}
-
-/* No one is let in until a seat is free. */
-static void shut(struct peal_listener *listener)
-{
-	platform_poller_remove(listener->poller, listener->fd);
-	platform_timer_set(listener->timer, listener->options.handshake_ns / PATIENCE);
-	listener->shut = true;
+	if (fd < 0)
+		shut(listener);
 }
 
 /* Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; -EMFILE,
@@ -431,6 +458,7 @@ int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t
 	uint64_t deadline = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ?
 				    UINT64_MAX :
 				    now + (uint64_t)timeout;
+	unsigned rounds = 0;
 	int err;
 
 	*link = NULL;
@@ -445,13 +473,14 @@ int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t
 			expire(listener, now, &next); /* a seat is free */
 			return 0;
 		}
-		if (!err)
+		/* However many knock in vain, the caller's time counts. */
+		if (!err && (timeout ? now < deadline : ++rounds < ROUNDS))
 			continue;
 		if (err == -EMFILE || err == -ENFILE)
 			return error_set(
 				err,
 				"out of descriptors: a client was turned away; raise the limit (nofile)");
-		if (err != -EAGAIN)
+		if (err && err != -EAGAIN)
 			return error_set(
 				err,
 				"the listener's descriptors are gone (errno %d): did something close them?",
@@ -494,6 +523,8 @@ void peal_listener_close(struct peal_listener *listener)
 		for (unsigned i = 0; i < GUESTS; i++)
 			platform_close_socket(listener->guests[i].fd);
 		close_own(listener);
+		platform_close_listening(listener->fd);
+		platform_unlock(listener->lock);
 	}
 	registry_unlock();
 	free(listener);

@@ -35,7 +35,9 @@ static int check_head(const struct peal_options *given)
 			"options->size is %u, and sizeof(struct peal_options) %zu: start with "
 			"peal_options_init",
 			given->size, sizeof(*given));
-	if (given->abi < 1 || given->abi > PEAL_ABI)
+	if (given->abi == 0)
+		return error_literal(-EINVAL, "options->abi is 0: start with peal_options_init");
+	if (given->abi > PEAL_ABI)
 		return error_set(
 			-EOPNOTSUPP,
 			"the program was compiled against headers of number %u, this library knows 1 "

@@ -28,8 +28,13 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-	for (struct handle *handle = handles; handle; handle = handle->next)
+	while (handles) {
+		struct handle *handle = handles;
+
+		/* Nothing stays listed: some of them stand on the stacks of threads that are no more. */
+		registry_remove(handle);
 		handle->orphan(handle);
+	}
 	stats_forget();
 	stats_unlock();
 	pthread_mutex_unlock(&lock);
@@ -66,8 +71,9 @@ void registry_remove(struct handle *handle)
 {
 	if (handle->previous)
 		handle->previous->next = handle->next;
-	else
+	else if (handles == handle)
 		handles = handle->next;
 	if (handle->next)
 		handle->next->previous = handle->previous;
+	handle->next = handle->previous = NULL;
 }

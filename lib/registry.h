@@ -10,8 +10,8 @@
 /* Part of every handle. */
 struct handle {
 	struct handle *next, *previous;
-	/* Called in a child of a fork, which has one thread, and in its children: closes descriptors,
-	 * forgets mappings (they did not come along), makes every verb answer -ESTALE. */
+	/* Called in a child of a fork, once: closes descriptors, forgets mappings (they did not come
+	 * along), makes every verb answer -ESTALE. The handle is not in the registry any more. */
 	void (*orphan)(struct handle *handle);
 };
 
@@ -22,7 +22,7 @@ struct handle {
 void registry_lock(void);
 void registry_unlock(void);
 
-/* Only while locked. */
+/* Only while locked. Removing one that is not there does nothing. */
 void registry_add(struct handle *handle);
 void registry_remove(struct handle *handle);
 

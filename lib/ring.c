@@ -39,18 +39,17 @@ RX(data, 0);
 RX(mask, 8);
 RX(pos, 16);
 RX(held, 24);
-RX(held_length, 32);
-RX(largest, 40);
-RX(own, 48);
-RX(peer, 56);
-RX(counters, 64);
-RX(last_rung, 72);
-RX(prefetch_bytes, 76);
-RX(inline_copy, 80);
-RX(owner, 84);
-RX(link, 88);
-RX(spare, 96);
-_Static_assert(sizeof(struct peal_rx) == 160, "binary interface, version 1");
+RX(largest, 32);
+RX(own, 40);
+RX(peer, 48);
+RX(counters, 56);
+RX(last_rung, 64);
+RX(prefetch_bytes, 68);
+RX(inline_copy, 72);
+RX(owner, 76);
+RX(link, 80);
+RX(spare, 88);
+_Static_assert(sizeof(struct peal_rx) == 152, "binary interface, version 1");
 _Static_assert(sizeof(struct peal_message) == 24, "binary interface, version 1");
 
 static int stale(void)
@@ -176,22 +175,36 @@ int peal_peek_wait(struct peal_rx *rx, uint64_t *header, int64_t timeout)
 }
 
 /* Neither fragments nor control records are agreed on by this version's handshake. */
-int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
-		    int64_t timeout)
+static int refuse_record(struct peal_link *link, uint64_t header)
 {
-	struct peal_link *link = rx->link;
-
-	(void)message;
-	(void)timeout;
 	link_broken(link, header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL | PEAL_HEADER_RESERVED) ?
 				  "a record has flags that were not agreed on" :
 				  "a record's length cannot be true");
 	return end_receiving(link, -EPROTO);
 }
 
-int peal_recv_refuse(struct peal_rx *rx, size_t length, size_t size)
+int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
+		    int64_t timeout)
 {
-	(void)rx;
+	(void)message;
+	(void)timeout;
+	return refuse_record(rx->link, header);
+}
+
+ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_t size,
+			struct peal_message *about, int64_t timeout)
+{
+	size_t length = (size_t)peal_record_length(header);
+
+	(void)timeout;
+	if (!peal_record_is_plain(rx, header))
+		return refuse_record(rx->link, header);
+	if (about) {
+		about->data = buffer;
+		about->length = length;
+		about->tag = (uint32_t)(header >> 32);
+		about->flags = (uint32_t)header & PEAL_HEADER_LAST;
+	}
 	return error_set(
 		-ENOBUFS,
 		"the next message has %zu bytes, the buffer %zu: it stays; pass a larger buffer or "

@@ -61,7 +61,7 @@ struct peal_waiter_ops {
 
 	/*
 	 * Sleeps while *word is seen, for ns nanoseconds at most (negative: no limit). 0: woken, or the
-	 * word had changed, or for no reason; -ETIMEDOUT. shared: the word is in memory of another
+	 * word had changed; -ETIMEDOUT; -EINTR: a signal. shared: the word is in memory of another
 	 * process, and may be mapped read-only.
 	 */
 	int (*wait)(const uint32_t *word, uint32_t seen, int64_t ns, bool shared);
@@ -146,12 +146,16 @@ void platform_hang_up(int fd);
 
 void platform_close(int fd);
 
-/* Closes descriptors that a stranger sent, aside: their close may wait for the stranger. */
+/* Closes descriptors that a stranger sent, aside, in a thread of its own that ends when there is
+ * nothing left to close: their close may wait for the stranger. */
 void platform_close_aside(const int *fds, int count);
 
 /* Closes a connected socket, aside if the other side has sent what nobody has read: there may be
  * descriptors in it. */
 void platform_close_socket(int fd);
+
+/* Closes a listening socket, with the unread messages of those who were not accepted, aside. */
+void platform_close_listening(int fd);
 
 /* Waits until fd is readable (or writable). 0, -ETIMEDOUT. Negative ns: no limit. */
 int platform_poll(int fd, bool writable, int64_t ns);
@@ -175,6 +179,9 @@ void platform_timer_set(int timer, uint64_t ns);
 /* Opens and locks a lock file. Its descriptor; -EADDRINUSE: somebody has it, whose pid goes to
  * *holder (0: not told); or another errno. */
 int platform_lock(const char *path, int64_t *holder);
+
+/* Gives it back at once, even if a child that was just forked has a copy of the descriptor. */
+void platform_unlock(int fd);
 
 /* What stands at a path: -ENOENT nothing, -EEXIST no socket, -EADDRINUSE a live socket, 0 a stale
  * one. */

@@ -39,4 +39,5 @@ const struct peal_ring_ops arch_generic = {
 	.usable = usable,
 	.relax = relax,
 	.await = await,
+	.inline_copy = ARCH_INLINE_COPY,
 };

@@ -48,6 +48,7 @@ const struct peal_ring_ops arch_x86_pause = {
 	.usable = usable,
 	.relax = relax,
 	.await = await,
+	.inline_copy = ARCH_INLINE_COPY,
 };
 
 const struct peal_ring_ops *const arch_ring_ops[] = { &arch_x86_pause, &arch_generic, NULL };

@@ -11,8 +11,8 @@
  * Fork: a child's handles are dead (-ESTALE) and its copies of the descriptors are closed; the
  * parent's go on. The child may still close its handles, which frees their memory.
  *
- * Timeouts are nanoseconds from now: 0 does not wait (-EAGAIN), PEAL_FOREVER never ends, anything
- * else ends with -ETIMEDOUT.
+ * Timeouts are nanoseconds from now: 0 does not wait (-EAGAIN), PEAL_FOREVER (or any negative
+ * number) never ends, anything else ends with -ETIMEDOUT.
  */
 #ifndef PEAL_LINK_H
 #define PEAL_LINK_H
@@ -38,8 +38,8 @@ struct peal_rx;
  * of a Unix socket, with at least one slash and at most 107 bytes. A lock file beside it
  * (PATH.lock) tells a live server from a stale socket, which is replaced. options may be NULL.
  *
- * -EINVAL: an address without a slash, or an option out of range; -EOPNOTSUPP: an option that
- * this version does not know; -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to
+ * -EINVAL: an address without a slash, or an option that makes no sense; -ERANGE: a ring too small
+ * or too large; -EOPNOTSUPP: an option that this version does not know; -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to
  * write there; -EADDRINUSE: another server lives here (its pid is named); -EEXIST: something that is
  * no socket is in the way; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
  * Any thread; enters the kernel; does not wait.
@@ -71,7 +71,7 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
  * Connects to the server at an address and stores the link, which the caller closes. A full
  * backlog is retried until the timeout ends. options may be NULL.
  *
- * -EINVAL, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in peal_listen;
+ * -EINVAL, -ERANGE, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in peal_listen;
  * -ECONNREFUSED: no server there; -EPROTOTYPE: it does not speak Peal; -EPROTONOSUPPORT: no common
  * version; -EPERM: the server does not admit us, or is not run by one whom `allow` accepts;
  * -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT, -EAGAIN;
@@ -82,12 +82,12 @@ PEAL_API int peal_connect(struct peal_link **link, const char *address,
 			  const struct peal_options *options, int64_t timeout);
 
 /* Makes two linked ends inside this process, for two threads. Both are closed by the caller, in
- * any order. */
+ * any order. Errors as in peal_listen. */
 PEAL_API int peal_pair(struct peal_link *links[2], const struct peal_options *options);
 
 /*
  * Closes a link in order: what was sent stays readable to the peer, which then gets -EPIPE, and is
- * told how many messages were left unread here. NULL is ignored. No other thread may be using the
+ * told how many messages were left unread here (65536: so many or more). NULL is ignored. No other thread may be using the
  * link.
  */
 PEAL_API void peal_close(struct peal_link *link);

@@ -128,7 +128,7 @@ struct peal_tx {
 	uint32_t last_rung;      /* the asleep value that was rung for last */
 	uint32_t barrier;        /* reserved: 0 */
 	uint32_t prefetch_bytes; /* reserved: 0 */
-	uint32_t inline_copy;    /* reserved: 0 */
+	uint32_t inline_copy;    /* payloads up to this are copied word by word */
 	uint64_t pending_at;     /* reserved for batches: where the first unpublished record is, */
 	uint64_t pending_header; /* and its header; 0: none */
 	uint32_t owner;          /* debug builds: the thread that is inside a verb */
@@ -142,14 +142,13 @@ struct peal_rx {
 	uint64_t mask;
 	uint64_t pos;                 /* consumed up to here */
 	uint64_t held;                /* size of the record that was peeked; 0: none */
-	uint64_t held_length;         /* its payload, as checked */
 	uint64_t largest;             /* longest message accepted */
 	struct peal_page *own;        /* the own page */
 	const struct peal_page *peer; /* the peer's page, hostile */
 	struct peal_counters *counters;
 	uint32_t last_rung;
 	uint32_t prefetch_bytes; /* reserved: 0 */
-	uint32_t inline_copy;    /* reserved: 0 */
+	uint32_t inline_copy;    /* payloads up to this are copied word by word */
 	uint32_t owner;          /* debug builds: the thread that is inside a verb */
 	struct peal_link *link;
 	uint8_t spare[64];
@@ -171,7 +170,8 @@ PEAL_API void peal_ring_room(struct peal_rx *rx);
 PEAL_API int peal_peek_wait(struct peal_rx *rx, uint64_t *header, int64_t timeout);
 PEAL_API int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
 			     int64_t timeout);
-PEAL_API int peal_recv_refuse(struct peal_rx *rx, size_t length, size_t size);
+PEAL_API ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_t size,
+				 struct peal_message *about, int64_t timeout);
 PEAL_API void peal_debug_enter(uint32_t *owner, const char *verb);
 PEAL_API void peal_debug_leave(uint32_t *owner);
 
@@ -198,6 +198,70 @@ static inline uint64_t peal_record_size(uint64_t length)
 }
 
 /*
+ * Copies a payload. Short ones word by word: cheaper than a call, and a word that was just written
+ * can be read at once, where a vector over several such words would wait for them.
+ */
+static inline void peal_copy(void *to, const void *from, size_t length, size_t inline_copy)
+{
+	uint8_t *out = (uint8_t *)to;
+	const uint8_t *in = (const uint8_t *)from;
+
+	if (PEAL_LIKELY(length >= 8 && length <= inline_copy)) {
+		const uint8_t *last = in + length - 8;
+
+		memcpy(out + length - 8, last, 8);
+		while (in < last) {
+			memcpy(out, in, 8);
+			in += 8;
+			out += 8;
+		}
+	} else if (length) {
+		memcpy(to, from, length);
+	}
+}
+
+/* Whether a reservation of so many bytes has to go the slow way. */
+static inline int peal_reserve_is_slow(const struct peal_tx *tx, size_t length)
+{
+	/* Behind each record there must be room for the zero header of the next. */
+	return (length > tx->largest) |
+	       (tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE > tx->limit);
+}
+
+/* Publishes the record at pos, whose payload is written, and wakes the peer if it sleeps. */
+static inline void peal_publish(struct peal_tx *tx, size_t length, uint32_t tag)
+{
+	uint8_t *at = tx->data + (tx->pos & tx->mask);
+	uint64_t size = peal_record_size(length);
+	uint64_t *header = (uint64_t *)(void *)at;
+	uint64_t *behind = (uint64_t *)(void *)(at + size);
+	const uint32_t *word = &tx->peer->rx_asleep;
+	uint32_t asleep;
+
+	tx->pos += size;
+	/* Makes the last lap's bytes behind this record harmless. Ordered by the next line. */
+	__atomic_store_n(behind, 0, __ATOMIC_RELAXED); /* [zero-behind] */
+	/* Pairs with [see] in peal_see. */
+	__atomic_store_n(header, (uint64_t)tag << 32 | (length + 1),
+			 __ATOMIC_RELEASE); /* [publish] */
+	peal_count(&tx->counters->messages, 1);
+	peal_count(&tx->counters->bytes, length);
+
+	/* Publish, then look: pairs with [arm] and [heavy] in bell_sleep. The fence is only needed
+	 * against a sleeper that asks for it; the others pay for both sides. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	asleep = __atomic_load_n(word, __ATOMIC_RELAXED);
+	if (PEAL_UNLIKELY(asleep)) {
+		if (asleep & PEAL_ASLEEP_FENCE) {
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);          /* [ring-fence] */
+			asleep = __atomic_load_n(word, __ATOMIC_RELAXED); /* [ring-reload] */
+		}
+		if ((asleep & PEAL_ASLEEP) && asleep != tx->last_rung) /* [once-per-sleep] */
+			peal_ring_data(tx, asleep);
+	}
+}
+
+/*
  * Reserves room for a message of up to length bytes (0 to the ring's capacity - 16, and at most
  * what the peer accepts) and stores where its payload goes, in the ring itself. Write it there,
  * then commit; or abort. A second reserve before that replaces the first. The memory is the
@@ -213,9 +277,7 @@ PEAL_INLINE int peal_reserve(struct peal_tx *tx, size_t length, void **at, int64
 	int err = 0;
 
 	PEAL_DEBUG_ENTER(tx);
-	/* Behind each record there must be room for the zero header of the next. */
-	if (PEAL_UNLIKELY(length > tx->largest ||
-			  tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE > tx->limit))
+	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length)))
 		err = peal_reserve_slow(tx, length, timeout);
 	if (PEAL_LIKELY(!err)) {
 		tx->reserved = (uint64_t)length + 1;
@@ -232,42 +294,17 @@ PEAL_INLINE int peal_reserve(struct peal_tx *tx, size_t length, void **at, int64
  */
 PEAL_INLINE int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag)
 {
-	uint8_t *header;
-	uint32_t asleep;
-	uint64_t size = peal_record_size(length);
+	int err = 0;
 
 	PEAL_DEBUG_ENTER(tx);
-	if (PEAL_UNLIKELY(length >= tx->reserved)) {
-		PEAL_DEBUG_LEAVE(tx);
-		return peal_commit_refuse(tx, length);
-	}
-	header = tx->data + (tx->pos & tx->mask);
-	tx->pos += size;
-	tx->reserved = 0;
-	/* Makes the last lap's bytes behind this record harmless. Ordered by the next line. */
-	__atomic_store_n((uint64_t *)(void *)(header + size), 0,
-			 __ATOMIC_RELAXED); /* [zero-behind] */
-	/* Pairs with [see] in peal_peek. */
-	__atomic_store_n((uint64_t *)(void *)header, (uint64_t)tag << 32 | (uint64_t)(length + 1),
-			 __ATOMIC_RELEASE); /* [publish] */
-	peal_count(&tx->counters->messages, 1);
-	peal_count(&tx->counters->bytes, length);
-
-	/* Publish, then look: pairs with [arm] and [heavy] in bell_sleep. The fence is
-	 * only needed against a sleeper that asks for it; the others pay for both sides. */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	asleep = __atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_RELAXED);
-	if (PEAL_UNLIKELY(asleep)) {
-		if (asleep & PEAL_ASLEEP_FENCE) {
-			__atomic_thread_fence(__ATOMIC_SEQ_CST); /* [ring-fence] */
-			asleep = __atomic_load_n(&tx->peer->rx_asleep,
-						 __ATOMIC_RELAXED); /* [ring-reload] */
-		}
-		if ((asleep & PEAL_ASLEEP) && asleep != tx->last_rung) /* [once-per-sleep] */
-			peal_ring_data(tx, asleep);
+	if (PEAL_LIKELY(length < tx->reserved)) {
+		tx->reserved = 0;
+		peal_publish(tx, length, tag);
+	} else {
+		err = peal_commit_refuse(tx, length);
 	}
 	PEAL_DEBUG_LEAVE(tx);
-	return 0;
+	return err;
 }
 
 /* Gives a reservation back; nothing was sent. The tx's thread; never enters the kernel. */
@@ -278,19 +315,24 @@ PEAL_INLINE void peal_abort(struct peal_tx *tx)
 
 /*
  * Sends a copy of length bytes (0 to the ring's capacity - 16, and at most what the peer accepts).
- * Errors, thread and kernel as peal_reserve and peal_commit.
+ * A reservation that is open is given back. Errors, thread and kernel as peal_reserve.
  */
 PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
 			  int64_t timeout)
 {
-	void *at;
-	int err = peal_reserve(tx, length, &at, timeout);
+	int err = 0;
 
-	if (PEAL_UNLIKELY(err))
-		return err;
-	if (length)
-		memcpy(at, data, length);
-	return peal_commit(tx, length, tag);
+	PEAL_DEBUG_ENTER(tx);
+	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length)))
+		err = peal_reserve_slow(tx, length, timeout);
+	if (PEAL_LIKELY(!err)) {
+		tx->reserved = 0;
+		peal_copy(tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE, data, length,
+			  tx->inline_copy);
+		peal_publish(tx, length, tag);
+	}
+	PEAL_DEBUG_LEAVE(tx);
+	return err;
 }
 
 /*
@@ -299,6 +341,45 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
  */
 PEAL_API int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
 			int64_t timeout);
+
+/* Waits for the next record and loads its header, once. 0 or a negative errno. */
+static inline int peal_see(struct peal_rx *rx, uint64_t *header, int64_t timeout)
+{
+	const void *at = rx->data + (rx->pos & rx->mask);
+
+	/* Pairs with [publish] in peal_publish. */
+	*header = __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE); /* [see] */
+	return PEAL_LIKELY(*header) ? 0 : peal_peek_wait(rx, header, timeout);
+}
+
+/* A record's payload, whose header has been seen: its length, and whether it is what it seems: a
+ * whole message of a length that can be true. */
+static inline uint64_t peal_record_length(uint64_t header)
+{
+	return (header & PEAL_HEADER_LENGTH) - 1;
+}
+
+static inline int peal_record_is_plain(const struct peal_rx *rx, uint64_t header)
+{
+	return (peal_record_length(header) <= rx->largest) &
+	       !(header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL | PEAL_HEADER_RESERVED));
+}
+
+/* Gives the record at pos back. */
+static inline void peal_advance(struct peal_rx *rx, uint64_t length)
+{
+	rx->pos += peal_record_size(length);
+	rx->held = 0;
+	/* Pairs with [room] in peal_reserve_slow. */
+	__atomic_store_n(&rx->own->head, rx->pos, __ATOMIC_RELEASE); /* [head] */
+	peal_count(&rx->counters->messages, 1);
+	peal_count(&rx->counters->bytes, length);
+	/* No fence: a ring that slips through is made up for by the next release, or by the
+	 * producer's slice. */
+	if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
+			  PEAL_ASLEEP)) /* [room-look] */
+		peal_ring_room(rx);
+}
 
 /*
  * Waits for a message and shows it in place. message->data is the ring's memory: it holds until
@@ -312,29 +393,20 @@ PEAL_API int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int coun
  */
 PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int64_t timeout)
 {
-	const uint8_t *at;
-	uint64_t header, length;
-	int err = 0;
+	uint64_t header;
+	int err;
 
 	PEAL_DEBUG_ENTER(rx);
-	at = rx->data + (rx->pos & rx->mask);
-	/* Pairs with [publish] in peal_commit. */
-	header = __atomic_load_n((const uint64_t *)(const void *)at, __ATOMIC_ACQUIRE); /* [see] */
-	if (PEAL_UNLIKELY(!header))
-		err = peal_peek_wait(rx, &header, timeout);
+	err = peal_see(rx, &header, timeout);
 	if (PEAL_LIKELY(!err)) {
-		length = (header & PEAL_HEADER_LENGTH) - 1;
-		if (PEAL_UNLIKELY(length > rx->largest ||
-				  (header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL |
-					     PEAL_HEADER_RESERVED)))) {
-			err = peal_peek_other(rx, header, message, timeout);
-		} else {
-			rx->held = peal_record_size(length);
-			rx->held_length = length;
-			message->data = at + PEAL_HEADER_SIZE;
-			message->length = (size_t)length;
+		if (PEAL_LIKELY(peal_record_is_plain(rx, header))) {
+			message->data = rx->data + (rx->pos & rx->mask) + PEAL_HEADER_SIZE;
+			message->length = (size_t)peal_record_length(header);
 			message->tag = (uint32_t)(header >> 32);
 			message->flags = (uint32_t)header & PEAL_HEADER_LAST;
+			rx->held = (uint64_t)message->length + 1;
+		} else {
+			err = peal_peek_other(rx, header, message, timeout);
 		}
 	}
 	PEAL_DEBUG_LEAVE(rx);
@@ -349,19 +421,8 @@ PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int6
 PEAL_INLINE void peal_release(struct peal_rx *rx)
 {
 	PEAL_DEBUG_ENTER(rx);
-	if (PEAL_LIKELY(rx->held)) {
-		rx->pos += rx->held;
-		rx->held = 0;
-		/* Pairs with [room] in ring_room. */
-		__atomic_store_n(&rx->own->head, rx->pos, __ATOMIC_RELEASE); /* [head] */
-		peal_count(&rx->counters->messages, 1);
-		peal_count(&rx->counters->bytes, rx->held_length);
-		/* No fence: a ring that slips through is made up for by the next release, or by the
-		 * producer's slice. */
-		if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
-				  PEAL_ASLEEP)) /* [room-look] */
-			peal_ring_room(rx);
-	}
+	if (PEAL_LIKELY(rx->held))
+		peal_advance(rx, rx->held - 1);
 	PEAL_DEBUG_LEAVE(rx);
 }
 
@@ -373,24 +434,32 @@ PEAL_INLINE void peal_release(struct peal_rx *rx)
 PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 			      struct peal_message *about, int64_t timeout)
 {
-	struct peal_message message;
-	int err = peal_peek(rx, &message, timeout);
+	uint64_t header, length;
+	ssize_t result;
 
-	if (PEAL_UNLIKELY(err))
-		return err < 0 ?
-			       err :
-			       -EIO; /* it is: this tells compilers that *about is set otherwise */
-	if (PEAL_LIKELY(message.length <= size)) {
-		if (message.length)
-			memcpy(buffer, message.data, message.length);
-		peal_release(rx);
+	PEAL_DEBUG_ENTER(rx);
+	result = peal_see(rx, &header, timeout);
+	if (PEAL_UNLIKELY(result)) {
+		result = result < 0 ? result : -EIO; /* for compilers: it is negative */
 	} else {
-		err = peal_recv_refuse(rx, message.length, size);
+		length = peal_record_length(header);
+		if (PEAL_LIKELY((length <= size) & peal_record_is_plain(rx, header))) {
+			if (about) {
+				about->data = buffer;
+				about->length = (size_t)length;
+				about->tag = (uint32_t)(header >> 32);
+				about->flags = (uint32_t)header & PEAL_HEADER_LAST;
+			}
+			peal_copy(buffer, rx->data + (rx->pos & rx->mask) + PEAL_HEADER_SIZE,
+				  (size_t)length, rx->inline_copy);
+			peal_advance(rx, length);
+			result = (ssize_t)length;
+		} else {
+			result = peal_recv_other(rx, header, buffer, size, about, timeout);
+		}
 	}
-	message.data = buffer;
-	if (about)
-		*about = message;
-	return PEAL_UNLIKELY(err) ? err : (ssize_t)message.length;
+	PEAL_DEBUG_LEAVE(rx);
+	return result;
 }
 
 #ifdef __cplusplus

@@ -65,9 +65,12 @@ static int seal(int fd)
 	return fcntl(fd, F_ADD_SEALS, SEALS) ? -errno : 0;
 }
 
+static bool
+	can_count; /* set once, when memory is tried out: there is a cachestat, and it is allowed */
+
 /*
  * Whether all of the first size bytes of a memfd are there. st_blocks alone does not tell: it counts
- * blocks beyond the end of file too, which can be given back. Before Linux 6.5 there is no better.
+ * blocks beyond the end of file too, which can be given back. Before Linux 6.5 it has to do.
  */
 static bool whole(int fd, uint64_t size)
 {
@@ -78,8 +81,10 @@ static bool whole(int fd, uint64_t size)
 		uint64_t cached, dirty, writeback, evicted, recently_evicted;
 	} pages = { 0 };
 
+	if (!can_count)
+		return true;
 	if (syscall(SYS_cachestat, fd, &range, &pages, 0))
-		return errno == ENOSYS;
+		return false;
 	/* What was swapped out counts as evicted. */
 	return (pages.cached + pages.evicted) * platform_page_size() >= size;
 }
@@ -124,6 +129,8 @@ static bool usable(const char **why)
 	if (other != MAP_FAILED)
 		goto out;
 	*why = "a sealed memfd could not be proved";
+	can_count = true;
+	can_count = whole(fd, page);
 	if (prove(fd, page))
 		goto out;
 	*why = "sealed: only its owner can write it";

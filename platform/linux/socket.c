@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,49 +257,97 @@ void platform_close(int fd)
 		close(fd);
 }
 
-struct closing {
-	int count;
-	int fds[];
-};
+/*
+ * Descriptors that wait to be closed aside. One thread does it, and ends when there are none; if it
+ * cannot be had, they wait for the next try.
+ */
+static struct {
+	pthread_mutex_t lock;
+	pthread_once_t once;
+	int *fds;
+	size_t count, room;
+	bool running;
+} aside = { .lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT };
+
+static void aside_before_fork(void)
+{
+	pthread_mutex_lock(&aside.lock);
+}
+
+static void aside_after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&aside.lock);
+}
+
+/* The child's copies are not the last ones: their close waits for nobody. */
+static void aside_after_fork_in_child(void)
+{
+	while (aside.count)
+		close(aside.fds[--aside.count]);
+	aside.running = false;
+	pthread_mutex_unlock(&aside.lock);
+}
+
+static void aside_set_up(void)
+{
+	pthread_atfork(aside_before_fork, aside_after_fork_in_parent, aside_after_fork_in_child);
+}
 
 static void *close_all(void *data)
 {
-	struct closing *closing = data;
+	pthread_mutex_lock(&aside.lock);
+	while (aside.count) {
+		int fd = aside.fds[--aside.count];
 
-	while (closing->count)
-		close(closing->fds[--closing->count]);
-	free(closing);
-	return NULL;
+		pthread_mutex_unlock(&aside.lock);
+		close(fd);
+		pthread_mutex_lock(&aside.lock);
+	}
+	aside.running = false;
+	pthread_mutex_unlock(&aside.lock);
+	return data;
+}
+
+static bool start_closing(void)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	sigset_t all, before;
+	bool started;
+
+	if (pthread_attr_init(&attributes))
+		return false;
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	/* The program's signals are not for this thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	started = !pthread_create(&thread, &attributes, close_all, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return started;
 }
 
 void platform_close_aside(const int *fds, int count)
 {
-	struct closing *closing;
-	pthread_attr_t attributes;
-	pthread_t thread;
-	size_t size = sizeof(int) * (size_t)count;
-	int err;
+	if (count <= 0)
+		return;
+	pthread_once(&aside.once, aside_set_up);
+	pthread_mutex_lock(&aside.lock);
+	if (aside.count + (size_t)count > aside.room) {
+		size_t room = 2 * (aside.room + (size_t)count);
+		int *more = realloc(aside.fds, room * sizeof(*more));
 
-	if (!count)
-		return;
-	closing = malloc(sizeof(*closing) + size);
-	if (!closing) {
-		while (count)
-			close(fds[--count]);
-		return;
+		if (more) {
+			aside.fds = more;
+			aside.room = room;
+		}
 	}
-	closing->count = count;
-	memcpy(closing->fds, fds, size);
-	err = pthread_attr_init(&attributes);
-	if (!err) {
-		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-		pthread_attr_setstacksize(&attributes, 64 * 1024);
-		err = pthread_create(&thread, &attributes, close_all, closing);
-		pthread_attr_destroy(&attributes);
-	}
-	/* Better closed by one that may wait than lost. */
-	if (err)
-		close_all(closing);
+	/* Without memory even for this they are lost: better than to wait for a stranger. */
+	for (int i = 0; i < count && aside.count < aside.room; i++)
+		aside.fds[aside.count++] = fds[i];
+	if (!aside.running)
+		aside.running = start_closing();
+	pthread_mutex_unlock(&aside.lock);
 }
 
 void platform_close_socket(int fd)
@@ -306,14 +355,23 @@ void platform_close_socket(int fd)
 	char byte[CMSG_SPACE(sizeof(struct ucred))];
 	struct msghdr message = { .msg_control = byte, .msg_controllen = sizeof(byte) };
 	int on = 1;
+	ssize_t length;
 
 	if (fd < 0)
 		return;
 	/* From here on nothing more comes in, and an end without credentials is the end. */
-	if (!shutdown(fd, SHUT_RDWR) && !setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) &&
-	    !recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) && !message.msg_controllen)
+	shutdown(fd, SHUT_RDWR);
+	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+	if ((length == 0 && !message.msg_controllen) || (length < 0 && errno == ENOTCONN))
 		close(fd);
 	else
+		platform_close_aside(&fd, 1);
+}
+
+void platform_close_listening(int fd)
+{
+	if (fd >= 0)
 		platform_close_aside(&fd, 1);
 }
 
@@ -369,31 +427,51 @@ void platform_timer_set(int timer, uint64_t ns)
 	timerfd_settime(timer, 0, &time, NULL);
 }
 
+/* A lock file of ours is empty or has a number in it; anything else is somebody's, and stays. */
+static bool is_lock_file(int fd, int64_t *holder)
+{
+	struct stat status;
+	char text[32] = "", *end;
+
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_nlink != 1 ||
+	    (status.st_uid != geteuid() && geteuid() != 0) ||
+	    status.st_size >= (off_t)sizeof(text) || pread(fd, text, sizeof(text) - 1, 0) < 0)
+		return false;
+	*holder = strtoll(text, &end, 10);
+	return !*text || !strcmp(end, "\n");
+}
+
 int platform_lock(const char *path, int64_t *holder)
 {
 	int err, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	struct stat status;
-	char text[32] = "";
+	char text[32];
 
 	*holder = 0;
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode)) {
-		close(fd);
-		return -EEXIST;
-	}
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
-		if (pread(fd, text, sizeof(text) - 1, 0) > 0)
-			*holder = strtoll(text, NULL, 10);
+		is_lock_file(fd, holder);
 		close(fd);
 		return err;
+	}
+	if (!is_lock_file(fd, holder)) {
+		platform_unlock(fd);
+		return -EEXIST;
 	}
 	/* For people: nothing depends on what it says. */
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, text, strlen(text), 0) < 0)
 		*holder = 0;
 	return fd;
+}
+
+void platform_unlock(int fd)
+{
+	if (fd < 0)
+		return;
+	flock(fd, LOCK_UN);
+	close(fd);
 }
 
 int platform_probe_socket(const char *path)

@@ -37,8 +37,8 @@ static int futex_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shar
 {
 	struct timespec limit = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 
-	if (futex(word, FUTEX_WAIT, seen, ns < 0 ? NULL : &limit, shared) < 0 && errno == ETIMEDOUT)
-		return -ETIMEDOUT;
+	if (futex(word, FUTEX_WAIT, seen, ns < 0 ? NULL : &limit, shared) < 0)
+		return errno == ETIMEDOUT || errno == EINTR ? -errno : 0;
 	return 0;
 }
 
