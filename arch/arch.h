@@ -24,12 +24,12 @@ struct peal_ring_ops {
 
 	/*
 	 * Waits until *word is no longer old, for about ns nanoseconds at most, without entering the
-	 * kernel; true if it has changed (loaded with acquire). May return early without a change.
+	 * kernel. Returns what it was last (loaded with acquire); may return early without a change.
 	 * What arms a monitor must look again between arming and waiting.
 	 */
-	bool (*await)(const uint64_t *word, uint64_t old, uint64_t ns);
+	uint64_t (*await)(const uint64_t *word, uint64_t old, uint64_t ns);
 
-	/* Payloads from 8 to so many bytes are copied word by word rather than by memcpy. */
+	/* Payloads from 8 to so many bytes are copied without a call to memcpy; at most 64. */
 	uint32_t inline_copy;
 };
 
@@ -54,25 +54,27 @@ bool arch_fact(unsigned index, const char **name, char *buffer, size_t size);
  * Polls a word: first looks many times with pauses between them and asks no clock, then goes by
  * the counter. What every variant without a better instruction does.
  */
-static inline bool arch_poll(const uint64_t *word, uint64_t old, uint64_t ticks,
-			     void (*relax)(void), uint64_t (*now)(void))
+static inline uint64_t arch_poll(const uint64_t *word, uint64_t old, uint64_t ticks,
+				 void (*relax)(void), uint64_t (*now)(void))
 {
-	uint64_t start;
+	uint64_t start, value;
 
 	for (int i = 0; i < 64; i++) {
-		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != old)
-			return true;
+		value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+		if (value != old)
+			return value;
 		relax();
 	}
 	start = now();
 	do {
 		for (int i = 0; i < 16; i++) {
-			if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != old)
-				return true;
+			value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+			if (value != old)
+				return value;
 			relax();
 		}
 	} while (now() - start < ticks);
-	return false;
+	return value;
 }
 
 #endif

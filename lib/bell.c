@@ -47,6 +47,14 @@ static bool there(struct news *news)
 	return news->seen >= news->want;
 }
 
+/* The same after the ring variant's wait for a change. */
+static bool await(struct peal_link *link, struct news *news, uint64_t ns)
+{
+	/* Pairs with [publish] and [head] of the peer: with acquire, as arch.h says. */
+	news->seen = link->ring->await(news->word, news->seen, ns);
+	return news->seen >= news->want;
+}
+
 /* What to answer when the peer is gone: first all that it left. */
 static int conclude(struct peal_link *link, const struct bell *bell, struct news *news, int verdict)
 {
@@ -115,22 +123,14 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	peal_count(&bell->counters->waits, 1);
 
 	/* What comes at once costs no look at the clock. */
-	if (bell->spin_ns) {
-		if (there(news))
-			return 0;
-		if (link->ring->await(news->word, news->seen, 0) && there(news))
-			return 0;
-	}
+	if (bell->spin_ns && (there(news) || await(link, news, 0)))
+		return 0;
 	now = platform_now();
 	end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
 	spin_end = later(now, bell->spin_ns);
 
 	while (now < spin_end) {
-		if (there(news))
-			return 0;
-		link->ring->await(news->word, news->seen,
-				  least(SPIN_SLICE, least(spin_end, end) - now));
-		if (there(news))
+		if (there(news) || await(link, news, least(SPIN_SLICE, least(spin_end, end) - now)))
 			return 0;
 		now = platform_now();
 		err = link_verdict(link, look_due(bell, now));

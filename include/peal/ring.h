@@ -128,7 +128,7 @@ struct peal_tx {
 	uint32_t last_rung;      /* the asleep value that was rung for last */
 	uint32_t barrier;        /* reserved: 0 */
 	uint32_t prefetch_bytes; /* reserved: 0 */
-	uint32_t inline_copy;    /* payloads up to this are copied word by word */
+	uint32_t inline_copy; /* payloads from 8 to so many bytes (at most 64) are copied without a call */
 	uint64_t pending_at;     /* reserved for batches: where the first unpublished record is, */
 	uint64_t pending_header; /* and its header; 0: none */
 	uint32_t owner;          /* debug builds: the thread that is inside a verb */
@@ -148,8 +148,8 @@ struct peal_rx {
 	struct peal_counters *counters;
 	uint32_t last_rung;
 	uint32_t prefetch_bytes; /* reserved: 0 */
-	uint32_t inline_copy;    /* payloads up to this are copied word by word */
-	uint32_t owner;          /* debug builds: the thread that is inside a verb */
+	uint32_t inline_copy; /* payloads from 8 to so many bytes (at most 64) are copied without a call */
+	uint32_t owner; /* debug builds: the thread that is inside a verb */
 	struct peal_link *link;
 	uint8_t spare[64];
 };
@@ -167,7 +167,7 @@ PEAL_API int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeou
 PEAL_API int peal_commit_refuse(struct peal_tx *tx, size_t length);
 PEAL_API void peal_ring_data(struct peal_tx *tx, uint32_t asleep);
 PEAL_API void peal_ring_room(struct peal_rx *rx);
-PEAL_API int peal_peek_wait(struct peal_rx *rx, uint64_t *header, int64_t timeout);
+PEAL_API uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err);
 PEAL_API int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
 			     int64_t timeout);
 PEAL_API ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_t size,
@@ -198,25 +198,27 @@ static inline uint64_t peal_record_size(uint64_t length)
 }
 
 /*
- * Copies a payload. Short ones word by word: cheaper than a call, and a word that was just written
- * can be read at once, where a vector over several such words would wait for them.
+ * Copies a payload. One of 8 to inline_copy bytes (at most 64) by two overlapping moves of a fixed
+ * size, which costs less than a call. The end goes first: what shares a cache line with the header
+ * is touched last.
  */
 static inline void peal_copy(void *to, const void *from, size_t length, size_t inline_copy)
 {
 	uint8_t *out = (uint8_t *)to;
 	const uint8_t *in = (const uint8_t *)from;
 
-	if (PEAL_LIKELY(length >= 8 && length <= inline_copy)) {
-		const uint8_t *last = in + length - 8;
-
-		memcpy(out + length - 8, last, 8);
-		while (in < last) {
-			memcpy(out, in, 8);
-			in += 8;
-			out += 8;
-		}
-	} else if (length) {
-		memcpy(to, from, length);
+	if (PEAL_UNLIKELY(length < 8 || length > inline_copy)) {
+		if (length)
+			memcpy(out, in, length);
+	} else if (length <= 16) {
+		memcpy(out + length - 8, in + length - 8, 8);
+		memcpy(out, in, 8);
+	} else if (length <= 32) {
+		memcpy(out + length - 16, in + length - 16, 16);
+		memcpy(out, in, 16);
+	} else {
+		memcpy(out + length - 32, in + length - 32, 32);
+		memcpy(out, in, 32);
 	}
 }
 
@@ -349,7 +351,14 @@ static inline int peal_see(struct peal_rx *rx, uint64_t *header, int64_t timeout
 
 	/* Pairs with [publish] in peal_publish. */
 	*header = __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE); /* [see] */
-	return PEAL_LIKELY(*header) ? 0 : peal_peek_wait(rx, header, timeout);
+	if (PEAL_UNLIKELY(!*header)) {
+		int err;
+
+		*header = peal_peek_wait(rx, timeout, &err);
+		if (PEAL_UNLIKELY(!*header))
+			return err;
+	}
+	return 0;
 }
 
 /* A record's payload, whose header has been seen: its length, and whether it is what it seems: a
