@@ -20,6 +20,7 @@
 #define SPIN_SLICE ((uint64_t)MS)      /* between two looks at `closed` */
 #define LOOK_EVERY ((uint64_t)10 * MS) /* between two looks at the socket */
 #define SLICE_MAX ((uint64_t)100 * MS)
+#define STREAM_MESSAGES 4u   /* since the last wait: less is request and reply */
 #define IDLE_RINGS_MAX 1000u /* an honest peer rings once or twice in a wait */
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -53,6 +54,20 @@ static bool await(struct peal_link *link, struct news *news, uint64_t ns)
 	/* Pairs with [publish] and [head] of the peer: with acquire, as arch.h says. */
 	news->seen = link->ring->await(news->word, news->seen, ns);
 	return news->seen >= news->want;
+}
+
+void bell_breathe(struct peal_link *link, struct bell *bell)
+{
+	uint64_t messages = bell->counters->messages, since = messages - bell->messages;
+	uint64_t end;
+
+	bell->messages = messages;
+	if (since < STREAM_MESSAGES)
+		return;
+	end = arch_ticks() + link->breath;
+	do
+		link->ring->relax();
+	while ((int64_t)(arch_ticks() - end) < 0);
 }
 
 /* What to answer when the peer is gone: first all that it left. */
@@ -123,8 +138,12 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	peal_count(&bell->counters->waits, 1);
 
 	/* What comes at once costs no look at the clock. */
-	if (bell->spin_ns && (there(news) || await(link, news, 0)))
-		return 0;
+	if (bell->spin_ns) {
+		if (bell->wants)
+			bell_breathe(link, bell);
+		if (there(news) || await(link, news, 0))
+			return 0;
+	}
 	now = platform_now();
 	end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
 	spin_end = later(now, bell->spin_ns);

@@ -18,6 +18,13 @@
 int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
 	      int64_t timeout, uint64_t *seen);
 
+/*
+ * A pause before the first look of a wait in a stream: whoever looks at once at a ring that he has
+ * just emptied (or filled) tears the line away from the other side, record by record, and both are
+ * slower by half. A wait that comes after fewer messages than a stream has does not pause.
+ */
+void bell_breathe(struct peal_link *link, struct bell *bell);
+
 /* Rings both of the peer's bells if it sleeps; for closing, by the only thread that uses the link. */
 void bell_ring_out(struct peal_link *link);
 

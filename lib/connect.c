@@ -88,8 +88,12 @@ static int say_connect_error(int err, const char *address)
 			return error_set(-ENOENT, "no folder for the address %s", address);
 		return error_set(-ECONNREFUSED, "no server at %s: nothing there", address);
 	case -ECONNREFUSED:
-		return error_set(err, "no server at %s: the socket is left from one that has ended",
-				 address);
+		return error_set(
+			err,
+			platform_probe_socket(address) == -EEXIST ?
+				"no server at %s: that is no socket" :
+				"no server at %s: the socket is left from one that has ended",
+			address);
 	case -EACCES:
 	case -EPERM:
 		return error_set(

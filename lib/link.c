@@ -16,6 +16,7 @@
 #include "lib/options.h"
 
 #define UNREAD_MAX 65536u
+#define BREATH_NS 600
 
 #define FIRST_DATA_SLICE 10000000u
 #define FIRST_ROOM_SLICE 1000000u
@@ -34,6 +35,7 @@ void link_end_receiving(struct peal_link *link)
 {
 	link->rx.data = (const uint8_t *)nowhere.data;
 	link->rx.mask = 0;
+	link->data.spin_ns = 0; /* there is nothing to wait for */
 }
 
 static void orphan(struct handle *handle)
@@ -113,6 +115,7 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	memset(link, 0, sizeof(*link));
 	link->ring = runtime_get()->ring;
 	link->waiter = runtime_get()->waiter;
+	link->breath = (uint64_t)(BREATH_NS * runtime_get()->ticks_per_ns);
 	link->own = plan->own;
 	link->theirs = plan->theirs;
 	link->page = segment_page(&link->own);

@@ -29,6 +29,7 @@ struct bell {
 	uint32_t word;        /* what *asleep says while awake: epoch and modes */
 	uint64_t spin_ns;     /* how long to spin before sleeping; UINT64_MAX: never sleep */
 	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
+	uint64_t messages;    /* counted when the last wait began */
 	uint64_t look_at;     /* monotonic ns of the next look at the socket */
 };
 
@@ -55,6 +56,7 @@ struct peal_link {
 	bool shared;       /* the peer is another process */
 	bool stale;        /* a child of a fork has this copy */
 	struct pair *pair; /* what the two ends of peal_pair share; NULL for others */
+	uint64_t breath;   /* ticks of the pause before a wait in a stream */
 	int broken;        /* the peer lied (atomic: either thread may find out) */
 };
 

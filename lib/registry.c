@@ -10,6 +10,7 @@
 
 #include "lib/registry.h"
 #include "lib/stats.h"
+#include "platform/platform.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct handle *handles;
@@ -18,10 +19,12 @@ static void before_fork(void)
 {
 	pthread_mutex_lock(&lock);
 	stats_lock();
+	platform_before_fork();
 }
 
 static void after_fork_in_parent(void)
 {
+	platform_after_fork(false);
 	stats_unlock();
 	pthread_mutex_unlock(&lock);
 }
@@ -36,6 +39,7 @@ static void after_fork_in_child(void)
 		handle->orphan(handle);
 	}
 	stats_forget();
+	platform_after_fork(true);
 	stats_unlock();
 	pthread_mutex_unlock(&lock);
 }

@@ -59,11 +59,10 @@ static int stale(void)
 }
 
 /* No more sends: every further reserve comes here, and gets this verdict. */
-static int end_sending(struct peal_link *link, int verdict)
+static void end_sending(struct peal_link *link, int verdict)
 {
 	link->tx_verdict = verdict;
 	link->tx.limit = 0;
-	return link_say_verdict(link, verdict);
 }
 
 /* Believes the peer's head only if it can be true. */
@@ -96,8 +95,10 @@ int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
 			"less 16, and what the peer accepts); use a larger ring",
 			length, (unsigned long long)tx->largest, (unsigned long long)tx->mask + 1);
 	err = link_verdict(link, false);
-	if (err)
-		return end_sending(link, err);
+	if (err) {
+		end_sending(link, err);
+		return link_say_verdict(link, err);
+	}
 	/* Pairs with [head] in peal_release: what was consumed may be overwritten. */
 	head = __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE); /* [room] */
 	err = take_head(tx, head);
@@ -109,7 +110,7 @@ int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
 			err = take_head(tx, head);
 	}
 	if (err == -EPIPE || err == -ECONNRESET || err == -EPROTO)
-		return end_sending(link, err);
+		end_sending(link, err);
 	return err;
 }
 
@@ -151,11 +152,10 @@ int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32
 }
 
 /* Nothing more comes out of this end; the verdict stays. */
-static int end_receiving(struct peal_link *link, int verdict)
+static void end_receiving(struct peal_link *link, int verdict)
 {
 	link->rx_verdict = verdict;
 	link_end_receiving(link);
-	return verdict;
 }
 
 uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
@@ -166,6 +166,7 @@ uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
 
 	/* What comes at once comes back by the shortest way: it is most of a round trip. */
 	if (link->data.spin_ns && timeout) {
+		bell_breathe(link, &link->data);
 		header = link->ring->await(at, 0, 0);
 		if (header)
 			return header;
@@ -189,7 +190,8 @@ static int refuse_record(struct peal_link *link, uint64_t header)
 	link_broken(link, header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL | PEAL_HEADER_RESERVED) ?
 				  "a record has flags that were not agreed on" :
 				  "a record's length cannot be true");
-	return end_receiving(link, -EPROTO);
+	end_receiving(link, -EPROTO);
+	return -EPROTO;
 }
 
 int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,

@@ -86,7 +86,8 @@ static void warn_value(const char *variable, const char *value, const char *cons
 		 value, runtime_nearest(value, valid));
 }
 
-static void read_environment(void)
+/* Takes what is known; warns of what is not, in a second round, when the log level is known. */
+static void read_environment(bool warn)
 {
 	const char *names[VARIABLES + 1] = { NULL };
 
@@ -104,7 +105,7 @@ static void read_environment(void)
 			;
 		if (i < VARIABLES && (*entry)[length])
 			*variables[i].value = *entry + length + 1;
-		else if (i == VARIABLES)
+		else if (i == VARIABLES && warn)
 			log_line(LOG_WARN, "%s is not a variable that Peal knows: did you mean %s?",
 				 name, runtime_nearest(name, names));
 	}
@@ -246,8 +247,9 @@ static void calibrate(void)
 
 static void detect(void)
 {
-	read_environment();
+	read_environment(false);
 	pick_log_level();
+	read_environment(true);
 	runtime.page_size = platform_page_size();
 	calibrate();
 	pick_ring();

@@ -150,6 +150,11 @@ void platform_close(int fd);
  * nothing left to close: their close may wait for the stranger. */
 void platform_close_aside(const int *fds, int count);
 
+/* Around a fork, by whoever handles forks: no descriptor is on its way to be closed aside; in the
+ * child the copies are closed at once, since they are not the last ones. */
+void platform_before_fork(void);
+void platform_after_fork(bool child);
+
 /* Closes a connected socket, aside if the other side has sent what nobody has read: there may be
  * descriptors in it. */
 void platform_close_socket(int fd);

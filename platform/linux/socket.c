@@ -263,34 +263,23 @@ void platform_close(int fd)
  */
 static struct {
 	pthread_mutex_t lock;
-	pthread_once_t once;
 	int *fds;
 	size_t count, room;
 	bool running;
-} aside = { .lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT };
+} aside = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void aside_before_fork(void)
+void platform_before_fork(void)
 {
 	pthread_mutex_lock(&aside.lock);
 }
 
-static void aside_after_fork_in_parent(void)
+void platform_after_fork(bool child)
 {
-	pthread_mutex_unlock(&aside.lock);
-}
-
-/* The child's copies are not the last ones: their close waits for nobody. */
-static void aside_after_fork_in_child(void)
-{
-	while (aside.count)
+	while (child && aside.count)
 		close(aside.fds[--aside.count]);
-	aside.running = false;
+	if (child)
+		aside.running = false;
 	pthread_mutex_unlock(&aside.lock);
-}
-
-static void aside_set_up(void)
-{
-	pthread_atfork(aside_before_fork, aside_after_fork_in_parent, aside_after_fork_in_child);
 }
 
 static void *close_all(void *data)
@@ -331,7 +320,6 @@ void platform_close_aside(const int *fds, int count)
 {
 	if (count <= 0)
 		return;
-	pthread_once(&aside.once, aside_set_up);
 	pthread_mutex_lock(&aside.lock);
 	if (aside.count + (size_t)count > aside.room) {
 		size_t room = 2 * (aside.room + (size_t)count);

@@ -1,0 +1,147 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The verbs as a program sees them that has no C compiler: as symbols of the library, declared here
+ * by hand, without peal/ring.h. They do what the inline ones do.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <peal/error.h>
+#include <peal/link.h>
+
+#include "tests/runner.h"
+
+struct peal_message {
+	const void *data;
+	size_t length;
+	uint32_t tag;
+	uint32_t flags;
+};
+
+int peal_reserve(struct peal_tx *tx, size_t length, void **at, int64_t timeout);
+int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag);
+void peal_abort(struct peal_tx *tx);
+int peal_send(struct peal_tx *tx, const void *data, size_t length, uint32_t tag, int64_t timeout);
+int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
+	       int64_t timeout);
+int peal_peek(struct peal_rx *rx, struct peal_message *message, int64_t timeout);
+void peal_release(struct peal_rx *rx);
+ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size, struct peal_message *about,
+		  int64_t timeout);
+
+static struct peal_link *links[2];
+static struct peal_tx *tx;
+static struct peal_rx *rx;
+static char buffer[64];
+
+static void set_up(void)
+{
+	ck_assert_int_eq(peal_pair(links, NULL), 0);
+	tx = peal_link_tx(links[0]);
+	rx = peal_link_rx(links[1]);
+}
+
+static void tear_down(void)
+{
+	peal_close(links[0]);
+	peal_close(links[1]);
+}
+
+START_TEST(messages_are_sent_and_received)
+	{
+		struct peal_message about;
+
+		for (uint32_t i = 0; i < 10000; i++) {
+			ck_assert_int_eq(peal_send(tx, "ding dong", 9, i, 0), 0);
+			ck_assert_int_eq(peal_recv(rx, buffer, sizeof(buffer), &about, 0), 9);
+			ck_assert_mem_eq(buffer, "ding dong", 9);
+			ck_assert_ptr_eq(about.data, buffer);
+			ck_assert_uint_eq(about.length, 9);
+			ck_assert_uint_eq(about.tag, i);
+		}
+	}
+END_TEST
+
+START_TEST(pieces_are_gathered)
+	{
+		char ding[] = "ding ", dong[] = "dong";
+		struct iovec pieces[] = { { ding, 5 }, { NULL, 0 }, { dong, 4 } };
+
+		ck_assert_int_eq(peal_sendv(tx, pieces, 3, 0, 0), 0);
+		ck_assert_int_eq(peal_recv(rx, buffer, sizeof(buffer), NULL, 0), 9);
+		ck_assert_mem_eq(buffer, "ding dong", 9);
+	}
+END_TEST
+
+START_TEST(messages_are_written_and_read_in_place)
+	{
+		struct peal_message message;
+		void *at = NULL;
+
+		ck_assert_int_eq(peal_reserve(tx, 100, &at, 0), 0);
+		peal_abort(tx);
+		ck_assert_int_eq(peal_commit(tx, 0, 0), -EINVAL);
+		ck_assert_int_eq(peal_reserve(tx, 100, &at, 0), 0);
+		memcpy(at, "dong", 4);
+		ck_assert_int_eq(peal_commit(tx, 101, 0), -EINVAL);
+		ck_assert_int_eq(peal_commit(tx, 4, 77), 0);
+		for (int i = 0; i < 2; i++) {
+			ck_assert_int_eq(peal_peek(rx, &message, 0), 0);
+			ck_assert_uint_eq(message.length, 4);
+			ck_assert_uint_eq(message.tag, 77);
+			ck_assert_uint_eq(message.flags, 0);
+			ck_assert_mem_eq(message.data, "dong", 4);
+		}
+		peal_release(rx);
+		ck_assert_int_eq(peal_peek(rx, &message, 0), -EAGAIN);
+		peal_release(rx);
+	}
+END_TEST
+
+START_TEST(errors_are_the_same)
+	{
+		struct peal_message about;
+		int err;
+
+		ck_assert_int_eq(peal_recv(rx, buffer, sizeof(buffer), NULL, 0), -EAGAIN);
+		ck_assert_int_eq(peal_recv(rx, buffer, sizeof(buffer), NULL, 1000), -ETIMEDOUT);
+		ck_assert_int_eq(peal_send(tx, NULL, 65536 - 15, 0, 0), -EMSGSIZE);
+		ck_assert_ptr_nonnull(strstr(peal_error(), "65521"));
+		ck_assert_int_eq(peal_send(tx, "ding dong", 9, 3, 0), 0);
+		ck_assert_int_eq(peal_recv(rx, buffer, 8, &about, 0), -ENOBUFS);
+		ck_assert_uint_eq(about.length, 9);
+		ck_assert_int_eq(peal_recv(rx, buffer, 9, NULL, 0), 9);
+		do
+			err = peal_send(tx, buffer, sizeof(buffer), 0, 0);
+		while (!err);
+		ck_assert_int_eq(err, -EAGAIN);
+		peal_close(links[1]);
+		links[1] = NULL;
+		ck_assert_int_eq(peal_send(tx, buffer, sizeof(buffer), 0, PEAL_FOREVER), -EPIPE);
+	}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("ffi");
+	TCase *all = tcase_create("symbols");
+
+	tcase_add_checked_fixture(all, set_up, tear_down);
+	tcase_add_test(all, messages_are_sent_and_received);
+	tcase_add_test(all, pieces_are_gathered);
+	tcase_add_test(all, messages_are_written_and_read_in_place);
+	tcase_add_test(all, errors_are_the_same);
+	suite_add_tcase(s, all);
+	return s;
+}
+
+int main(void)
+{
+	return runner_main((Suite *(*const[])(void)){ suite, NULL });
+}

@@ -1,0 +1,330 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * What unit tests stand on. See stage.h.
+ */
+#include "config.h"
+
+#include "tests/unit/stage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t stage_page(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+struct peal_options stage_options(uint32_t wait, uint64_t ring)
+{
+	struct peal_options options;
+
+	peal_options_init(&options);
+	options.wait = wait;
+	options.ring = ring ? ring : stage_page();
+	return options;
+}
+
+void pair_open(struct peal_link *links[2], uint32_t wait, uint64_t ring)
+{
+	struct peal_options options = stage_options(wait, ring);
+	int err = peal_pair(links, &options);
+
+	if (err)
+		ck_abort_msg("peal_pair: %d: %s", err, peal_error());
+}
+
+void pair_close(struct peal_link *links[2])
+{
+	peal_close(links[0]);
+	peal_close(links[1]);
+	links[0] = links[1] = NULL;
+}
+
+void folder_make(struct folder *folder)
+{
+	const char *base = getenv("TMPDIR");
+
+	if (!base || strlen(base) > 32)
+		base = "/tmp";
+	snprintf(folder->name, sizeof(folder->name), "%s/peal-unit-XXXXXX", base);
+	if (!mkdtemp(folder->name))
+		ck_abort_msg("mkdtemp %s: %s", folder->name, strerror(errno));
+	/* Others may come here: what they may do is up to what is in it. */
+	if (chmod(folder->name, 0755))
+		ck_abort_msg("chmod %s: %s", folder->name, strerror(errno));
+	snprintf(folder->path, sizeof(folder->path), "%s/socket", folder->name);
+}
+
+/* Calls each for every name in a folder. Returns how many there are. */
+static int folder_walk(const struct folder *folder, void (*each)(const char *path))
+{
+	DIR *dir = opendir(folder->name);
+	struct dirent *entry;
+	char path[400];
+	int count = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		count++;
+		snprintf(path, sizeof(path), "%s/%s", folder->name, entry->d_name);
+		if (each)
+			each(path);
+	}
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+static void remove_name(const char *path)
+{
+	remove(path);
+}
+
+void folder_remove(const struct folder *folder)
+{
+	folder_walk(folder, remove_name);
+	if (rmdir(folder->name))
+		ck_abort_msg("rmdir %s: %s", folder->name, strerror(errno));
+}
+
+int folder_count(const struct folder *folder)
+{
+	return folder_walk(folder, NULL);
+}
+
+static void *call(void *data)
+{
+	struct caller *caller = data;
+
+	caller->err = peal_connect(&caller->link, caller->address, caller->options,
+				   caller->timeout);
+	if (caller->err)
+		snprintf(caller->sentence, sizeof(caller->sentence), "%s", peal_error());
+	__atomic_store_n(&caller->over, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+bool caller_is_over(const struct caller *caller)
+{
+	return __atomic_load_n(&caller->over, __ATOMIC_ACQUIRE);
+}
+
+void caller_start(struct caller *caller, const char *address, const struct peal_options *options,
+		  int64_t timeout)
+{
+	memset(caller, 0, sizeof(*caller));
+	caller->address = address;
+	caller->options = options;
+	caller->timeout = timeout;
+	if (pthread_create(&caller->thread, NULL, call, caller))
+		ck_abort_msg("no thread");
+}
+
+void caller_end(struct caller *caller)
+{
+	pthread_join(caller->thread, NULL);
+}
+
+void meeting_open(struct meeting *meeting, const struct peal_options *server,
+		  const struct peal_options *client)
+{
+	struct caller caller;
+	int err;
+
+	folder_make(&meeting->folder);
+	err = peal_listen(&meeting->listener, meeting->folder.path, server);
+	if (err)
+		ck_abort_msg("peal_listen: %d: %s", err, peal_error());
+	caller_start(&caller, meeting->folder.path, client, LONG);
+	err = peal_accept(meeting->listener, &meeting->server, LONG);
+	caller_end(&caller);
+	if (err)
+		ck_abort_msg("peal_accept: %d: %s", err, peal_error());
+	if (caller.err)
+		ck_abort_msg("peal_connect: %d: %s", caller.err, caller.sentence);
+	meeting->client = caller.link;
+}
+
+void meeting_close(struct meeting *meeting)
+{
+	peal_close(meeting->client);
+	peal_close(meeting->server);
+	peal_listener_close(meeting->listener);
+	folder_remove(&meeting->folder);
+}
+
+/* Neighbouring bytes, words and seeds all differ. */
+static uint8_t payload_byte(size_t i, uint32_t seed)
+{
+	return (uint8_t)(seed * 151 + (seed >> 8) + i * 7 + (i >> 8));
+}
+
+void payload_fill(void *to, size_t length, uint32_t seed)
+{
+	uint8_t *bytes = to;
+
+	for (size_t i = 0; i < length; i++)
+		bytes[i] = payload_byte(i, seed);
+}
+
+bool payload_matches(const void *at, size_t length, uint32_t seed)
+{
+	const uint8_t *bytes = at;
+	unsigned differ = 0;
+
+	for (size_t i = 0; i < length; i++)
+		differ |= (unsigned)(bytes[i] ^ payload_byte(i, seed));
+	return !differ;
+}
+
+static void check_error(int64_t result, const char *sentence, int err, va_list pieces)
+{
+	const char *piece;
+
+	if (result != err)
+		ck_abort_msg("%lld (%s) where %d (%s) is right: %s", (long long)result,
+			     result < 0 ? strerror((int)-result) : "no error", err, strerror(-err),
+			     sentence);
+	while ((piece = va_arg(pieces, const char *))) {
+		if (!strstr(sentence, piece))
+			ck_abort_msg("\"%s\" is not in the sentence: %s", piece, sentence);
+	}
+}
+
+void expect_error(int64_t result, int err, ...)
+{
+	va_list pieces;
+
+	va_start(pieces, err);
+	check_error(result, peal_error(), err, pieces);
+	va_end(pieces);
+}
+
+void expect_words(int64_t result, const char *sentence, int err, ...)
+{
+	va_list pieces;
+
+	va_start(pieces, err);
+	check_error(result, sentence, err, pieces);
+	va_end(pieces);
+}
+
+void child_start(struct child *child, const char *(*run)(void *data), void *data)
+{
+	int ends[2];
+
+	fflush(NULL);
+	if (pipe2(ends, O_CLOEXEC) || (child->pid = fork()) < 0)
+		ck_abort_msg("no child: %s", strerror(errno));
+	if (!child->pid) {
+		const char *went_wrong = run(data);
+
+		if (went_wrong && write(ends[1], went_wrong, strlen(went_wrong)) < 0)
+			_exit(2);
+		_exit(went_wrong ? 1 : 0);
+	}
+	close(ends[1]);
+	child->end = ends[0];
+}
+
+void child_end(struct child *child)
+{
+	char text[1024];
+	size_t length = 0;
+	ssize_t more;
+	int status;
+
+	while ((more = read(child->end, text + length, sizeof(text) - 1 - length)) > 0)
+		length += (size_t)more;
+	text[length] = 0;
+	close(child->end);
+	if (waitpid(child->pid, &status, 0) != child->pid)
+		ck_abort_msg("waitpid: %s", strerror(errno));
+	if (WIFSIGNALED(status))
+		ck_abort_msg("the child was ended by signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		ck_abort_msg("in the child (status %d): %s", WEXITSTATUS(status), text);
+}
+
+void child_run(const char *(*run)(void *data), void *data)
+{
+	struct child child;
+
+	child_start(&child, run, data);
+	child_end(&child);
+}
+
+const char *wrong(const char *format, ...)
+{
+	static char text[900];
+	va_list arguments;
+	size_t length;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text) / 2, format, arguments);
+	va_end(arguments);
+	length = strlen(text);
+	snprintf(text + length, sizeof(text) - length, " (last error: %s)", peal_error());
+	return text;
+}
+
+const char *become_nobody(void)
+{
+	if (setgroups(0, NULL) || setegid(NOBODY) || seteuid(NOBODY))
+		return wrong("becoming nobody: %s", strerror(errno));
+	return NULL;
+}
+
+int descriptors_count(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = -3; /* the two dots, and the one that looks */
+
+	if (!dir)
+		ck_abort_msg("/proc/self/fd: %s", strerror(errno));
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+int descriptors_settled(void)
+{
+	struct peal_link *pairs[4][2];
+
+	for (int i = 0; i < 4; i++)
+		pair_open(pairs[i], PEAL_WAIT_ADAPTIVE, 0);
+	for (int i = 0; i < 4; i++)
+		pair_close(pairs[i]);
+	return descriptors_count();
+}
+
+void descriptors_expect(int count)
+{
+	struct timespec now, start;
+	int open;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		open = descriptors_count();
+		if (open == count)
+			return;
+		sched_yield();
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - start.tv_sec < 10);
+	ck_abort_msg("%d descriptors are open where %d were before", open, count);
+}
