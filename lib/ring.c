@@ -162,7 +162,7 @@ uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
 {
 	struct peal_link *link = rx->link;
 	const uint64_t *at = (const uint64_t *)(const void *)(rx->data + (rx->pos & rx->mask));
-	uint64_t header;
+	uint64_t header = 0;
 
 	/* What comes at once comes back by the shortest way: it is most of a round trip. */
 	if (link->data.spin_ns && timeout) {

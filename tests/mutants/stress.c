@@ -246,8 +246,10 @@ struct ringer {
 
 static void *ring_out(void *data)
 {
+	static volatile uint8_t cold[32 << 20];
 	struct ringer *ringer = data;
 	uint32_t random = 6;
+	size_t at = 0;
 
 	for (;;) {
 		uint64_t turn;
@@ -257,6 +259,9 @@ static void *ring_out(void *data)
 		if (turn == UINT64_MAX)
 			return NULL;
 		dither(&random, 100);
+		/* Stores that miss the caches keep the next one in the store buffer for a while. */
+		for (int i = 0; i < 4; i++, at = (at + 4160) % sizeof(cold))
+			cold[at]++;
 		__atomic_store_n(&ringer->link->page->closed, 1, __ATOMIC_RELEASE);
 		bell_ring_out(ringer->link);
 		__atomic_store_n(&ringer->turn, turn + 1, __ATOMIC_RELEASE);

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+#
+# The tests. "make check" runs the programs of tests/unit and tests/process, with automake's
+# harness; "make check-source", "check-lint", "check-model", "check-mutants" and "check-installed"
+# run the scripts of the other folders. Each prints its tests and closes with
+# "N passed, N failed, N skipped".
+#
+# To add a test program: write tests/unit/NAME.c, put tests/unit/NAME into unit_tests, and say what
+# it links, in one line tests_unit_NAME_LDADD = $(white_box) or $(behaviour). A program that is
+# only started by tests goes into test_helpers.
+
+# White-box tests reach every internal name; tests of behaviour have only what users have.
+white_box = tests/librunner.la libpealcore.la $(CHECK_LIBS)
+behaviour = tests/librunner.la libpeal.la $(CHECK_LIBS)
+process = tests/process/libscene.la $(behaviour)
+
+unit_tests = \
+	tests/unit/address \
+	tests/unit/bell \
+	tests/unit/debug \
+	tests/unit/exchange \
+	tests/unit/ffi \
+	tests/unit/fork \
+	tests/unit/handshake \
+	tests/unit/hostile \
+	tests/unit/layout \
+	tests/unit/options \
+	tests/unit/ring \
+	tests/unit/runtime \
+	tests/unit/segment
+
+process_tests = \
+	tests/process/calls \
+	tests/process/closing \
+	tests/process/credentials \
+	tests/process/death \
+	tests/process/examples \
+	tests/process/forks \
+	tests/process/patience \
+	tests/process/serving
+
+test_helpers = \
+	tests/process/peer
+
+if ENABLE_TESTS
+check_PROGRAMS = $(unit_tests) $(process_tests) $(test_helpers)
+TESTS = $(unit_tests) $(process_tests)
+
+check_LTLIBRARIES = tests/librunner.la
+tests_librunner_la_SOURCES = tests/runner.c tests/runner.h
+tests_librunner_la_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DTEST_BUILD='"$(abs_top_builddir)"' -DTEST_SOURCE='"$(abs_top_srcdir)"'
+tests_librunner_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_librunner_la_LDFLAGS =
+
+# What the unit tests stand on.
+check_LTLIBRARIES += tests/unit/libstage.la
+tests_unit_libstage_la_SOURCES = tests/unit/stage.c tests/unit/stage.h \
+	tests/unit/stepper.c tests/unit/stepper.h tests/unit/stranger.c tests/unit/stranger.h
+tests_unit_libstage_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_libstage_la_LDFLAGS =
+tests_unit_address_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_ffi_LDADD = $(behaviour)
+tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_handshake_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_segment_LDADD = tests/unit/libstage.la $(white_box)
+
+# What the process tests share with the program that they start, and what only they do.
+check_LTLIBRARIES += tests/process/libtraffic.la tests/process/libscene.la
+tests_process_libtraffic_la_SOURCES = tests/process/traffic.c tests/process/traffic.h
+tests_process_libtraffic_la_LDFLAGS =
+tests_process_libscene_la_SOURCES = tests/process/scene.c tests/process/scene.h
+tests_process_libscene_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_process_libscene_la_LIBADD = tests/process/libtraffic.la
+tests_process_libscene_la_LDFLAGS =
+tests_process_peer_LDADD = tests/process/libtraffic.la libpeal.la
+tests_process_calls_LDADD = $(process)
+tests_process_closing_LDADD = $(process)
+tests_process_credentials_LDADD = $(process)
+tests_process_death_LDADD = $(process)
+tests_process_examples_LDADD = $(process)
+tests_process_forks_LDADD = $(process)
+tests_process_patience_LDADD = $(process)
+tests_process_serving_LDADD = $(process)
+else
+check-local:
+	@echo "no tests: configure did not find check, or was told --disable-tests"
+endif
+
+LOG_COMPILER = $(TEST_WRAPPER)
+
+EXTRA_DIST += \
+	tests/model \
+	tests/mutants \
+	tests/installed/round-trip.c \
+	tests/installed/run \
+	tests/source/lint \
+	tests/source/run \
+	tests/tally.sh \
+	tests/tools/json.awk \
+	tests/tools/run
+
+# The first two groups by themselves, as ./dev check wants them for some builds.
+check-unit:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
+
+check-source:
+	CC='$(CC)' $(top_srcdir)/tests/source/run '$(top_srcdir)' '$(top_builddir)'
+
+check-model:
+	$(top_srcdir)/tests/model/run
+
+check-mutants: all
+	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/mutants/run
+
+check-installed: all
+	CC='$(CC)' MAKE='$(MAKE)' prefix='$(prefix)' includedir='$(includedir)' libdir='$(libdir)' \
+		bindir='$(bindir)' PKG_CONFIG='$(PKG_CONFIG)' \
+		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
+
+check-tools: all
+	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/run
+
+check-lint:
+	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
+
+.PHONY: check-tools check-unit check-source check-lint check-model check-mutants check-installed

@@ -1,0 +1,165 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The examples: they are as short as they are said to be, and print what they should.
+ */
+#include "config.h"
+
+#include "tests/runner.h"
+#include "tests/process/scene.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LINES_MAX 25
+
+START_TEST(every_example_has_at_most_25_lines)
+	{
+		DIR *folder = opendir(runner_source("examples"));
+		struct dirent *entry;
+		unsigned files = 0;
+
+		ck_assert_ptr_nonnull(folder);
+		while ((entry = readdir(folder))) {
+			size_t length = strlen(entry->d_name);
+			unsigned lines = 0;
+			char path[512];
+			FILE *file;
+			int c;
+
+			if (length < 3 || strcmp(entry->d_name + length - 2, ".c") != 0)
+				continue;
+			snprintf(path, sizeof(path), "examples/%s", entry->d_name);
+			file = fopen(runner_source(path), "re");
+			ck_assert_ptr_nonnull(file);
+			while ((c = getc(file)) != EOF)
+				lines += c == '\n';
+			fclose(file);
+			ck_assert_msg(lines <= LINES_MAX, "%s has %u lines", path, lines);
+			files++;
+		}
+		closedir(folder);
+		ck_assert_uint_ge(files, 2);
+	}
+END_TEST
+
+/* Starts a program with one or two arguments; what it prints on one of its descriptors can be read
+ * from *out. */
+static pid_t start(const char *program, const char *first, const char *second, int which, int *out)
+{
+	int ends[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		dup2(ends[1], which);
+		execl(runner_built(program), program, first, second, (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	*out = ends[0];
+	return pid;
+}
+
+static void read_line(int from, char line[512])
+{
+	size_t length = 0;
+
+	while (!length || line[length - 1] != '\n') {
+		struct pollfd look = { .fd = from, .events = POLLIN };
+
+		ck_assert_msg(poll(&look, 1, (int)(SCENE_PATIENCE / MS)) == 1, "it prints nothing");
+		ck_assert_uint_lt(length, 511);
+		ck_assert_msg(read(from, line + length, 1) == 1, "it ended without a word");
+		length++;
+	}
+	line[length - 1] = '\0';
+}
+
+static int status_of(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0)
+		ck_assert_int_eq(errno, EINTR);
+	return status;
+}
+
+static bool listens(void *path)
+{
+	struct peal_link *link;
+	int err = peal_connect(&link, path, NULL, SCENE_PATIENCE);
+
+	ck_assert_msg(!err || err == -ECONNREFUSED, "%d %s", err, peal_error());
+	if (!err)
+		peal_close(link);
+	return !err;
+}
+
+START_TEST(the_echo_client_prints_what_the_echo_server_sends_back)
+	{
+		static const char *const texts[] = { "hello", "", "two words" };
+		char address[108], line[512];
+		int server_says, client_out;
+		pid_t server, client;
+
+		snprintf(address, sizeof(address), "%s", scene_path("echo"));
+		server = start("examples/echo-server", address, NULL, STDERR_FILENO, &server_says);
+		ck_assert_msg(scene_until(listens, address), "the echo server does not start");
+		read_line(server_says, line);
+		ck_assert_str_eq(line, "examples left: the peer has closed the link");
+		for (unsigned i = 0; i < 3; i++) {
+			client = start("examples/echo-client", address, texts[i], STDOUT_FILENO,
+				       &client_out);
+			read_line(client_out, line);
+			ck_assert_str_eq(line, texts[i]);
+			ck_assert_int_eq(read(client_out, line, 1), 0);
+			ck_assert_int_eq(status_of(client), 0);
+			close(client_out);
+			read_line(server_says, line);
+			ck_assert_str_eq(line, "echo-client left: the peer has closed the link");
+		}
+		/* A second server is told why it cannot be. */
+		client = start("examples/echo-server", address, NULL, STDERR_FILENO, &client_out);
+		read_line(client_out, line);
+		ck_assert_ptr_nonnull(strstr(line, "another server listens at"));
+		ck_assert_int_eq(WEXITSTATUS(status_of(client)), 1);
+		close(client_out);
+		/* And a client that there is none. */
+		ck_assert_int_eq(kill(server, SIGKILL), 0);
+		status_of(server);
+		close(server_says);
+		client = start("examples/echo-client", address, "hello", STDERR_FILENO,
+			       &client_out);
+		read_line(client_out, line);
+		ck_assert_ptr_nonnull(strstr(line, "no server at"));
+		ck_assert_int_eq(WEXITSTATUS(status_of(client)), 1);
+		close(client_out);
+	}
+END_TEST
+
+static Suite *examples(void)
+{
+	Suite *suite = suite_create("examples");
+	TCase *tcase = scene_case("examples");
+
+	tcase_add_test(tcase, every_example_has_at_most_25_lines);
+	tcase_add_test(tcase, the_echo_client_prints_what_the_echo_server_sends_back);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
+
+int main(void)
+{
+	static Suite *(*const suites[])(void) = { examples, NULL };
+
+	return runner_main(suites);
+}
