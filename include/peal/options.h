@@ -30,7 +30,8 @@ enum peal_wait {
 enum peal_allow {
 	PEAL_ALLOW_USER =
 		0, /* the same effective user; a user that has no number here is nobody's same */
-	PEAL_ALLOW_GROUP = 1, /* also who has the group in options.group, as own or supplementary */
+	PEAL_ALLOW_GROUP = 1, /* also who has the group in options.group: a client as its own or a
+			       * supplementary one, a server as its own */
 	PEAL_ALLOW_ANYONE = 2 /* also everybody else */
 };
 

@@ -439,7 +439,13 @@ int platform_lock(const char *path, int64_t *holder)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
-		is_lock_file(fd, holder);
+		/* Who got it a moment ago says so in a moment. */
+		for (int i = 0; i < 50; i++) {
+			if (is_lock_file(fd, holder) && *holder > 0 &&
+			    (!kill((pid_t)*holder, 0) || errno != ESRCH))
+				break;
+			platform_sleep(1000000);
+		}
 		close(fd);
 		return err;
 	}

@@ -45,6 +45,9 @@
 #ifndef ANSWERS
 #define ANSWERS	1	/* with RINGS=2: messages of side 1 */
 #endif
+#ifndef CLOSING
+#define CLOSING	1	/* with RINGS=2: a link is closed in the end */
+#endif
 #ifndef ECHO
 #define ECHO	0	/* with RINGS=2 and SIZES=1: these are answers to what it has read */
 #endif
@@ -90,13 +93,14 @@
 #define ID_drain_after_closed 29
 #define ID_publish 30
 #define ID_head 31
+#define ID_room_slice_greedy 32
 #define ID(label)	ID_(label)
 #define ID_(label)	ID_##label
 
 /* With AT_RUN_TIME all these come from the environment: one compilation serves all cases. */
 hidden byte messages = MESSAGES, patient = PATIENT, lazy_times = LAZY, spurious_times = SPURIOUS;
 hidden byte early = EARLY, may_kill = KILL, gone = ID(GONE);
-hidden byte answers = ANSWERS, echo = ECHO, sizes = SIZES, anytime = ANYTIME;
+hidden byte answers = ANSWERS, closing = CLOSING, echo = ECHO, sizes = SIZES, anytime = ANYTIME;
 #ifdef AT_RUN_TIME
 c_decl {
 	static void parameter(unsigned char *at, const char *name)
@@ -176,6 +180,7 @@ byte consumed[RINGS];	/* the head that was stored */
 byte need[RINGS];	/* of a producer that sleeps: the head it cannot do without, */
 byte wanted[RINGS];	/* and the one that it asked for */
 bit slipped[RINGS];	/* the last look at tx_asleep overtook the head stored before it */
+bit resting[RINGS];	/* the producer waits until all is read, by choice */
 bit awake[2 * RINGS] = 1;	/* not between arming and disarming */
 bit quiet[2 * RINGS];	/* awake, and seen to be, since the peer began to publish or release */
 
@@ -262,7 +267,8 @@ proctype producer(byte ring)
 	{
 	limit = WORDS; spurious = spurious_times;
 next:	if
-	:: patient -> (consumed[ring] == tail || done[C] || dead[C])
+	:: patient -> resting[ring] = 1;
+		atomic { consumed[ring] == tail || done[C] || dead[C] -> resting[ring] = 0 }
 	:: atomic { MAY_SEND -> goto pick }
 	fi;
 pick:	atomic {
@@ -320,9 +326,10 @@ look:	true;
 		if
 		:: !sleeping[P] -> goto disarm
 		/* The slice, where there is something that it must make up for. */
-		:: sleeping[P] && HAS(room_slice) &&
-			(slipped[ring] || dead[C] || (need[ring] <= consumed[ring] &&
-			consumed[ring] < wanted[ring] && consumed[ring] < tail)) ->
+		:: sleeping[P] && HAS(room_slice) && (slipped[ring] || dead[C]) ->
+			drain(C); slipped[ring] = 0
+		:: sleeping[P] && HAS(room_slice_greedy) && need[ring] <= consumed[ring] &&
+			consumed[ring] < wanted[ring] && consumed[ring] < tail ->
 			drain(C); slipped[ring] = 0
 		:: sleeping[P] && spurious -> spurious--
 		fi;
@@ -388,6 +395,7 @@ close:	true;
 		limit = 0; modest = 0; epoch = 0; last_rung = 0; rung = 0; tail = 0;
 		/* One closes for its side, and only when no other thread is at work there. */
 #if RINGS == 2
+		if :: !closing -> goto through :: else fi;
 		done[PARTNER]; drain(PARTNER); heir[PARTNER] = P;
 #endif
 		STEP(closed, STORE(P, CLOSED(SIDE(P)), 1));
@@ -408,7 +416,9 @@ close:	true;
 	if :: a -> FUTEX_WAKE(self, P) :: else fi;
 	ring = 1 - ring;
 #endif
-	atomic { STORE(P, HUP(SIDE(P)), 1); done[P] = 1; a = 0; wakes = 0 }
+	atomic { STORE(P, HUP(SIDE(P)), 1); done[P] = 1; a = 0; wakes = 0 };
+through:
+	skip
 	} unless { dead[P] }
 }
 
@@ -423,12 +433,13 @@ proctype consumer(byte ring)
 next:
 #if RINGS == 2
 	/* One side must be the first to close; else both wait for that, as on sockets. */
-	if :: ring == 1 && got == answers -> goto close :: else fi;
+	if :: got == LIMIT && (ring == 1 || !closing) -> goto close :: else fi;
 #endif
 	if
 	:: early && got > 0 -> goto close
-	:: atomic { lazy && (done[P] || dead[P] || (sleeping[P] && pos < need[ring])) ->
-		lazy--; goto next }
+	:: atomic { lazy -> lazy-- };
+		done[P] || dead[P] || resting[ring] || (sleeping[P] && pos < need[ring]);
+		goto next
 	:: atomic { LOAD(C, h, AREA + pos % WORDS); if :: h -> goto consume :: else fi }
 	fi;
 	atomic { LOAD(C, c, CLOSED(SIDE(P))); if :: c -> goto ended :: else fi };
@@ -584,7 +595,7 @@ init
 			parameter(&messages, "MESSAGES"); parameter(&patient, "PATIENT");
 			parameter(&lazy_times, "LAZY"); parameter(&spurious_times, "SPURIOUS");
 			parameter(&early, "EARLY"); parameter(&may_kill, "KILL");
-			parameter(&answers, "ANSWERS"); parameter(&echo, "ECHO");
+			parameter(&answers, "ANSWERS"); parameter(&closing, "CLOSING"); parameter(&echo, "ECHO");
 			parameter(&sizes, "SIZES"); parameter(&anytime, "ANYTIME");
 			parameter(&gone, "GONE");
 		};

@@ -143,8 +143,8 @@ static void expect_no_calls(const char *wait, const char *first, const char *sec
 	ck_assert_ptr_nonnull(journal);
 	for (unsigned i = 0; i < 2; i++) {
 		peer_start(&peers[i]);
-		/* To be stopped takes longer than the other side is patient before it sleeps, unless
-		 * it is told to be: they would put each other to sleep for as long as they are traced. */
+		/* To be stopped takes longer than the usual patience before a sleep: they
+			 * would put each other to sleep for as long as they are traced. */
 		peer_tell(&peers[i], "cpu %d\njournal %s\nwait %s\nring %d\nspin 20000000", cpus[i],
 			  scene_path("journal"), wait, RING);
 		traced[i].peer = &peers[i];

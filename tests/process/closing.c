@@ -47,7 +47,7 @@ START_TEST(all_that_was_sent_before_a_close_is_read_then_epipe)
 			peer_start(&peer);
 			link = peer_link(&peer, i % 2, (unsigned)_i, RING);
 			traffic_begin(&traffic, scene_random(), RING);
-			/* All of it fits: the peer sends, closes and ends before anything is read. */
+			/* All of it fits: the peer sends and closes before anything is read. */
 			traffic.longest = RING / 32;
 			peer_tell(&peer, "produce %" PRIu64 " %" PRIu64 " 0 %d\nclose",
 				  traffic.seed, count, RING / 32);

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * kill -9, of either side, at any instruction: while messages are in flight, while nothing is,
- * while it connects, while it accepts. What had been sent arrives, what waits ends, nothing is left.
+ * while it connects, while it accepts. What had been sent arrives, what waits ends, and nothing is
+ * left.
  */
 #include "config.h"
 

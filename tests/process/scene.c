@@ -74,7 +74,7 @@ struct TCase *scene_case(const char *name)
 {
 	TCase *tcase = tcase_create(name);
 
-	/* Not "checked": these run outside of the process of a test, so also after one that failed. */
+	/* Not "checked": these run outside of a test's process, so also after one that failed. */
 	tcase_add_unchecked_fixture(tcase, set_up, tear_down);
 	tcase_set_timeout(tcase, runner_long() ? 3600 : 90);
 	return tcase;
@@ -101,7 +101,7 @@ bool scene_sanitized(void)
 
 unsigned scene_rounds(unsigned normal)
 {
-	return runner_long() ? normal * 20 : scene_sanitized() ? (normal + 2) / 3 : normal;
+	return runner_long() ? normal * 10 : scene_sanitized() ? (normal + 2) / 3 : normal;
 }
 
 uint64_t scene_random(void)

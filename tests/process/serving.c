@@ -218,8 +218,8 @@ static void expect_hung_up(int fd)
 	}
 }
 
-/* What a client says first, taken from one that came to the wrong server. Its length; the descriptor
- * of its memory goes to *memory. */
+/* What a client says first, taken from one that came to the wrong server. Its length; the
+ * descriptor of its memory goes to *memory. */
 static size_t overhear(uint8_t hello[1024], int *memory)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -455,7 +455,8 @@ START_TEST(out_of_descriptors_the_newcomer_is_told_and_nobody_else_notices)
 		}
 		before = holdings_at_rest();
 		limit = limit_descriptors(256);
-		/* From none at all to more than enough: it fails in one place after the other, twice in each. */
+		/* From none at all to more than enough: it fails in one place after the other,
+		 * twice in each. */
 		for (unsigned n = 0; n < NEWCOMERS; n++) {
 			unsigned count = take_descriptors(taken, n / 2), told = 0;
 			int err;
@@ -583,7 +584,7 @@ START_TEST(clients_whose_descriptors_are_too_many_under_way_get_in_in_the_end)
 		peer_end(&probe);
 		peal_listener_close(listener);
 		if (!provoked)
-			skip("all got in, but this kernel let any number of descriptors be under way");
+			skip("all got in, but any number of descriptors may be under way here");
 	}
 END_TEST
 
