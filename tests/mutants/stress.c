@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,12 +104,45 @@ static void make_pair(struct peal_link *links[2], uint64_t ring)
 	links[0]->waiter = links[1]->waiter = &waiter;
 }
 
+/* Two threads on one CPU meet once a time slice: each gets a CPU of its own, if there are two. */
+static void pin(int which)
+{
+	cpu_set_t allowed, one;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) || CPU_COUNT(&allowed) < 2)
+		return;
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &allowed) || which-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+		return;
+	}
+}
+
 /* A pause of a random length, to sweep over all phases of the other side. */
 static void dither(uint32_t *random, uint32_t most)
 {
 	*random = *random * 1664525u + 1013904223u;
 	for (uint32_t i = (*random >> 16) % most; i; i--)
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Now and then a few stores that miss the caches: what is stored next stays in the store buffer for
+ * a while, and what is loaded next overtakes it, unless there is a fence in between. */
+static void clog(uint32_t *random)
+{
+	static __thread uint8_t *cold;
+	static __thread size_t at;
+	const size_t size = 32 << 20;
+
+	if (!cold)
+		cold = calloc(1, size);
+	*random = *random * 1664525u + 1013904223u;
+	if (cold && *random >> 31)
+		for (int i = 0; i < 4; i++, at = (at + 4160) % size)
+			__atomic_store_n(&cold[at], 1, __ATOMIC_RELAXED);
 }
 
 static void check(int err, int wanted)
@@ -125,6 +159,7 @@ static void *answer(void *data)
 	uint64_t value;
 	uint32_t random = 1;
 
+	pin(1);
 	waiting = link;
 	for (uint64_t i = 0;; i++) {
 		if (peal_recv(&link->rx, &value, sizeof(value), &message, PEAL_FOREVER) !=
@@ -133,6 +168,7 @@ static void *answer(void *data)
 		if (value != i)
 			found("a message came that was not sent");
 		dither(&random, 300);
+		clog(&random);
 		check(peal_send(&link->tx, &value, sizeof(value), 0, PEAL_FOREVER), 0);
 	}
 }
@@ -148,9 +184,11 @@ static void trips(void)
 	make_pair(links, 4096);
 	waiting = links[0];
 	pthread_create(&thread, NULL, answer, links[1]);
+	pin(0);
 	for (i = 0; i % 256 || platform_now() < end_ns; i++) {
 		check(peal_send(&links[0]->tx, &i, sizeof(i), 0, PEAL_FOREVER), 0);
 		dither(&random, 300);
+		clog(&random);
 		if (peal_recv(&links[0]->rx, &value, sizeof(value), NULL, PEAL_FOREVER) !=
 		    sizeof(value))
 			found(peal_error());
@@ -173,6 +211,7 @@ static void *take_stream(void *data)
 	uint32_t random = 3;
 	uint8_t first;
 
+	pin(1);
 	waiting = link;
 	for (uint32_t i = 0; !peal_peek(&link->rx, &message, PEAL_FOREVER); i++) {
 		first = (uint8_t)i;
@@ -196,6 +235,7 @@ static void stream(void)
 	make_pair(links, 4096);
 	waiting = links[0];
 	pthread_create(&thread, NULL, take_stream, links[1]);
+	pin(0);
 	for (i = 0; i % 256 || platform_now() < end_ns; i++) {
 		size_t length;
 		void *at;
@@ -246,11 +286,10 @@ struct ringer {
 
 static void *ring_out(void *data)
 {
-	static volatile uint8_t cold[32 << 20];
 	struct ringer *ringer = data;
 	uint32_t random = 6;
-	size_t at = 0;
 
+	pin(1);
 	for (;;) {
 		uint64_t turn;
 
@@ -259,9 +298,7 @@ static void *ring_out(void *data)
 		if (turn == UINT64_MAX)
 			return NULL;
 		dither(&random, 100);
-		/* Stores that miss the caches keep the next one in the store buffer for a while. */
-		for (int i = 0; i < 4; i++, at = (at + 4160) % sizeof(cold))
-			cold[at]++;
+		clog(&random);
 		__atomic_store_n(&ringer->link->page->closed, 1, __ATOMIC_RELEASE);
 		bell_ring_out(ringer->link);
 		__atomic_store_n(&ringer->turn, turn + 1, __ATOMIC_RELEASE);
@@ -282,6 +319,7 @@ static void ringing_out(void)
 	waiting = links[1];
 	word = (const uint64_t *)(const void *)links[1]->rx.data;
 	pthread_create(&thread, NULL, ring_out, &ringer);
+	pin(0);
 	do {
 		__atomic_store_n(&ringer.turn, ringer.turn + 1, __ATOMIC_RELEASE);
 		dither(&random, 100);
@@ -325,6 +363,7 @@ static void *close_when_told(void *data)
 	struct closer *closer = data;
 	uint32_t random = 5, i;
 
+	pin(1);
 	for (;;) {
 		pthread_barrier_wait(&closer->barrier);
 		if (closer->done)
@@ -347,6 +386,7 @@ static void closing(void)
 
 	pthread_barrier_init(&closer.barrier, NULL, 2);
 	pthread_create(&thread, NULL, close_when_told, &closer);
+	pin(0);
 	for (n = 0; platform_now() < end_ns; n++) {
 		make_pair(links, 4096);
 		closer.link = links[0];
