@@ -45,9 +45,6 @@
 #ifndef ANSWERS
 #define ANSWERS	1	/* with RINGS=2: messages of side 1 */
 #endif
-#ifndef CLOSING
-#define CLOSING	1	/* with RINGS=2: a link is closed in the end */
-#endif
 #ifndef ECHO
 #define ECHO	0	/* with RINGS=2 and SIZES=1: these are answers to what it has read */
 #endif
@@ -100,7 +97,7 @@
 /* With AT_RUN_TIME all these come from the environment: one compilation serves all cases. */
 hidden byte messages = MESSAGES, patient = PATIENT, lazy_times = LAZY, spurious_times = SPURIOUS;
 hidden byte early = EARLY, may_kill = KILL, gone = ID(GONE);
-hidden byte answers = ANSWERS, closing = CLOSING, echo = ECHO, sizes = SIZES, anytime = ANYTIME;
+hidden byte answers = ANSWERS, echo = ECHO, sizes = SIZES, anytime = ANYTIME;
 #ifdef AT_RUN_TIME
 c_decl {
 	static void parameter(unsigned char *at, const char *name)
@@ -395,7 +392,6 @@ close:	true;
 		limit = 0; modest = 0; epoch = 0; last_rung = 0; rung = 0; tail = 0;
 		/* One closes for its side, and only when no other thread is at work there. */
 #if RINGS == 2
-		if :: !closing -> goto through :: else fi;
 		done[PARTNER]; drain(PARTNER); heir[PARTNER] = P;
 #endif
 		STEP(closed, STORE(P, CLOSED(SIDE(P)), 1));
@@ -416,9 +412,7 @@ close:	true;
 	if :: a -> FUTEX_WAKE(self, P) :: else fi;
 	ring = 1 - ring;
 #endif
-	atomic { STORE(P, HUP(SIDE(P)), 1); done[P] = 1; a = 0; wakes = 0 };
-through:
-	skip
+	atomic { STORE(P, HUP(SIDE(P)), 1); done[P] = 1; a = 0; wakes = 0 }
 	} unless { dead[P] }
 }
 
@@ -433,7 +427,7 @@ proctype consumer(byte ring)
 next:
 #if RINGS == 2
 	/* One side must be the first to close; else both wait for that, as on sockets. */
-	if :: got == LIMIT && (ring == 1 || !closing) -> goto close :: else fi;
+	if :: ring == 1 && got == LIMIT -> goto close :: else fi;
 #endif
 	if
 	:: early && got > 0 -> goto close
@@ -595,7 +589,7 @@ init
 			parameter(&messages, "MESSAGES"); parameter(&patient, "PATIENT");
 			parameter(&lazy_times, "LAZY"); parameter(&spurious_times, "SPURIOUS");
 			parameter(&early, "EARLY"); parameter(&may_kill, "KILL");
-			parameter(&answers, "ANSWERS"); parameter(&closing, "CLOSING"); parameter(&echo, "ECHO");
+			parameter(&answers, "ANSWERS"); parameter(&echo, "ECHO");
 			parameter(&sizes, "SIZES"); parameter(&anytime, "ANYTIME");
 			parameter(&gone, "GONE");
 		};
