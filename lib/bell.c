@@ -107,7 +107,7 @@ static int bell_sleep(struct peal_link *link, struct bell *bell, struct news *ne
 	if (bell->wants)
 		__atomic_store_n(bell->wants, wants,
 				 __ATOMIC_RELAXED); /* ordered by the next line */
-	bell->word += PEAL_ASLEEP_EPOCH;
+	bell->word += PEAL_ASLEEP_EPOCH;            /* [epoch] */
 	__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP, __ATOMIC_RELEASE); /* [arm] */
 	/* Pairs with [ring-fence] in peal_publish. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);          /* [heavy] */
@@ -162,10 +162,10 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	/* A producer first asks for a good part of the ring, so that a slow consumer does not cost a
 	 * wake-up a record; after the first slice for just what it needs. */
 	if (bell->wants)
-		wants = least(wants + (link->own.capacity >> 2), link->tx.pos);
+		wants = least(wants + (link->own.capacity >> 2), link->tx.pos); /* [wants-limit] */
 	__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
 	for (;;) {
-		err = bell_sleep(link, bell, news, wants, least(slice, end - now));
+		err = bell_sleep(link, bell, news, wants, least(slice, end - now)); /* [slice] */
 		if (there(news)) {
 			err = 0;
 			break;
@@ -173,7 +173,7 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 		if (err == -ETIMEDOUT) {
 			peal_count(&bell->counters->slices, 1);
 			slice = least(slice * 2, SLICE_MAX);
-			wants = news->want;
+			wants = news->want; /* [slice-greedy] */
 		} else if (err == 0) {
 			peal_count(&bell->counters->idle_rings, 1);
 			if (++idle > IDLE_RINGS_MAX) {
@@ -243,7 +243,7 @@ void peal_ring_room(struct peal_rx *rx)
 	/* Pairs with [arm] in bell_sleep, for tx_wants. */
 	uint32_t asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
 
-	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung ||
+	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung || /* [room-once] */
 	    rx->pos < __atomic_load_n(&rx->peer->tx_wants, __ATOMIC_RELAXED))
 		return;
 	rx->last_rung = asleep;
@@ -257,8 +257,8 @@ void bell_ring_out(struct peal_link *link)
 	uint32_t asleep;
 
 	/* Pairs with [heavy] in bell_sleep: either the sleeper sees `closed`, or we see it asleep. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* [close-fence] */
-	asleep = __atomic_load_n(&link->peer_page->rx_asleep, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);                                 /* [close-fence] */
+	asleep = __atomic_load_n(&link->peer_page->rx_asleep, __ATOMIC_RELAXED); /* [close-ring] */
 	if (asleep & PEAL_ASLEEP)
 		ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns,
 		     link->tx.counters, asleep);

@@ -145,7 +145,9 @@ int link_verdict(struct peal_link *link, bool look)
 	if (!look || link->fd < 0 || !platform_hung_up(link->fd))
 		return 0;
 	/* It may have closed between the two looks. */
-	return __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE) ? -EPIPE : -ECONNRESET;
+	if (__atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE)) /* [closed-after-hangup] */
+		return -EPIPE;
+	return -ECONNRESET;
 }
 
 int link_say_verdict(struct peal_link *link, int verdict)

@@ -205,10 +205,10 @@ int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *me
 ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_t size,
 			struct peal_message *about, int64_t timeout)
 {
-	size_t length = (size_t)peal_record_length(header);
+	size_t length = (size_t)peal_plain_length(header);
 
 	(void)timeout;
-	if (!peal_record_is_plain(rx, header))
+	if (length > rx->largest)
 		return refuse_record(rx->link, header);
 	if (about) {
 		about->data = buffer;

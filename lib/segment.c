@@ -61,7 +61,7 @@ int segment_create(struct segment *segment, uint64_t capacity, bool prefault, ui
 	page = segment_page(segment);
 	page->magic = SEGMENT_MAGIC;
 	page->layout = SEGMENT_LAYOUT;
-	page->rx_asleep = asleep;
+	page->rx_asleep = asleep; /* [must-fence] */
 	err = runtime->memory->seal(*fd);
 	if (err) {
 		err = error_set(err, "shared memory cannot be sealed (errno %d)", -err);

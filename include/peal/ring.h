@@ -191,6 +191,16 @@ static inline void peal_count(uint64_t *counter, uint64_t by)
 			 __ATOMIC_RELAXED);
 }
 
+/* A message: both loads first, so that the pointer need not be loaded twice. */
+static inline void peal_count_message(struct peal_counters *counters, uint64_t length)
+{
+	uint64_t messages = __atomic_load_n(&counters->messages, __ATOMIC_RELAXED) + 1;
+	uint64_t bytes = __atomic_load_n(&counters->bytes, __ATOMIC_RELAXED) + length;
+
+	__atomic_store_n(&counters->messages, messages, __ATOMIC_RELAXED);
+	__atomic_store_n(&counters->bytes, bytes, __ATOMIC_RELAXED);
+}
+
 /* Bytes that a message takes in a ring, its header included. length is at most 2^63. */
 static inline uint64_t peal_record_size(uint64_t length)
 {
@@ -226,28 +236,30 @@ static inline void peal_copy(void *to, const void *from, size_t length, size_t i
 static inline int peal_reserve_is_slow(const struct peal_tx *tx, size_t length)
 {
 	/* Behind each record there must be room for the zero header of the next. */
-	return (length > tx->largest) |
-	       (tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE > tx->limit);
+	return (length > tx->largest) | (tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE >
+					 tx->limit); /* [room-for-zero] */
 }
 
-/* Publishes the record at pos, whose payload is written, and wakes the peer if it sleeps. */
-static inline void peal_publish(struct peal_tx *tx, size_t length, uint32_t tag)
+/*
+ * Publishes the record at `at`, which is where pos is and whose payload is written, and wakes the
+ * peer if it sleeps.
+ */
+static inline void peal_publish(struct peal_tx *tx, uint64_t pos, uint8_t *at, size_t length,
+				uint32_t tag)
 {
-	uint8_t *at = tx->data + (tx->pos & tx->mask);
 	uint64_t size = peal_record_size(length);
 	uint64_t *header = (uint64_t *)(void *)at;
 	uint64_t *behind = (uint64_t *)(void *)(at + size);
 	const uint32_t *word = &tx->peer->rx_asleep;
 	uint32_t asleep;
 
-	tx->pos += size;
+	tx->pos = pos + size;
 	/* Makes the last lap's bytes behind this record harmless. Ordered by the next line. */
 	__atomic_store_n(behind, 0, __ATOMIC_RELAXED); /* [zero-behind] */
 	/* Pairs with [see] in peal_see. */
 	__atomic_store_n(header, (uint64_t)tag << 32 | (length + 1),
 			 __ATOMIC_RELEASE); /* [publish] */
-	peal_count(&tx->counters->messages, 1);
-	peal_count(&tx->counters->bytes, length);
+	peal_count_message(tx->counters, length);
 
 	/* Publish, then look: pairs with [arm] and [heavy] in bell_sleep. The fence is only needed
 	 * against a sleeper that asks for it; the others pay for both sides. */
@@ -300,8 +312,10 @@ PEAL_INLINE int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag)
 
 	PEAL_DEBUG_ENTER(tx);
 	if (PEAL_LIKELY(length < tx->reserved)) {
+		uint64_t pos = tx->pos;
+
 		tx->reserved = 0;
-		peal_publish(tx, length, tag);
+		peal_publish(tx, pos, tx->data + (pos & tx->mask), length, tag);
 	} else {
 		err = peal_commit_refuse(tx, length);
 	}
@@ -328,10 +342,12 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
 	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length)))
 		err = peal_reserve_slow(tx, length, timeout);
 	if (PEAL_LIKELY(!err)) {
+		uint64_t pos = tx->pos;
+		uint8_t *at = tx->data + (pos & tx->mask);
+
 		tx->reserved = 0;
-		peal_copy(tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE, data, length,
-			  tx->inline_copy);
-		peal_publish(tx, length, tag);
+		peal_copy(at + PEAL_HEADER_SIZE, data, length, tx->inline_copy);
+		peal_publish(tx, pos, at, length, tag);
 	}
 	PEAL_DEBUG_LEAVE(tx);
 	return err;
@@ -344,45 +360,38 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
 PEAL_API int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
 			int64_t timeout);
 
-/* Waits for the next record and loads its header, once. 0 or a negative errno. */
-static inline int peal_see(struct peal_rx *rx, uint64_t *header, int64_t timeout)
+/* Where the next record is. */
+static inline const uint8_t *peal_next(const struct peal_rx *rx, uint64_t pos)
 {
-	const void *at = rx->data + (rx->pos & rx->mask);
+	return rx->data + (pos & rx->mask);
+}
 
+/* Waits for the record at `at` and loads its header, once. 0: none; *err says why. */
+static inline uint64_t peal_see(struct peal_rx *rx, const uint8_t *at, int64_t timeout, int *err)
+{
 	/* Pairs with [publish] in peal_publish. */
-	*header = __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE); /* [see] */
-	if (PEAL_UNLIKELY(!*header)) {
-		int err;
+	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)at,
+					  __ATOMIC_ACQUIRE); /* [see] */
 
-		*header = peal_peek_wait(rx, timeout, &err);
-		if (PEAL_UNLIKELY(!*header))
-			return err;
-	}
-	return 0;
+	return PEAL_LIKELY(header) ? header : peal_peek_wait(rx, timeout, err);
 }
 
-/* A record's payload, whose header has been seen: its length, and whether it is what it seems: a
- * whole message of a length that can be true. */
-static inline uint64_t peal_record_length(uint64_t header)
+/* The length of a record whose header has been seen. More than any ring's `largest` if it is not a
+ * whole message with a length that can be true. */
+static inline uint64_t peal_plain_length(uint64_t header)
 {
-	return (header & PEAL_HEADER_LENGTH) - 1;
-}
-
-static inline int peal_record_is_plain(const struct peal_rx *rx, uint64_t header)
-{
-	return (peal_record_length(header) <= rx->largest) &
-	       !(header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL | PEAL_HEADER_RESERVED));
+	return ((uint32_t)header & ~PEAL_HEADER_LAST) - 1;
 }
 
 /* Gives the record at pos back. */
-static inline void peal_advance(struct peal_rx *rx, uint64_t length)
+static inline void peal_advance(struct peal_rx *rx, uint64_t pos, uint64_t length)
 {
-	rx->pos += peal_record_size(length);
+	pos += peal_record_size(length);
+	rx->pos = pos;
 	rx->held = 0;
 	/* Pairs with [room] in peal_reserve_slow. */
-	__atomic_store_n(&rx->own->head, rx->pos, __ATOMIC_RELEASE); /* [head] */
-	peal_count(&rx->counters->messages, 1);
-	peal_count(&rx->counters->bytes, length);
+	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
+	peal_count_message(rx->counters, length);
 	/* No fence: a ring that slips through is made up for by the next release, or by the
 	 * producer's slice. */
 	if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
@@ -402,18 +411,20 @@ static inline void peal_advance(struct peal_rx *rx, uint64_t length)
  */
 PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int64_t timeout)
 {
-	uint64_t header;
-	int err;
+	const uint8_t *at = peal_next(rx, rx->pos);
+	uint64_t header, length;
+	int err = 0;
 
 	PEAL_DEBUG_ENTER(rx);
-	err = peal_see(rx, &header, timeout);
-	if (PEAL_LIKELY(!err)) {
-		if (PEAL_LIKELY(peal_record_is_plain(rx, header))) {
-			message->data = rx->data + (rx->pos & rx->mask) + PEAL_HEADER_SIZE;
-			message->length = (size_t)peal_record_length(header);
+	header = peal_see(rx, at, timeout, &err);
+	if (PEAL_LIKELY(header)) {
+		length = peal_plain_length(header);
+		if (PEAL_LIKELY(length <= rx->largest)) {
+			message->data = at + PEAL_HEADER_SIZE;
+			message->length = (size_t)length;
 			message->tag = (uint32_t)(header >> 32);
 			message->flags = (uint32_t)header & PEAL_HEADER_LAST;
-			rx->held = (uint64_t)message->length + 1;
+			rx->held = length + 1;
 		} else {
 			err = peal_peek_other(rx, header, message, timeout);
 		}
@@ -431,7 +442,7 @@ PEAL_INLINE void peal_release(struct peal_rx *rx)
 {
 	PEAL_DEBUG_ENTER(rx);
 	if (PEAL_LIKELY(rx->held))
-		peal_advance(rx, rx->held - 1);
+		peal_advance(rx, rx->pos, rx->held - 1);
 	PEAL_DEBUG_LEAVE(rx);
 }
 
@@ -443,29 +454,30 @@ PEAL_INLINE void peal_release(struct peal_rx *rx)
 PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 			      struct peal_message *about, int64_t timeout)
 {
-	uint64_t header, length;
+	uint64_t pos = rx->pos, header, length;
+	const uint8_t *at = peal_next(rx, pos);
 	ssize_t result;
+	int err;
 
 	PEAL_DEBUG_ENTER(rx);
-	result = peal_see(rx, &header, timeout);
-	if (PEAL_UNLIKELY(result)) {
-		result = result < 0 ? result : -EIO; /* for compilers: it is negative */
-	} else {
-		length = peal_record_length(header);
-		if (PEAL_LIKELY((length <= size) & peal_record_is_plain(rx, header))) {
+	header = peal_see(rx, at, timeout, &err);
+	if (PEAL_LIKELY(header)) {
+		length = peal_plain_length(header);
+		if (PEAL_LIKELY(length <= size && length <= rx->largest)) {
 			if (about) {
 				about->data = buffer;
 				about->length = (size_t)length;
 				about->tag = (uint32_t)(header >> 32);
 				about->flags = (uint32_t)header & PEAL_HEADER_LAST;
 			}
-			peal_copy(buffer, rx->data + (rx->pos & rx->mask) + PEAL_HEADER_SIZE,
-				  (size_t)length, rx->inline_copy);
-			peal_advance(rx, length);
+			peal_copy(buffer, at + PEAL_HEADER_SIZE, (size_t)length, rx->inline_copy);
+			peal_advance(rx, pos, length);
 			result = (ssize_t)length;
 		} else {
 			result = peal_recv_other(rx, header, buffer, size, about, timeout);
 		}
+	} else {
+		result = err < 0 ? err : -EIO; /* for compilers: it is negative */
 	}
 	PEAL_DEBUG_LEAVE(rx);
 	return result;

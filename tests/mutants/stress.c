@@ -252,6 +252,20 @@ static void stream(void)
 	printf("%u messages\n", i);
 }
 
+/* The peer that closes while we look at its socket. The linker puts this in the way of every call
+ * of platform_hung_up. */
+static struct peal_link *closes_now;
+
+bool __real_platform_hung_up(int fd);
+bool __wrap_platform_hung_up(int fd);
+bool __wrap_platform_hung_up(int fd)
+{
+	if (!closes_now)
+		return __real_platform_hung_up(fd);
+	__atomic_store_n(&closes_now->page->closed, 1, __ATOMIC_RELEASE);
+	return true;
+}
+
 /* What needs no second thread to be shown. */
 static void windows(void)
 {
@@ -274,6 +288,17 @@ static void windows(void)
 	header = peal_peek_wait(&links[1]->rx, 0, &err);
 	if (!header)
 		found("a message that was sent before closing was lost");
+	peal_close(links[1]);
+
+	/* It was open at the first look, and closed when its socket was found hung up. */
+	make_pair(links, 4096);
+	closes_now = links[0];
+	links[1]->fd = 0;
+	if (link_verdict(links[1], true) != -EPIPE)
+		found("a peer that closed was taken for dead");
+	links[1]->fd = -1;
+	closes_now = NULL;
+	peal_close(links[0]);
 	peal_close(links[1]);
 	printf("all as it should be\n");
 }
