@@ -54,6 +54,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/transport_peal.c \
 	tools/peal-perf/transport_socket.c \
 	tools/peal-perf/watch.c \
-	tools/peal-perf/watch.h
+	tools/peal-perf/watch.h \
+	tools/peal-perf/width.c \
+	tools/peal-perf/width.h
 peal_perf_LDADD = libpeal.la -lm
 peal_perf_LDFLAGS =

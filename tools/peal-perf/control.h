@@ -44,6 +44,7 @@ struct usage {
 struct reply {
 	int32_t err;
 	uint64_t messages, count, elapsed; /* as in struct slice */
+	double width;                      /* likewise */
 	struct usage usage;                /* during the slice */
 	char why[COMPLAINT_SIZE];          /* if err */
 };

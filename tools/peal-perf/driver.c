@@ -313,6 +313,7 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 		goto disarm;
 	usage->cpu_s += reply.usage.cpu_s;
 	usage->switches += reply.usage.switches;
+	slice->partner_width = reply.width;
 	if (test == TEST_STREAM) {
 		slice->count = reply.count;
 		slice->elapsed = reply.elapsed;

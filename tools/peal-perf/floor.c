@@ -18,6 +18,7 @@
 #include "slice.h"
 #include "transport.h"
 #include "watch.h"
+#include "width.h"
 
 /* Looks between two questions whether to give up. */
 #define LOOKS 65536
@@ -114,8 +115,10 @@ ALWAYS_INLINE int pong(struct lines *lines, bool pause)
 static int ping_both(void *end, struct slice *slice)
 {
 	struct histogram *tight = slice->histogram, *paused = slice->other;
-	int err = ping(end, slice->ticks / 2, tight, false);
+	int err;
 
+	slice->width = width_now();
+	err = ping(end, slice->ticks / 2, tight, false);
 	if (!err)
 		err = ping(end, slice->ticks / 2, paused, true);
 	if (err)
@@ -131,9 +134,10 @@ static int ping_both(void *end, struct slice *slice)
 
 static int pong_both(void *end, struct slice *slice)
 {
-	int err = pong(end, false);
+	int err;
 
-	(void)slice;
+	slice->width = width_now();
+	err = pong(end, false);
 	return err ? err : pong(end, true);
 }
 

@@ -73,6 +73,7 @@ static int slot_run(struct partner *partner, const struct slot *slot, const stru
 	reply->messages = slice.messages;
 	reply->count = slice.count;
 	reply->elapsed = slice.elapsed;
+	reply->width = slice.width;
 	return err;
 }
 

@@ -171,6 +171,12 @@ static void json_row(struct json *json, const struct row *row)
 	json_spread(json, "floor_ns_spread", &row->floor, 1);
 	json_spread(json, "ratio_to_floor_spread", &row->to_floor, 4);
 	json_spread(json, "ratio_to_bare_spread", &row->to_bare, 4);
+	if (row->test == TEST_FLOOR) {
+		json_array(json, "core_width");
+		json_number(json, NULL, row->width[0].median, 2);
+		json_number(json, NULL, row->width[1].median, 2);
+		json_end_array(json);
+	}
 	json_end_object(json);
 }
 
@@ -224,8 +230,22 @@ static void table_row(const struct row *row)
 	printf(" %4u/%u\n", row->kept, row->dropped);
 }
 
+/* The cores' width while a test ran. */
+static void table_width(const struct row *floor)
+{
+	const struct figure *width = floor->width;
+
+	if (!floor->kept)
+		return;
+	printf("core width (additions a cycle, median and range over the rounds): %.1f (%.1f to %.1f) and "
+	       "%.1f (%.1f to %.1f)\n",
+	       width[0].median, width[0].low, width[0].high, width[1].median, width[1].low,
+	       width[1].high);
+}
+
 void report_table(const struct results *results, const struct options *options)
 {
+	const struct row *test_floor = NULL;
 	bool none = false;
 
 	printf("CPUs %d and %d, %s; times are round trips\n\n", options->cpus[0], options->cpus[1],
@@ -234,6 +254,7 @@ void report_table(const struct results *results, const struct options *options)
 		const struct row *row = results->rows[i];
 
 		if (row->test == TEST_FLOOR) {
+			test_floor = row;
 			char size[OPTIONS_SIZE_TEXT];
 
 			if (i)
@@ -246,6 +267,8 @@ void report_table(const struct results *results, const struct options *options)
 			       "/floor", "/bare", "rounds");
 		}
 		table_row(row);
+		if (i + 1 == results->count || results->rows[i + 1]->test == TEST_FLOOR)
+			table_width(test_floor);
 		none = none || (!row->kept && row->dropped);
 	}
 	printf("\nrounds: kept/dropped; ratios are medians over those kept, of p50 in latency, of rates "

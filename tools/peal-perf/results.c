@@ -86,6 +86,8 @@ void row_finish(struct row *row)
 	row->floor = figure_of(row, offsetof(struct round, floor), ns);
 	row->to_floor = figure_of(row, offsetof(struct round, to_floor), 1);
 	row->to_bare = figure_of(row, offsetof(struct round, to_bare), 1);
+	row->width[0] = figure_of(row, offsetof(struct round, width[0]), 1);
+	row->width[1] = figure_of(row, offsetof(struct round, width[1]), 1);
 }
 
 bool results_whole(const struct results *results)

@@ -26,6 +26,7 @@ struct round {
 	double rate;  /* messages a second */
 	double floor; /* ticks */
 	double to_floor, to_bare;
+	double width[2]; /* TEST_FLOOR: of the two cores, additions a cycle */
 };
 
 struct row {
@@ -43,7 +44,7 @@ struct row {
 
 	/* Set by row_finish; times in nanoseconds. */
 	double p50, p99, p999, max, mean;
-	struct figure round_p50, rate, floor, to_floor, to_bare;
+	struct figure round_p50, rate, floor, to_floor, to_bare, width[2];
 };
 
 struct results {

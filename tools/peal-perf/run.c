@@ -223,6 +223,8 @@ static int track_run(struct run *run, struct track *track)
 	track->count = slice.count;
 	track->usage = usage;
 	track->round.p50 = histogram_percentile(track->histogram, 0.5);
+	track->round.width[0] = row->test == TEST_FLOOR ? slice.width : NAN;
+	track->round.width[1] = row->test == TEST_FLOOR ? slice.partner_width : NAN;
 	track->round.rate = NAN;
 	if (slice.count && slice.elapsed)
 		track->round.rate = (double)slice.count / (double)slice.elapsed *
@@ -278,6 +280,8 @@ static int floor_again(struct run *run, double *floor, bool *steady)
 		histogram_merge(track->histogram, first.histogram);
 		track->round.p50 = *floor;
 		track->round.rate = (track->round.rate + first.round.rate) / 2;
+		for (int i = 0; i < 2; i++)
+			track->round.width[i] = fmin(track->round.width[i], first.round.width[i]);
 		track->count += first.count;
 		track->usage.cpu_s += first.usage.cpu_s;
 		track->usage.switches += first.usage.switches;
