@@ -52,10 +52,10 @@ bool arch_fact(unsigned index, const char **name, char *buffer, size_t size);
 
 /*
  * Polls a word: first looks many times with pauses between them and asks no clock, then goes by
- * the counter. What every variant without a better instruction does.
+ * the counter. What every variant without a better instruction does. The pause is told the word.
  */
 static inline uint64_t arch_poll(const uint64_t *word, uint64_t old, uint64_t ticks,
-				 void (*relax)(void), uint64_t (*now)(void))
+				 void (*gap)(const uint64_t *word), uint64_t (*now)(void))
 {
 	uint64_t start, value;
 
@@ -63,7 +63,7 @@ static inline uint64_t arch_poll(const uint64_t *word, uint64_t old, uint64_t ti
 		value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 		if (value != old)
 			return value;
-		relax();
+		gap(word);
 	}
 	start = now();
 	do {
@@ -71,7 +71,7 @@ static inline uint64_t arch_poll(const uint64_t *word, uint64_t old, uint64_t ti
 			value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 			if (value != old)
 				return value;
-			relax();
+			gap(word);
 		}
 	} while (now() - start < ticks);
 	return value;

@@ -29,9 +29,15 @@ uint64_t arch_generic_ticks(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static void gap(const uint64_t *word)
+{
+	(void)word;
+	relax();
+}
+
 static uint64_t await(const uint64_t *word, uint64_t old, uint64_t ns)
 {
-	return arch_poll(word, old, ns, relax, arch_generic_ticks);
+	return arch_poll(word, old, ns, gap, arch_generic_ticks);
 }
 
 const struct peal_ring_ops arch_generic = {
