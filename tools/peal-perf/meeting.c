@@ -27,17 +27,25 @@ static int address_set(struct sockaddr_un *address, const char *path)
 	return 0;
 }
 
-int meeting_listen(const char *path, int type)
+/* A socket of a type, and the address that it is to have, or to connect to. */
+static int socket_for(const char *path, int type, struct sockaddr_un *address)
 {
-	struct sockaddr_un address;
-	int err = address_set(&address, path);
+	int err = address_set(address, path);
 	int fd;
 
 	if (err)
 		return err;
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	return fd < 0 ? complain_errno("socket") : fd;
+}
+
+int meeting_listen(const char *path, int type)
+{
+	struct sockaddr_un address;
+	int err, fd = socket_for(path, type, &address);
+
 	if (fd < 0)
-		return complain_errno("socket");
+		return fd;
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
 		err = complain_errno("listening at %s", path);
 		close(fd);
@@ -59,14 +67,10 @@ int meeting_accept(int listener)
 int meeting_connect(const char *path, int type)
 {
 	struct sockaddr_un address;
-	int err = address_set(&address, path);
-	int fd;
+	int err, fd = socket_for(path, type, &address);
 
-	if (err)
-		return err;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return complain_errno("socket");
+		return fd;
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		err = complain_errno("connecting to %s", path);
 		close(fd);
