@@ -59,15 +59,15 @@ static bool await(struct peal_link *link, struct news *news, uint64_t ns)
 void bell_breathe(struct peal_link *link, struct bell *bell)
 {
 	uint64_t messages = bell->counters->messages, since = messages - bell->messages;
-	uint64_t end;
+	uint64_t begun;
 
 	bell->messages = messages;
 	if (since < STREAM_MESSAGES)
 		return;
-	end = arch_ticks() + link->breath;
+	begun = arch_ticks();
 	do
 		link->ring->relax();
-	while ((int64_t)(arch_ticks() - end) < 0);
+	while (arch_ticks() - begun < link->breath);
 }
 
 /* What to answer when the peer is gone: first all that it left. */

@@ -25,7 +25,8 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
  */
 void bell_breathe(struct peal_link *link, struct bell *bell);
 
-/* Rings both of the peer's bells if it sleeps; for closing, by the only thread that uses the link. */
+/* Rings both of the peer's bells if it sleeps; for ending a link. Wake counters are added to
+ * atomically: where the peer has lied, the other end's thread may be ringing at the same time. */
 void bell_ring_out(struct peal_link *link);
 
 #endif

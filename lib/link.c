@@ -54,6 +54,7 @@ static void orphan(struct handle *handle)
 	link->tx.peer = &nowhere.page;
 	link->tx.counters = &nowhere.counters;
 	link->rx.held = 0;
+	link->tx.owner = link->rx.owner = 0; /* of threads that are no more */
 	link->rx.own = &nowhere.page;
 	link->rx.peer = &nowhere.page;
 	link->rx.counters = &nowhere.counters;

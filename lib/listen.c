@@ -21,6 +21,9 @@
 #define GUESTS 64
 #define PATIENCE 8 /* parts of handshake_ns */
 
+/* Of hear(): no errno. */
+#define SILENT 1
+
 /* So many rounds at most with timeout 0. */
 #define ROUNDS 16
 
@@ -39,14 +42,17 @@ struct peal_listener {
 	struct peal_options options;
 	char name[64];
 	char path[112];
+	char *whole;                     /* the same from the root on */
 	struct platform_identity socket; /* what we bound */
 	int fd, lock, poller;
-	int timer;      /* wakes who polls while the door is shut */
+	int timer;      /* wakes who polls when a guest's time is up, or the door is to open */
 	int reserve[2]; /* one is given up to tell a newcomer that descriptors have run out; the other
 			 * stands in until that one's number is free again */
 	bool bound;     /* the name is ours */
 	bool stale;
-	bool shut; /* all places are taken: the socket is not polled */
+	bool shut; /* no place or no descriptor is free: the socket is not polled */
+	uint64_t shut_until;
+	uint64_t timer_at; /* what the timer is set to; UINT64_MAX: nothing */
 	unsigned seated;
 	struct guest guests[GUESTS];
 };
@@ -101,24 +107,30 @@ static int say_listen_error(int err, const char *what, const char *address, int6
 	case -EEXIST:
 		return error_set(
 			err,
-			"the %s of %s is in the way and is no socket: remove it or choose another address",
+			"something that is none is in the way of the %s of %s: remove it or choose another address",
 			what, address);
 	default:
 		return error_set(err, "the %s of %s failed (errno %d)", what, address, -err);
 	}
 }
 
+#define LOCK_PATH (sizeof(((struct peal_listener *)NULL)->path) + 8)
+
+static void lock_path(const struct peal_listener *listener, char path[LOCK_PATH])
+{
+	snprintf(path, LOCK_PATH, "%s.lock", listener->path);
+}
+
 /* The lock first: whoever has it may replace the socket. */
 static int claim(struct peal_listener *listener)
 {
-	char path[sizeof(listener->path) + 8];
-	int64_t holder;
+	char path[LOCK_PATH];
 	int err;
 
-	snprintf(path, sizeof(path), "%s.lock", listener->path);
-	listener->lock = platform_lock(path, &holder);
+	lock_path(listener, path);
+	listener->lock = platform_lock(path);
 	if (listener->lock < 0)
-		return say_listen_error(listener->lock, "lock file", listener->path, holder);
+		return say_listen_error(listener->lock, "lock file", listener->path, 0);
 	err = platform_probe_socket(listener->path);
 	if (!err)
 		err = platform_remove(listener->path);
@@ -133,6 +145,8 @@ static int claim(struct peal_listener *listener)
 		return say_listen_error(err, "socket", listener->path, 0);
 	listener->bound = true;
 	err = platform_identify(listener->path, &listener->socket);
+	if (!err)
+		err = platform_whole_path(listener->path, &listener->whole);
 	if (err)
 		return say_listen_error(err, "socket", listener->path, 0);
 	listener->poller = platform_poller();
@@ -173,6 +187,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	memcpy(listener->path, address, strlen(address) + 1);
 	listener->fd = listener->lock = listener->poller = listener->timer = -1;
 	listener->reserve[0] = listener->reserve[1] = -1;
+	listener->timer_at = UINT64_MAX;
 	for (unsigned i = 0; i < GUESTS; i++)
 		listener->guests[i].fd = -1;
 	listener->handle.orphan = orphan;
@@ -189,10 +204,19 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();
-	if (err)
+	if (err && listener->lock == -EADDRINUSE) {
+		char path[LOCK_PATH];
+
+		/* It may take a moment until the winner has said who it is. */
+		lock_path(listener, path);
+		say_listen_error(err, "lock file", listener->path, platform_lock_holder(path));
+	}
+	if (err) {
+		free(listener->whole);
 		free(listener);
-	else
+	} else {
 		*made = listener;
+	}
 	return err;
 }
 
@@ -276,7 +300,7 @@ fail:
 	return err;
 }
 
-/* Hears a guest. 0: *link is made; -EAGAIN: it has not said anything yet; else it is gone. */
+/* Hears a guest. 0: *link is made; SILENT: it has not said anything yet; else it is gone. */
 static int hear(struct peal_listener *listener, struct guest *guest, struct peal_link **link)
 {
 	struct wire_message hello;
@@ -285,7 +309,7 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	int err;
 
 	if (length == -EAGAIN || length == -EINTR)
-		return -EAGAIN;
+		return SILENT;
 	if (length > 0) {
 		err = wire_check_version(&hello, length);
 		if (!err)
@@ -315,12 +339,17 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	return 0;
 }
 
-/* No one is let in until a seat, or a descriptor, is free. */
-static void shut(struct peal_listener *listener)
+static uint64_t later(uint64_t when, uint64_t by)
+{
+	return by > UINT64_MAX - when ? UINT64_MAX : when + by;
+}
+
+/* No one is let in before then, nor while all seats are taken. */
+static void shut(struct peal_listener *listener, uint64_t until)
 {
 	platform_poller_remove(listener->poller, listener->fd);
-	platform_timer_set(listener->timer, listener->options.handshake_ns / PATIENCE);
 	listener->shut = true;
+	listener->shut_until = until;
 }
 
 static void fill_reserves(struct peal_listener *listener)
@@ -328,6 +357,12 @@ static void fill_reserves(struct peal_listener *listener)
 	for (int i = 0; i < 2; i++)
 		if (listener->reserve[i] < 0)
 			listener->reserve[i] = platform_socket();
+}
+
+/* Errors of accept that the newcomer cannot help. */
+static bool is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
 }
 
 /* Out of descriptors: gives one up to take the newcomer in, tell it, and see it off. Without one to
@@ -350,11 +385,11 @@ static void turn_away(struct peal_listener *listener)
 	fill_reserves(listener);
 	registry_unlock();
 	if (fd < 0)
-		shut(listener);
+		shut(listener, later(platform_now(), listener->options.handshake_ns / PATIENCE));
 }
 
-/* Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; -EMFILE,
- * -ENFILE: turned away; another errno: the listening socket is not what it was. */
+/* Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; a shortage:
+ * turned away, or left outside; another errno: the listening socket is not what it was. */
 static int greet(struct peal_listener *listener, struct peal_link **link)
 {
 	struct guest *guest = listener->guests;
@@ -366,7 +401,7 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 	registry_lock();
 	guest->fd = platform_accept(listener->fd);
 	registry_unlock();
-	if (guest->fd == -EMFILE || guest->fd == -ENFILE)
+	if (is_shortage(guest->fd))
 		turn_away(listener);
 	if (guest->fd < 0) {
 		err = guest->fd;
@@ -375,6 +410,9 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 	}
 	guest->since = platform_now();
 	listener->seated++;
+	guest->who = (struct platform_credentials){ .pid = 0,
+						    .uid = UINT32_MAX,
+						    .gid = UINT32_MAX };
 	err = platform_peer(guest->fd, &guest->who);
 	if (err || !admit(listener, guest)) {
 		snprintf(sentence, sizeof(sentence), "user %u (group %u) is not admitted here",
@@ -383,12 +421,12 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 		return 0;
 	}
 	/* Most have said HELLO by now. */
-	if (hear(listener, guest, link) != -EAGAIN)
+	if (hear(listener, guest, link) != SILENT)
 		return 0;
 	if (platform_poller_add(listener->poller, guest->fd, (uint32_t)(guest - listener->guests)))
 		see_off(listener, guest, -EBUSY, "the server is out of memory");
 	else if (listener->seated == GUESTS)
-		shut(listener);
+		shut(listener, 0);
 	return listener->shut ? -EAGAIN : 0;
 }
 
@@ -410,25 +448,39 @@ static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
 		else if (!slowest || guest->since < slowest->since)
 			slowest = guest;
 	}
-	if (listener->shut && listener->seated == GUESTS &&
-	    now - slowest->since >= allowed / PATIENCE) {
-		see_off(listener, slowest, -ETIMEDOUT,
-			"the server is busy, and you were the slowest");
-		slowest = NULL;
+	if (slowest)
+		*next = later(slowest->since, allowed);
+	if (listener->seated == GUESTS && slowest) {
+		if (now - slowest->since >= allowed / PATIENCE) {
+			see_off(listener, slowest, -ETIMEDOUT,
+				"the server is busy, and you were the slowest");
+			*next = now; /* to look who is the slowest now */
+		} else {
+			*next = later(slowest->since, allowed / PATIENCE);
+		}
 	}
-	if (listener->shut && listener->seated < GUESTS) {
-		platform_timer_set(listener->timer, 0);
+	if (listener->shut && listener->seated < GUESTS && now >= listener->shut_until)
 		listener->shut = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK) !=
 				 0;
+	if (listener->shut) {
+		uint64_t again = listener->shut_until > now ? listener->shut_until :
+							      later(now, allowed / PATIENCE);
+
+		*next = again < *next ? again : *next;
 	}
-	if (listener->shut)
-		*next = now + allowed / PATIENCE;
-	else if (slowest)
-		*next = slowest->since + allowed;
+}
+
+/* Who polls our descriptor must come by then. */
+static void set_timer(struct peal_listener *listener, uint64_t now, uint64_t next)
+{
+	if (next == listener->timer_at)
+		return;
+	listener->timer_at = next;
+	platform_timer_set(listener->timer, next == UINT64_MAX ? 0 : next > now ? next - now : 1);
 }
 
 /* One round over all who may have something to say. 0: there may be more, or *link is made; -EAGAIN:
- * nothing to do; -EMFILE, -ENFILE, or another errno of the listening socket's. */
+ * nothing to do; or what greet() says. */
 static int serve(struct peal_listener *listener, struct peal_link **link)
 {
 	uint32_t keys[16];
@@ -445,47 +497,41 @@ static int serve(struct peal_listener *listener, struct peal_link **link)
 			if (err && err != -EAGAIN)
 				return err;
 		} else {
-			platform_timer_set(listener->timer,
-					   listener->options.handshake_ns / PATIENCE);
+			set_timer(listener, 0, UINT64_MAX); /* it has said so */
 		}
 	}
 	return 0;
 }
 
-int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t timeout)
+/* Serves until there is a link, or a reason to return. */
+static int serve_until(struct peal_listener *listener, struct peal_link **link, uint64_t now,
+		       uint64_t deadline, bool wait)
 {
-	uint64_t now = platform_now(), next;
-	uint64_t deadline = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ?
-				    UINT64_MAX :
-				    now + (uint64_t)timeout;
 	unsigned rounds = 0;
+	uint64_t next;
 	int err;
 
-	*link = NULL;
-	if (listener->stale)
-		return error_literal(
-			-ESTALE, "this listener is from before a fork: only the parent can use it");
 	for (;;) {
 		expire(listener, now, &next);
 		err = serve(listener, link);
 		now = platform_now();
-		if (*link) {
-			expire(listener, now, &next); /* a seat is free */
+		if (*link)
 			return 0;
-		}
 		/* However many knock in vain, the caller's time counts. */
-		if (!err && (timeout ? now < deadline : ++rounds < ROUNDS))
+		if (!err && (wait ? now < deadline : ++rounds < ROUNDS))
 			continue;
-		if (err == -EMFILE || err == -ENFILE)
+		if (is_shortage(err))
 			return error_set(
-				err,
-				"out of descriptors: a client was turned away; raise the limit (nofile)");
+				err == -ENOBUFS ? -ENOMEM : err,
+				"out of %s: a client was turned away; raise the limit (%s)",
+				err == -EMFILE || err == -ENFILE ? "descriptors" : "memory",
+				err == -EMFILE || err == -ENFILE ? "nofile" : "memory");
 		if (err && err != -EAGAIN)
 			return error_set(
 				err,
 				"the listener's descriptors are gone (errno %d): did something close them?",
 				-err);
-		if (timeout == 0)
+		if (!wait)
 			return error_literal(-EAGAIN, "no client, and the timeout is 0");
 		if (now >= deadline)
 			return error_literal(-ETIMEDOUT, "no client came until the timeout");
@@ -497,6 +543,24 @@ int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t
 						   0);
 		now = platform_now();
 	}
+}
+
+int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t timeout)
+{
+	uint64_t now = platform_now(), next;
+	uint64_t deadline = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
+	int err;
+
+	*link = NULL;
+	if (listener->stale)
+		return error_literal(
+			-ESTALE, "this listener is from before a fork: only the parent can use it");
+	err = serve_until(listener, link, now, deadline, timeout != 0);
+	/* A seat may be free, and who polls has to know when to come again. */
+	now = platform_now();
+	expire(listener, now, &next);
+	set_timer(listener, now, next);
+	return err;
 }
 
 int peal_listener_fd(const struct peal_listener *listener)
@@ -517,9 +581,9 @@ void peal_listener_close(struct peal_listener *listener)
 	registry_remove(&listener->handle);
 	if (!listener->stale) {
 		/* While we have the lock, what we bound is ours to remove. */
-		if (!platform_identify(listener->path, &now) &&
+		if (!platform_identify(listener->whole, &now) &&
 		    now.device == listener->socket.device && now.inode == listener->socket.inode)
-			platform_remove(listener->path);
+			platform_remove(listener->whole);
 		for (unsigned i = 0; i < GUESTS; i++)
 			platform_close_socket(listener->guests[i].fd);
 		close_own(listener);
@@ -527,5 +591,6 @@ void peal_listener_close(struct peal_listener *listener)
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();
+	free(listener->whole);
 	free(listener);
 }

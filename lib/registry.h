@@ -15,6 +15,9 @@ struct handle {
 	void (*orphan)(struct handle *handle);
 };
 
+/* Installs the fork handlers; by the runtime, once, before anything of the library's takes a lock. */
+void registry_watch_forks(void);
+
 /*
  * No fork happens between these two. Whoever opens a descriptor that a child must not keep does so
  * in between, and stores it where a registered handle finds it; likewise whoever closes it.

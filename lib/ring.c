@@ -99,7 +99,7 @@ int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
 		end_sending(link, err);
 		return link_say_verdict(link, err);
 	}
-	/* Pairs with [head] in peal_release: what was consumed may be overwritten. */
+	/* Pairs with [head] in peal_advance: what was consumed may be overwritten. */
 	head = __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE); /* [room] */
 	err = take_head(tx, head);
 	end = tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE;

@@ -17,6 +17,7 @@
 #include <peal/version.h>
 
 #include "lib/error.h"
+#include "lib/registry.h"
 #include "lib/runtime.h"
 
 /* Longer than a round trip through a busy scheduler's neighbour, shorter than two sleeps. */
@@ -240,13 +241,15 @@ static void calibrate(void)
 		read_both(&ticks[1], &ns[1]);
 	while (ns[1] - ns[0] < 20000);
 	runtime.ticks_per_ns = (double)(ticks[1] - ticks[0]) / (double)(ns[1] - ns[0]);
-	if (!(runtime.ticks_per_ns > 0))
+	/* A counter that was set back, or is none. */
+	if (!(runtime.ticks_per_ns > 0.001 && runtime.ticks_per_ns < 1000))
 		runtime.ticks_per_ns = 1;
 	arch_set_ticks(runtime.ticks_per_ns);
 }
 
 static void detect(void)
 {
+	registry_watch_forks(); /* before there is a lock that a fork could catch */
 	read_environment(false);
 	pick_log_level();
 	read_environment(true);

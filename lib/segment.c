@@ -46,9 +46,10 @@ int segment_create(struct segment *segment, uint64_t capacity, bool prefault, ui
 	if (*fd < 0)
 		return error_set(
 			*fd,
-			"no shared memory of %llu bytes (errno %d): raise the limit of memory or "
-			"of descriptors, or pass a smaller ring",
-			(unsigned long long)size, -*fd);
+			"no shared memory of %llu bytes (errno %d): raise the limit of %s, or pass "
+			"a smaller ring",
+			(unsigned long long)size, -*fd,
+			*fd == -EFBIG ? "file size (fsize)" : "memory or of descriptors");
 	err = platform_map(*fd, segment->page, capacity, true, prefault, &segment->at);
 	if (err) {
 		err = error_set(

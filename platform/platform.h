@@ -181,9 +181,11 @@ void platform_timer_set(int timer, uint64_t ns);
  * Names.
  */
 
-/* Opens and locks a lock file. Its descriptor; -EADDRINUSE: somebody has it, whose pid goes to
- * *holder (0: not told); or another errno. */
-int platform_lock(const char *path, int64_t *holder);
+/* Opens and locks a lock file. Its descriptor; -EADDRINUSE: somebody has it; or another errno. */
+int platform_lock(const char *path);
+
+/* The pid of who has it, 0 if that is not told; waits up to 50 ms for one who has just got it. */
+int64_t platform_lock_holder(const char *path);
 
 /* Gives it back at once, even if a child that was just forked has a copy of the descriptor. */
 void platform_unlock(int fd);
@@ -193,6 +195,9 @@ void platform_unlock(int fd);
 int platform_probe_socket(const char *path);
 
 int platform_remove(const char *path);
+
+/* The path from the root on of what stands at a path; the caller frees it. */
+int platform_whole_path(const char *path, char **whole);
 
 /* Whether the folder that a path is in can be looked into: 0 or a negative errno. */
 int platform_folder(const char *path);

@@ -42,7 +42,7 @@ struct peal_rx;
  * or too large; -EOPNOTSUPP: an option that this version does not know; -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to
  * write there; -EADDRINUSE: another server lives here (its pid is named); -EEXIST: something that is
  * no socket is in the way; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
- * Any thread; enters the kernel; does not wait.
+ * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
 			 const struct peal_options *options);
@@ -52,8 +52,9 @@ PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
  * A client that stalls delays nobody; one that is not admitted or talks nonsense is refused with
  * a sentence of its own and not reported here.
  *
- * -EAGAIN, -ETIMEDOUT: nobody came; -EMFILE, -ENFILE: out of descriptors (the newcomer has been
- * told); -ESTALE: after a fork.
+ * -EAGAIN, -ETIMEDOUT: nobody came; -EMFILE, -ENFILE, -ENOMEM: a newcomer could not be taken in for
+ * want of descriptors or memory (it has been told, or where not even that was possible waits
+ * outside); -ESTALE: after a fork.
  */
 PEAL_API int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t timeout);
 

@@ -331,7 +331,8 @@ PEAL_INLINE void peal_abort(struct peal_tx *tx)
 
 /*
  * Sends a copy of length bytes (0 to the ring's capacity - 16, and at most what the peer accepts).
- * A reservation that is open is given back. Errors, thread and kernel as peal_reserve.
+ * A reservation that is open is given back. Errors and thread as peal_reserve; enters the kernel
+ * for what that does, and to wake.
  */
 PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
 			  int64_t timeout)
@@ -449,7 +450,8 @@ PEAL_INLINE void peal_release(struct peal_rx *rx)
 /*
  * Waits for a message and copies it out. Returns its length and, where about is not NULL, what it
  * was (about->data is the buffer). -ENOBUFS: it is longer than size; it stays, and about->length
- * and peal_error tell how long. Other errors, thread and kernel as peal_peek.
+ * and peal_error tell how long. Other errors and thread as peal_peek; enters the kernel for what
+ * that and peal_release do.
  */
 PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 			      struct peal_message *about, int64_t timeout)

@@ -38,7 +38,7 @@ struct peal_counters {
 
 struct peal_stats {
 	uint32_t size;   /* sizeof(struct peal_stats); the caller sets it */
-	uint32_t closed; /* the peer has closed the link in order */
+	uint32_t closed; /* the peer has ended the link: closed it, or found a lie of ours */
 	struct peal_counters tx;
 	struct peal_counters rx;
 	uint64_t tx_spared;   /* publications that found the peer awake and rang no bell */
@@ -47,7 +47,8 @@ struct peal_stats {
 };
 
 /*
- * Copies a link's counters. stats->size must be set before. -EINVAL if it is larger than this
+ * Copies a link's counters. (Without memory for another stats object links share one slot, and
+ * count together.) stats->size must be set before. -EINVAL if it is larger than this
  * library knows or too small to hold anything; -ESTALE after a fork. Any thread, as long as the
  * link is not being closed; never enters the kernel.
  */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -39,12 +40,17 @@
 
 static int create(uint64_t size)
 {
+	struct rlimit limit;
 	int err, fd = memfd_create("peal", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 
 	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
 		fd = memfd_create("peal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && size > limit.rlim_cur) {
+		close(fd); /* or the kernel would end the process, with SIGXFSZ */
+		return -EFBIG;
+	}
 	/* In steps: a signal undoes a whole step, and with a timer running a long one never ends. */
 	for (uint64_t at = 0; at < size; at += STEP) {
 		do
@@ -65,14 +71,14 @@ static int seal(int fd)
 	return fcntl(fd, F_ADD_SEALS, SEALS) ? -errno : 0;
 }
 
-static bool
-	can_count; /* set once, when memory is tried out: there is a cachestat, and it is allowed */
+/* There is a cachestat, and it is allowed: found out when memory is tried out. */
+static bool can_count;
 
 /*
  * Whether all of the first size bytes of a memfd are there. st_blocks alone does not tell: it counts
  * blocks beyond the end of file too, which can be given back. Before Linux 6.5 it has to do.
  */
-static bool whole(int fd, uint64_t size)
+static bool all_cached(int fd, uint64_t size)
 {
 	struct {
 		uint64_t offset, length;
@@ -81,8 +87,6 @@ static bool whole(int fd, uint64_t size)
 		uint64_t cached, dirty, writeback, evicted, recently_evicted;
 	} pages = { 0 };
 
-	if (!can_count)
-		return true;
 	if (syscall(SYS_cachestat, fd, &range, &pages, 0))
 		return false;
 	/* What was swapped out counts as evicted. */
@@ -101,7 +105,9 @@ static int prove(int fd, uint64_t size)
 		return -errno;
 	if (status.st_size < 0 || (uint64_t)status.st_size != size)
 		return -ERANGE;
-	if ((uint64_t)status.st_blocks * 512 < size || !whole(fd, size))
+	if ((uint64_t)status.st_blocks * 512 < size)
+		return -EFAULT;
+	if (__atomic_load_n(&can_count, __ATOMIC_RELAXED) && !all_cached(fd, size))
 		return -EFAULT;
 	return 0;
 }
@@ -129,8 +135,7 @@ static bool usable(const char **why)
 	if (other != MAP_FAILED)
 		goto out;
 	*why = "a sealed memfd could not be proved";
-	can_count = true;
-	can_count = whole(fd, page);
+	__atomic_store_n(&can_count, all_cached(fd, page), __ATOMIC_RELAXED);
 	if (prove(fd, page))
 		goto out;
 	*why = "sealed: only its owner can write it";
@@ -160,6 +165,12 @@ uint64_t platform_page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* EAGAIN, with all memory locked and no more allowed, would be taken for "not yet". */
+static int map_error(void)
+{
+	return errno == EAGAIN ? -ENOMEM : -errno;
+}
+
 int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool prefault,
 		 uint8_t **at)
 {
@@ -171,7 +182,7 @@ int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool p
 	/* The first mapping reserves the range of the second, which is laid over its end. */
 	map = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (map == MAP_FAILED)
-		return -errno;
+		return map_error();
 	if (capacity && mmap(map + page + capacity, capacity, protection,
 			     MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)page) == MAP_FAILED)
 		goto fail;
@@ -185,15 +196,13 @@ int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool p
 		madvise(map + page + capacity, capacity, MADV_DONTDUMP);
 	if (prefault && madvise(map, size, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ)) {
 		/* Before Linux 5.14: read each page. */
-		volatile uint8_t *touch = map;
-
 		for (uint64_t i = 0; i < size; i += page)
-			(void)touch[i];
+			__atomic_load_n(&map[i], __ATOMIC_RELAXED);
 	}
 	*at = map;
 	return 0;
 fail:
-	err = -errno;
+	err = map_error();
 	munmap(map, size);
 	return err;
 }

@@ -117,6 +117,13 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 		memcpy(CMSG_DATA(item), parcel->fd, bytes);
 		message.msg_controllen += CMSG_SPACE(bytes);
 	}
+	if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	/* A user without a number in this namespace cannot name itself. */
+	message.msg_controllen -= CMSG_SPACE(sizeof(self));
+	message.msg_control = bytes ? ancillary.room + CMSG_SPACE(sizeof(self)) : NULL;
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
@@ -258,14 +265,18 @@ void platform_close(int fd)
 }
 
 /*
- * Descriptors that wait to be closed aside. One thread does it, and ends when there are none; if it
- * cannot be had, they wait for the next try.
+ * Descriptors that wait to be closed aside. A thread does it, and ends when there are none. A close
+ * that waits for a stranger holds that thread, but not the descriptors behind it: nobody goes into
+ * a close while others wait without seeing to it that there is another thread for them.
  */
+#define CLOSERS_MAX 64u
+#define CLOSER_STACK ((size_t)64 << 10)
+
 static struct {
 	pthread_mutex_t lock;
 	int *fds;
 	size_t count, room;
-	bool running;
+	unsigned threads, inside; /* of them in a close */
 } aside = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void platform_before_fork(void)
@@ -275,12 +286,14 @@ void platform_before_fork(void)
 
 void platform_after_fork(bool child)
 {
-	while (child && aside.count)
-		close(aside.fds[--aside.count]);
+	/* The child keeps its copies, until it has something of its own to close aside: closing may wait
+	 * for a stranger here, too. */
 	if (child)
-		aside.running = false;
+		aside.threads = aside.inside = 0;
 	pthread_mutex_unlock(&aside.lock);
 }
+
+static void see_to_it(void);
 
 static void *close_all(void *data)
 {
@@ -288,11 +301,14 @@ static void *close_all(void *data)
 	while (aside.count) {
 		int fd = aside.fds[--aside.count];
 
+		aside.inside++;
+		see_to_it();
 		pthread_mutex_unlock(&aside.lock);
 		close(fd);
 		pthread_mutex_lock(&aside.lock);
+		aside.inside--;
 	}
-	aside.running = false;
+	aside.threads--;
 	pthread_mutex_unlock(&aside.lock);
 	return data;
 }
@@ -307,6 +323,8 @@ static bool start_closing(void)
 	if (pthread_attr_init(&attributes))
 		return false;
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes,
+				  (size_t)sysconf(_SC_THREAD_STACK_MIN) + CLOSER_STACK);
 	/* The program's signals are not for this thread. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -314,6 +332,15 @@ static bool start_closing(void)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return started;
+}
+
+/* Somebody who is not in a close, for those that wait. With the lock held. If no thread can be had,
+ * they wait for the next try. */
+static void see_to_it(void)
+{
+	if (aside.count && aside.inside == aside.threads && aside.threads < CLOSERS_MAX &&
+	    start_closing())
+		aside.threads++;
 }
 
 void platform_close_aside(const int *fds, int count)
@@ -333,8 +360,7 @@ void platform_close_aside(const int *fds, int count)
 	/* Without memory even for this they are lost: better than to wait for a stranger. */
 	for (int i = 0; i < count && aside.count < aside.room; i++)
 		aside.fds[aside.count++] = fds[i];
-	if (!aside.running)
-		aside.running = start_closing();
+	see_to_it();
 	pthread_mutex_unlock(&aside.lock);
 }
 
@@ -429,35 +455,43 @@ static bool is_lock_file(int fd, int64_t *holder)
 	return !*text || !strcmp(end, "\n");
 }
 
-int platform_lock(const char *path, int64_t *holder)
+int platform_lock(const char *path)
 {
 	int err, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	int64_t before;
 	char text[32];
 
-	*holder = 0;
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
-		/* Who got it a moment ago says so in a moment. */
-		for (int i = 0; i < 50; i++) {
-			if (is_lock_file(fd, holder) && *holder > 0 &&
-			    (!kill((pid_t)*holder, 0) || errno != ESRCH))
-				break;
-			platform_sleep(1000000);
-		}
 		close(fd);
 		return err;
 	}
-	if (!is_lock_file(fd, holder)) {
+	if (!is_lock_file(fd, &before)) {
 		platform_unlock(fd);
 		return -EEXIST;
 	}
-	/* For people: nothing depends on what it says. */
+	/* For people: nothing depends on what it says, nor on whether it can be said. */
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) || pwrite(fd, text, strlen(text), 0) < 0)
-		*holder = 0;
+	if (!ftruncate(fd, 0) && pwrite(fd, text, strlen(text), 0) < 0)
+		errno = 0;
 	return fd;
+}
+
+int64_t platform_lock_holder(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int64_t holder = 0;
+
+	for (int i = 0; fd >= 0 && i < 50; i++) {
+		if (is_lock_file(fd, &holder) && holder > 0 &&
+		    (!kill((pid_t)holder, 0) || errno != ESRCH))
+			break;
+		platform_sleep(1000000);
+	}
+	platform_close(fd);
+	return holder;
 }
 
 void platform_unlock(int fd)
@@ -492,6 +526,12 @@ int platform_probe_socket(const char *path)
 int platform_remove(const char *path)
 {
 	return unlink(path) ? -errno : 0;
+}
+
+int platform_whole_path(const char *path, char **whole)
+{
+	*whole = realpath(path, NULL);
+	return *whole ? 0 : -errno;
 }
 
 int platform_folder(const char *path)
