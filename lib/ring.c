@@ -165,7 +165,7 @@ uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
 	uint64_t header = 0;
 
 	/* What comes at once comes back by the shortest way: it is most of a round trip. */
-	if (link->data.spin_ns && timeout) {
+	if (timeout && bell_spins(&link->data)) {
 		bell_breathe(link, &link->data);
 		header = link->ring->await(at, 0, 0);
 		if (header)
