@@ -474,9 +474,10 @@ bool bell_arm(struct peal_link *link, uint32_t what)
 	if (what & PEAL_ROOM) {
 		struct bell *bell = &link->room;
 
-		arm(bell, least(link->last_head + link->room_for, link->tx.pos),
-		    PEAL_ASLEEP_DESCRIPTOR);
+		arm(bell, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
 		bell->armed = true;
+		/* The consumer looks for us without a fence, and here are no slices to make up for it. */
+		membarrier |= link->registered;
 	}
 	return membarrier;
 }
@@ -491,8 +492,7 @@ bool bell_is_news(struct peal_link *link, uint32_t what)
 	const struct peal_rx *rx = &link->rx;
 	struct news data = { .word = (const uint64_t *)(const void *)peal_next(rx, rx->pos),
 			     .want = 1 };
-	struct news room = { .word = &link->tx.peer->head,
-			     .want = least(link->last_head + link->room_for, link->tx.pos) };
+	struct news room = { .word = &link->tx.peer->head, .want = link->room_want };
 
 	return ((what & PEAL_DATA) && there(&data)) || ((what & PEAL_ROOM) && there(&room)) ||
 	       link_verdict(link, false);

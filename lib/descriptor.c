@@ -13,6 +13,7 @@
 #include "lib/error.h"
 
 #define SETTLE_NS 1000000u
+#define STORES_NS 20000u
 
 #define KEY_SOCKET 0
 #define KEY_EVENTFD 1
@@ -92,6 +93,19 @@ int peal_link_fd(struct peal_link *link)
 	return err ? err : link->poller >= 0 ? link->poller : link->fd;
 }
 
+/*
+ * The consumer stores its head and looks for us, in that order but without a fence, so its look may
+ * have been before our arming and its head be seen after our look. Neither a membarrier nor slices
+ * are to be had here; but no store stays in a store buffer for as long as this.
+ */
+static void let_stores_out(void)
+{
+	uint64_t until = platform_now() + STORES_NS;
+
+	while (platform_now() < until)
+		peal_relax();
+}
+
 int peal_link_arm(struct peal_link *link, uint32_t what)
 {
 	bool membarrier, had;
@@ -112,8 +126,12 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 			bell_settle(link, had, took);
 		/* No more membarrier: a filter has come. A publication that did not know of the fence yet is
 		 * out of its store buffer long before this is over; later ones fence. */
-		if (!had)
+		if (!had) {
+			link->registered = false;
 			platform_sleep(SETTLE_NS);
+		} else if ((what & PEAL_ROOM) && !link->registered) {
+			let_stores_out();
+		}
 	} while (!had);
 	if (!bell_is_news(link, what))
 		return 0;

@@ -66,19 +66,20 @@ struct peal_link {
 	const struct peal_page *peer_page; /* the peer's, hostile */
 	struct stats_slot *slot;
 	struct peal_peer peer;
-	int fd;            /* the control socket; -1: none */
-	int own_eventfd;   /* that the peer rings, and we only poll; -1: none */
-	int peer_eventfd;  /* that we ring, since we trust the peer; -1: none */
-	int poller;        /* the socket and own_eventfd; -1: not needed so far */
-	bool hung_up;      /* the socket was seen at its end (atomic) */
-	bool one_thread;   /* one thread uses both ends */
-	uint32_t in_set;   /* 1 + its place there; 0: in none */
-	uint64_t room_for; /* bytes that the last reservation without room wanted to have free */
-	bool shared;       /* the peer is another process */
-	bool stale;        /* a child of a fork has this copy */
-	struct pair *pair; /* what the two ends of peal_pair share; NULL for others */
-	uint64_t breath;   /* ticks of the pause before a wait in a stream */
-	int broken;        /* the peer lied (atomic: either thread may find out) */
+	int fd;             /* the control socket; -1: none */
+	int own_eventfd;    /* that the peer rings, and we only poll; -1: none */
+	int peer_eventfd;   /* that we ring, since we trust the peer; -1: none */
+	int poller;         /* the socket and own_eventfd; -1: not needed so far */
+	bool hung_up;       /* the socket was seen at its end (atomic) */
+	bool one_thread;    /* one thread uses both ends */
+	uint32_t in_set;    /* 1 + its place there; 0: in none */
+	uint64_t room_want; /* the head at which the last reservation that found no room has it */
+	bool registered;    /* the peer's process, for our barriers */
+	bool shared;        /* the peer is another process */
+	bool stale;         /* a child of a fork has this copy */
+	struct pair *pair;  /* what the two ends of peal_pair share; NULL for others */
+	uint64_t breath;    /* ticks of the pause before a wait in a stream */
+	int broken;         /* the peer lied (atomic: either thread may find out) */
 };
 
 struct pair {

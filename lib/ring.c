@@ -104,7 +104,8 @@ int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
 	err = take_head(tx, head);
 	end = tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE;
 	if (!err && end > tx->limit) {
-		err = bell_wait(link, &link->room, &tx->peer->head, end - tx->mask - 1, timeout,
+		link->room_want = end - tx->mask - 1;
+		err = bell_wait(link, &link->room, &tx->peer->head, link->room_want, timeout,
 				&head);
 		if (!err)
 			err = take_head(tx, head);

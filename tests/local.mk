@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/hostile \
 	tests/unit/layout \
 	tests/unit/options \
+	tests/unit/pollable \
 	tests/unit/ring \
 	tests/unit/runtime \
 	tests/unit/segment
@@ -69,6 +70,7 @@ tests_unit_handshake_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la $(white_box)
