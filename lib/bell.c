@@ -464,6 +464,10 @@ bool bell_arm(struct peal_link *link, uint32_t what)
 {
 	bool membarrier = false;
 
+	/* Who waits by descriptor uses both ends. */
+	if (link->tx.pending_header)
+		peal_publish_pending(&link->tx);
+
 	if (what & PEAL_DATA) {
 		struct bell *bell = &link->data;
 
