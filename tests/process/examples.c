@@ -14,6 +14,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,12 +148,63 @@ START_TEST(the_echo_client_prints_what_the_echo_server_sends_back)
 	}
 END_TEST
 
+/* Whether somebody listens there, without a handshake: those that serve one client are not to take
+ * this for it. */
+static bool answers_a_knock(void *address)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	bool there;
+
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s", (const char *)address);
+	there = !connect(fd, (const struct sockaddr *)&name, sizeof(name));
+	close(fd);
+	return there;
+}
+
+START_TEST(the_echo_servers_in_event_loops_answer_and_see_their_client_leave)
+	{
+		static const struct {
+			const char *program;
+			int clients; /* that it serves, and then ends; 0: it goes on */
+		} loops[] = {
+			{ "examples/echo-epoll", 1 },
+			{ "examples/echo-libuv", 1 },
+			{ "examples/echo-glib", 1 },
+			{ "examples/echo-set", 0 },
+		};
+		char address[108], line[512];
+		int out, client_out;
+		pid_t server, client;
+
+		if (access(runner_built(loops[_i].program), X_OK))
+			skip("%s is not built: its library is not there", loops[_i].program);
+		snprintf(address, sizeof(address), "%s", scene_path("loop"));
+		server = start(loops[_i].program, address, NULL, STDERR_FILENO, &out);
+		ck_assert_msg(scene_until(answers_a_knock, address), "it does not start");
+		for (int i = 0; i < (loops[_i].clients ? loops[_i].clients : 5); i++) {
+			client = start("examples/echo-client", address, "ding dong", STDOUT_FILENO,
+				       &client_out);
+			read_line(client_out, line);
+			ck_assert_str_eq(line, "ding dong");
+			ck_assert_int_eq(status_of(client), 0);
+			close(client_out);
+		}
+		if (!loops[_i].clients)
+			ck_assert_int_eq(kill(server, SIGKILL), 0);
+		ck_assert_int_eq(WEXITSTATUS(status_of(server)), 0);
+		close(out);
+	}
+END_TEST
+
 static Suite *examples(void)
 {
 	Suite *suite = suite_create("examples");
 	TCase *tcase = scene_case("examples");
 
 	tcase_add_test(tcase, every_example_has_at_most_25_lines);
+	tcase_add_loop_test(
+		tcase, the_echo_servers_in_event_loops_answer_and_see_their_client_leave, 0, 4);
 	tcase_add_test(tcase, the_echo_client_prints_what_the_echo_server_sends_back);
 	suite_add_tcase(suite, tcase);
 	return suite;

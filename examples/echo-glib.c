@@ -1,0 +1,25 @@
+#include <glib-unix.h>
+#include <peal.h>
+
+static gboolean serve(gint fd, GIOCondition condition, gpointer link)
+{
+	static char text[65536];
+	ssize_t n = fd + (gint)condition;
+	do
+		while ((n = peal_recv(peal_link_rx(link), text, sizeof(text), NULL, 0)) >= 0)
+			peal_send(peal_link_tx(link), text, (size_t)n, 0, 0);
+	while (n == -EAGAIN && peal_link_arm(link, PEAL_DATA) == 1);
+	return n == -EAGAIN; /* else the peer has left */
+}
+int main(int argc, char **argv)
+{
+	struct peal_listener *listener;
+	struct peal_link *link;
+	if (argc != 2 || peal_listen(&listener, argv[1], NULL) ||
+	    peal_accept(listener, &link, PEAL_FOREVER) || !serve(-1, G_IO_IN, link))
+		return 1;
+	guint source = g_unix_fd_add(peal_link_fd(link), G_IO_IN, serve, link);
+	while (g_main_context_find_source_by_id(NULL, source))
+		g_main_context_iteration(NULL, TRUE);
+	return 0;
+}
