@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -374,6 +375,26 @@ START_TEST(a_server_that_only_polls_drops_stalling_clients_too)
 		fd = stranger_connect(folder.path);
 		while (!stranger_hears(fd))
 			expect_nobody();
+		expect_refusal(fd, -ETIMEDOUT, "handshake", "too long");
+		close(fd);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+START_TEST(a_server_that_polls_is_woken_to_drop_who_stalls)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct pollfd look = { .events = POLLIN };
+		int fd;
+
+		options.handshake_ns = (uint64_t)(20 * MS);
+		listen_with(&options);
+		look.fd = peal_listener_fd(listener);
+		fd = stranger_connect(folder.path);
+		while (!stranger_hears(fd)) {
+			ck_assert_msg(poll(&look, 1, 10000) == 1, "the server is not woken");
+			expect_nobody();
+		}
 		expect_refusal(fd, -ETIMEDOUT, "handshake", "too long");
 		close(fd);
 		peal_listener_close(listener);
@@ -845,6 +866,7 @@ static Suite *suite(void)
 	tcase_add_test(door, one_that_took_its_time_still_gets_in);
 	tcase_add_test(door, a_stalling_client_is_dropped_when_its_time_is_up);
 	tcase_add_test(door, a_server_that_only_polls_drops_stalling_clients_too);
+	tcase_add_test(door, a_server_that_polls_is_woken_to_drop_who_stalls);
 	suite_add_tcase(s, door);
 
 	tcase_add_checked_fixture(client, set_up, tear_down);
