@@ -7,8 +7,10 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -397,6 +399,59 @@ START_TEST(a_server_that_polls_is_woken_to_drop_who_stalls)
 		}
 		expect_refusal(fd, -ETIMEDOUT, "handshake", "too long");
 		close(fd);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+/* A descriptor whose close waits for somebody else, at the other end: *peer. -1: no network here. */
+static int slow_to_close(int *peer)
+{
+	static const struct linger linger = { .l_onoff = 1, .l_linger = 60 };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(door, (struct sockaddr *)&address, length) || listen(door, 1) ||
+	    getsockname(door, (struct sockaddr *)&address, &length) ||
+	    connect(fd, (struct sockaddr *)&address, length)) {
+		close(door);
+		close(fd);
+		return -1;
+	}
+	*peer = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+	ck_assert_int_ge(*peer, 0);
+	close(door);
+	while (send(fd, flaws, sizeof(flaws), MSG_DONTWAIT) > 0)
+		;
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	return fd;
+}
+
+START_TEST(a_descriptor_that_is_slow_to_close_holds_up_no_other)
+	{
+		struct wire_message hello = homework(WIRE_HELLO);
+		int peer, slow = slow_to_close(&peer), count;
+
+		if (slow < 0) {
+			skip("TCP needs a loopback interface");
+			return;
+		}
+		listen_with(NULL);
+		count = descriptors_count();
+		for (int i = 0; i < 4; i++) {
+			int fd = stranger_connect(folder.path);
+			int wrong_one = i ? wrong_memory(1) : slow;
+
+			stranger_say(fd, &hello, sizeof(hello), wrong_one, 1);
+			close(wrong_one); /* the server has the last one */
+			expect_nobody();
+			expect_refusal(fd, -EPROTO, "not sealed", "memory");
+			close(fd);
+			descriptors_expect(count - 1); /* the slow one has lost its number, too */
+		}
+		close(peer);
 		peal_listener_close(listener);
 	}
 END_TEST
@@ -867,6 +922,7 @@ static Suite *suite(void)
 	tcase_add_test(door, a_stalling_client_is_dropped_when_its_time_is_up);
 	tcase_add_test(door, a_server_that_only_polls_drops_stalling_clients_too);
 	tcase_add_test(door, a_server_that_polls_is_woken_to_drop_who_stalls);
+	tcase_add_test(door, a_descriptor_that_is_slow_to_close_holds_up_no_other);
 	suite_add_tcase(s, door);
 
 	tcase_add_checked_fixture(client, set_up, tear_down);
