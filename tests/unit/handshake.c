@@ -15,14 +15,22 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/handshake.h"
 #include "lib/options.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/stranger.h"
+
+#ifdef PEAL_SANITIZER
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
 
 static struct folder folder;
 static struct peal_listener *listener;
@@ -453,6 +461,80 @@ START_TEST(a_descriptor_that_is_slow_to_close_holds_up_no_other)
 		}
 		close(peer);
 		peal_listener_close(listener);
+	}
+END_TEST
+
+/* Whether a function is true in a child, which ends with it. */
+static bool is_true_in_a_child(bool (*is_true)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(!is_true());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status == 0;
+}
+
+/* From now on what is mapped is locked, and no more than a page can be. False for who may lock as
+ * much as it likes. */
+static bool use_up_locked_memory(void)
+{
+	const struct rlimit limit = { stage_page(), stage_page() };
+
+	return (geteuid() || !become_nobody()) && !setrlimit(RLIMIT_MEMLOCK, &limit) &&
+	       !mlockall(MCL_FUTURE) &&
+	       mmap(NULL, 2 * stage_page(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		       MAP_FAILED &&
+	       errno == EAGAIN;
+}
+
+/* In a child: a server, until something is to be read from *data. */
+static const char *serve_without_memory(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	int end = *(const int *)data;
+
+	options.handshake_ns = (uint64_t)(2000 * MS);
+	if (peal_listen(&listener, folder.path, &options) || !use_up_locked_memory() ||
+	    write(end, "", 1) != 1)
+		return wrong("a server");
+	while (!stranger_hears(end))
+		peal_accept(listener, &server, 10 * MS);
+	return NULL;
+}
+
+START_TEST(who_comes_when_no_memory_can_be_locked_is_refused_and_unseated_once)
+	{
+		enum { SPEAKING = 3, SEATS = 64 };
+		struct wire_message hello = homework(WIRE_HELLO);
+		int ends[2], fds[SEATS];
+		struct child child;
+		char byte;
+
+		if (SANITIZED || !is_true_in_a_child(use_up_locked_memory)) {
+			skip("it takes one who may not lock all memory, and maps none beside Peal");
+			return;
+		}
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+		child_start(&child, serve_without_memory, &ends[1]);
+		ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+		for (int i = 0; i < SPEAKING; i++) {
+			fds[i] = stranger_connect(folder.path);
+			stranger_say(fds[i], &hello, sizeof(hello), memory, 1);
+			expect_refusal(fds[i], -EBUSY, "mapped", "");
+			close(fds[i]);
+		}
+		/* All seats are free. When they are taken, the slowest makes room. */
+		for (int i = 0; i < SEATS; i++)
+			fds[i] = stranger_connect(folder.path);
+		expect_refusal(fds[0], -ETIMEDOUT, "busy", "slowest");
+		for (int i = 0; i < SEATS; i++)
+			close(fds[i]);
+		ck_assert_int_eq(write(ends[0], "", 1), 1);
+		child_end(&child);
+		close(ends[0]);
+		close(ends[1]);
 	}
 END_TEST
 
@@ -923,6 +1005,7 @@ static Suite *suite(void)
 	tcase_add_test(door, a_server_that_only_polls_drops_stalling_clients_too);
 	tcase_add_test(door, a_server_that_polls_is_woken_to_drop_who_stalls);
 	tcase_add_test(door, a_descriptor_that_is_slow_to_close_holds_up_no_other);
+	tcase_add_test(door, who_comes_when_no_memory_can_be_locked_is_refused_and_unseated_once);
 	suite_add_tcase(s, door);
 
 	tcase_add_checked_fixture(client, set_up, tear_down);
