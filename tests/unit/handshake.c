@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -986,6 +987,48 @@ START_TEST(a_client_accepts_only_servers_whom_it_allows)
 	}
 END_TEST
 
+static bool lose_number(void)
+{
+	return !unshare(CLONE_NEWUSER);
+}
+
+/* In a child: a client whose user has no number where it is, and to whom nobody else's has one. */
+static const char *connect_without_number(void *data)
+{
+	struct peal_link *link;
+	int err;
+
+	if (!lose_number())
+		return wrong("a namespace: %s", strerror(errno));
+	err = peal_connect(&link, folder.path, data, LONG);
+	return err ? wrong("connecting gives %d", err) : NULL;
+}
+
+START_TEST(a_user_without_a_number_gets_in_where_anyone_does)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct child child;
+		int err;
+
+		if (!is_true_in_a_child(lose_number)) {
+			skip("no namespaces for users here");
+			return;
+		}
+		options.allow = PEAL_ALLOW_ANYONE;
+		listen_with(&options);
+		child_start(&child, connect_without_number, &options);
+		do
+			err = peal_accept(listener, &server, 10 * MS);
+		while (err == -ETIMEDOUT && !stranger_hears(child.end));
+		child_end(&child);
+		ck_assert_int_eq(err, 0);
+		ck_assert_int_eq(peal_link_peer(server)->pid, child.pid);
+		ck_assert_uint_eq(peal_link_peer(server)->uid, geteuid());
+		peal_close(server);
+		peal_listener_close(listener);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("handshake");
@@ -1034,6 +1077,7 @@ static Suite *suite(void)
 	tcase_add_test(who, admit_is_asked_about_those_whom_allow_does_not_admit);
 	tcase_add_test(who, admit_is_not_asked_about_those_whom_allow_admits);
 	tcase_add_test(who, a_client_accepts_only_servers_whom_it_allows);
+	tcase_add_test(who, a_user_without_a_number_gets_in_where_anyone_does);
 	suite_add_tcase(s, who);
 	return s;
 }
