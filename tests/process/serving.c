@@ -385,6 +385,24 @@ START_TEST(a_silent_client_is_dropped_when_its_time_is_up)
 	}
 END_TEST
 
+/* As many as a server has places for, and more: without anybody else who comes. */
+START_TEST(many_silent_clients_are_all_dropped_when_their_time_is_up)
+	{
+		static const unsigned counts[] = { 64, 65, 70 };
+		struct peer server;
+		int fds[70];
+
+		start_server(&server, "200000000", "welcome");
+		for (unsigned i = 0; i < counts[_i]; i++)
+			fds[i] = stranger(scene_path("server"));
+		for (unsigned i = 0; i < counts[_i]; i++) {
+			expect_hung_up(fds[i]);
+			close(fds[i]);
+		}
+		peer_kill(&server);
+	}
+END_TEST
+
 /*
  * Out of descriptors.
  */
@@ -598,6 +616,7 @@ static Suite *serving(void)
 	tcase_add_test(tcase, clients_that_stall_or_talk_nonsense_delay_nobody_and_leave_nothing);
 	tcase_add_test(tcase, more_silent_clients_than_a_server_has_places_for_keep_nobody_out);
 	tcase_add_loop_test(tcase, a_silent_client_is_dropped_when_its_time_is_up, 0, 2);
+	tcase_add_loop_test(tcase, many_silent_clients_are_all_dropped_when_their_time_is_up, 0, 3);
 	tcase_add_test(tcase, out_of_descriptors_the_newcomer_is_told_and_nobody_else_notices);
 	tcase_add_test(tcase, a_client_that_is_out_of_descriptors_says_so_and_loses_none);
 	tcase_add_test(tcase, clients_whose_descriptors_are_too_many_under_way_get_in_in_the_end);
