@@ -451,6 +451,27 @@ static uint64_t cpu_time(void)
 	       (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000;
 }
 
+START_TEST(a_silent_client_with_no_end_to_its_time_costs_no_cpu_time)
+	{
+		struct peal_options options = scene_options(PEAL_WAIT_ADAPTIVE, 4096);
+		struct peal_listener *listener;
+		struct peal_link *link;
+		uint64_t cpu;
+		int fd;
+
+		options.handshake_ns = UINT64_MAX;
+		ck_assert_int_eq(peal_listen(&listener, scene_path("server"), &options), 0);
+		fd = stranger(scene_path("server"));
+		cpu = cpu_time();
+		ck_assert_int_eq(peal_accept(listener, &link, 300 * MS), -ETIMEDOUT);
+		cpu = cpu_time() - cpu;
+		ck_assert_msg(cpu < (uint64_t)(100 * MS), "%" PRIu64 " ms of CPU while it waited",
+			      cpu / (uint64_t)MS);
+		close(fd);
+		peal_listener_close(listener);
+	}
+END_TEST
+
 START_TEST(out_of_descriptors_the_newcomer_is_told_and_nobody_else_notices)
 	{
 		enum { NEWCOMERS = 14 };
@@ -617,6 +638,7 @@ static Suite *serving(void)
 	tcase_add_test(tcase, more_silent_clients_than_a_server_has_places_for_keep_nobody_out);
 	tcase_add_loop_test(tcase, a_silent_client_is_dropped_when_its_time_is_up, 0, 2);
 	tcase_add_loop_test(tcase, many_silent_clients_are_all_dropped_when_their_time_is_up, 0, 3);
+	tcase_add_test(tcase, a_silent_client_with_no_end_to_its_time_costs_no_cpu_time);
 	tcase_add_test(tcase, out_of_descriptors_the_newcomer_is_told_and_nobody_else_notices);
 	tcase_add_test(tcase, a_client_that_is_out_of_descriptors_says_so_and_loses_none);
 	tcase_add_test(tcase, clients_whose_descriptors_are_too_many_under_way_get_in_in_the_end);
