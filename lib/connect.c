@@ -81,6 +81,8 @@ static int wait_to_retry(int err, unsigned *try, uint64_t deadline, int64_t time
 
 static int say_connect_error(int err, const char *address)
 {
+	int kind;
+
 	switch (err) {
 	case -ENOENT:
 	case -ENOTDIR:
@@ -88,11 +90,15 @@ static int say_connect_error(int err, const char *address)
 			return error_set(-ENOENT, "no folder for the address %s", address);
 		return error_set(-ECONNREFUSED, "no server at %s: nothing there", address);
 	case -ECONNREFUSED:
+		kind = platform_kind(address, true);
+		if (kind > PLATFORM_SOCKET)
+			return error_set(
+				err,
+				"no server at %s: that is a %s and no socket; see which address the server has",
+				address, address_kind(kind));
 		return error_set(
 			err,
-			platform_probe_socket(address) == -EEXIST ?
-				"no server at %s: that is no socket" :
-				"no server at %s: the socket is left from one that has ended",
+			"no server at %s: the socket is left from one that has ended; start it again",
 			address);
 	case -EACCES:
 	case -EPERM:

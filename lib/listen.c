@@ -104,13 +104,13 @@ static int say_listen_error(int err, const char *what, const char *address, int6
 		return error_set(err,
 				 "another server listens at %s: end it or choose another address",
 				 address);
-	case -EEXIST:
-		return error_set(
-			err,
-			"something that is none is in the way of the %s of %s: remove it or choose another address",
-			what, address);
+	case -EMFILE:
+	case -ENFILE:
+		return error_set(err, "no descriptor for the %s of %s: raise the limit (ulimit -n)",
+				 what, address);
 	default:
-		return error_set(err, "the %s of %s failed (errno %d)", what, address, -err);
+		return error_set(err, "the %s of %s failed (errno %d): see errno(3)", what, address,
+				 -err);
 	}
 }
 
@@ -121,21 +121,81 @@ static void lock_path(const struct peal_listener *listener, char path[LOCK_PATH]
 	snprintf(path, LOCK_PATH, "%s.lock", listener->path);
 }
 
-/* The lock first: whoever has it may replace the socket. */
-static int claim(struct peal_listener *listener)
+static int say_lock_error(int err, const char *path, const char *address)
+{
+	static const char mend[] = "remove it or choose another address";
+
+	switch (err) {
+	case -EISDIR:
+		return error_set(err, "%s is in the way: it is a folder and no lock file; %s", path,
+				 mend);
+	case -ELOOP:
+		return error_set(err, "%s is in the way: a lock file is no symbolic link; %s", path,
+				 mend);
+	case -EEXIST:
+		return error_set(
+			err,
+			"%s is in the way: it is no lock file of this user's (with a pid in it or nothing); %s",
+			path, mend);
+	default:
+		return say_listen_error(err, "lock file", address, 0);
+	}
+}
+
+/* Nothing or a socket may stand at the address: 0 or 1; or a negative errno. */
+static int look_at(const char *address)
+{
+	int kind = platform_kind(address, false);
+
+	if (kind == PLATFORM_NOTHING || kind == PLATFORM_SOCKET)
+		return kind == PLATFORM_SOCKET;
+	if (kind < 0)
+		return say_listen_error(kind, "socket", address, 0);
+	return error_set(
+		-EEXIST,
+		"%s is in the way: it is a %s and no socket; remove it or choose another address",
+		address, address_kind(kind));
+}
+
+/*
+ * Whoever has the lock may replace the socket. A lock file is made only where we may be: not beside
+ * what is no socket, nor beside the socket of somebody who knows no lock and is alive.
+ */
+static int take_lock(struct peal_listener *listener)
 {
 	char path[LOCK_PATH];
-	int err;
+	int err, socket = look_at(listener->path);
 
+	if (socket < 0)
+		return socket;
 	lock_path(listener, path);
-	listener->lock = platform_lock(path);
-	if (listener->lock < 0)
-		return say_listen_error(listener->lock, "lock file", listener->path, 0);
-	err = platform_probe_socket(listener->path);
-	if (!err)
-		err = platform_remove(listener->path);
-	if (err && err != -ENOENT)
-		return say_listen_error(err, "socket", listener->path, 0);
+	listener->lock = platform_lock(path, !socket);
+	if (listener->lock == -ENOENT && socket) {
+		err = platform_probe_socket(listener->path);
+		if (err == -EADDRINUSE)
+			return say_listen_error(err, "socket", listener->path, 0);
+		listener->lock = platform_lock(path, true);
+	}
+	return listener->lock < 0 ? say_lock_error(listener->lock, path, listener->path) : 0;
+}
+
+static int claim(struct peal_listener *listener)
+{
+	int err = take_lock(listener);
+
+	if (err)
+		return err;
+	/* Again, with the lock: what stands here now is nobody's who knows it. */
+	err = look_at(listener->path);
+	if (err < 0)
+		return err;
+	if (err) {
+		err = platform_probe_socket(listener->path);
+		if (!err)
+			err = platform_remove(listener->path);
+		if (err && err != -ENOENT)
+			return say_listen_error(err, "socket", listener->path, 0);
+	}
 	listener->fd = platform_socket();
 	if (listener->fd < 0)
 		return say_listen_error(listener->fd, "socket", listener->path, 0);
@@ -209,7 +269,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 
 		/* It may take a moment until the winner has said who it is. */
 		lock_path(listener, path);
-		say_listen_error(err, "lock file", listener->path, platform_lock_holder(path));
+		say_listen_error(err, "socket", listener->path, platform_lock_holder(path));
 	}
 	if (err) {
 		free(listener->whole);

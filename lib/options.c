@@ -152,5 +152,21 @@ int address_check(const char *address)
 			-ENAMETOOLONG,
 			"the address has %zu bytes, a socket's path at most %d: use a shorter folder",
 			strlen(address), ADDRESS_MAX);
+	if (address[strlen(address) - 1] == '/')
+		return error_set(
+			-EINVAL,
+			"the address \"%s\" ends with a slash, as a folder does: add a name, like %speal",
+			address, address);
 	return 0;
+}
+
+const char *address_kind(int kind)
+{
+	static const char *const names[] = {
+		[PLATFORM_NOTHING] = "nothing",    [PLATFORM_SOCKET] = "socket",
+		[PLATFORM_FILE] = "file",          [PLATFORM_FOLDER] = "folder",
+		[PLATFORM_LINK] = "symbolic link", [PLATFORM_DEVICE] = "pipe or device",
+	};
+
+	return names[kind];
 }

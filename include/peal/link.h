@@ -35,13 +35,16 @@ struct peal_rx;
 
 /*
  * Listens at an address and stores a listener, which the caller closes. The address is the path
- * of a Unix socket, with at least one slash and at most 107 bytes. A lock file beside it
- * (PATH.lock) tells a live server from a stale socket, which is replaced. options may be NULL.
+ * of a Unix socket, with at least one slash, not at its end, and at most 107 bytes. A lock file
+ * beside it (PATH.lock) tells a live server from a stale socket, which is replaced. options may be
+ * NULL.
  *
- * -EINVAL: an address without a slash, or an option that makes no sense; -ERANGE: a ring too small
- * or too large; -EOPNOTSUPP: an option that this version does not know; -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to
- * write there; -EADDRINUSE: another server lives here (its pid is named); -EEXIST: something that is
- * no socket is in the way; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
+ * -EINVAL: an address without a slash or with one at its end, or an option that makes no sense;
+ * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
+ * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE: another
+ * server lives here (its pid is named); -EEXIST: something that is no socket is in the way, or where
+ * the lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a
+ * symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
