@@ -78,12 +78,15 @@ static int conclude(struct peal_link *link, const struct bell *bell, struct news
 	return link_say_verdict(link, verdict);
 }
 
-static int timed_out(const struct bell *bell)
+static int timed_out(const struct peal_link *link, const struct bell *bell, int64_t timeout)
 {
-	return error_literal(-ETIMEDOUT,
-			     bell->wants ?
-				     "the ring stayed full until the timeout: the peer is slow" :
-				     "no message came until the timeout");
+	if (bell->wants)
+		return error_set(
+			-ETIMEDOUT,
+			"the ring of %llu bytes stayed full until the timeout of %lld ns: the peer is slow; wait longer or use a larger ring",
+			(unsigned long long)link->own.capacity, (long long)timeout);
+	return error_set(-ETIMEDOUT, "no message came until the timeout of %lld ns: wait longer",
+			 (long long)timeout);
 }
 
 static bool look_due(struct bell *bell, uint64_t now)
@@ -131,9 +134,11 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 		err = link_verdict(link, look_due(bell, platform_now()));
 		if (err)
 			return conclude(link, bell, news, err);
-		return error_literal(-EAGAIN, bell->wants ?
-						      "the ring is full, and the timeout is 0" :
-						      "the ring is empty, and the timeout is 0");
+		return error_literal(
+			-EAGAIN,
+			bell->wants ?
+				"the ring is full, and the timeout is 0: try again when the peer has read, or pass a timeout" :
+				"the ring is empty, and the timeout is 0: try again, or pass a timeout");
 	}
 	peal_count(&bell->counters->waits, 1);
 
@@ -156,7 +161,7 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 		if (err)
 			return conclude(link, bell, news, err);
 		if (now >= end)
-			return timed_out(bell);
+			return timed_out(link, bell, timeout);
 	}
 
 	/* A producer first asks for a good part of the ring, so that a slow consumer does not cost a
@@ -177,7 +182,8 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 		} else if (err == 0) {
 			peal_count(&bell->counters->idle_rings, 1);
 			if (++idle > IDLE_RINGS_MAX) {
-				err = link_broken(link, "it rings and rings, and there is nothing");
+				err = link_broken(link, "it rang %u times in one wait for nothing",
+						  idle);
 				break;
 			}
 		}
@@ -188,7 +194,7 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 			break;
 		}
 		if (now >= end) {
-			err = timed_out(bell);
+			err = timed_out(link, bell, timeout);
 			break;
 		}
 	}

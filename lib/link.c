@@ -7,7 +7,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,7 +114,8 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	struct peal_link *link = aligned_alloc(PEAL_LINE, sizeof(*link));
 
 	if (!link)
-		return error_set(-ENOMEM, "no memory for a link of %zu bytes", sizeof(*link));
+		return error_set(-ENOMEM, "no memory for a link of %zu bytes: free some",
+				 sizeof(*link));
 	memset(link, 0, sizeof(*link));
 	link->ring = runtime_get()->ring;
 	link->waiter = runtime_get()->waiter;
@@ -165,8 +168,10 @@ int link_say_verdict(struct peal_link *link, int verdict)
 					 (long long)link->peer.pid, (unsigned long long)closed - 1);
 		return error_literal(verdict, "the peer has closed the link");
 	case -ECONNRESET:
-		return error_set(verdict, "the peer (pid %lld) has died without closing the link",
-				 (long long)link->peer.pid);
+		return error_set(
+			verdict,
+			"the peer (pid %lld) has died without closing the link: see why, and connect again",
+			(long long)link->peer.pid);
 	default:
 		return error_set(
 			verdict,
@@ -175,8 +180,14 @@ int link_say_verdict(struct peal_link *link, int verdict)
 	}
 }
 
-int link_broken(struct peal_link *link, const char *lie)
+int link_broken(struct peal_link *link, const char *format, ...)
 {
+	char lie[160];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(lie, sizeof(lie), format, arguments);
+	va_end(arguments);
 	__atomic_store_n(&link->broken, 1, __ATOMIC_RELAXED);
 	/* The other side learns it from the socket, or at once if it sleeps. */
 	__atomic_store_n(&link->page->closed, 1, __ATOMIC_RELEASE);
@@ -260,7 +271,8 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 		return err;
 	pair = malloc(sizeof(*pair));
 	if (!pair)
-		return error_literal(-ENOMEM, "no memory for a pair");
+		return error_set(-ENOMEM, "no memory for a pair of %zu bytes: free some",
+				 sizeof(*pair));
 	pair->ends = 2;
 	for (i = 0; i < 2; i++) {
 		err = segment_create(&segments[i], options.ring, options.flags & PEAL_PREFAULT,
@@ -336,8 +348,9 @@ int peal_link_stats(const struct peal_link *link, struct peal_stats *stats)
 				 "stats->size is %u: set it to sizeof(struct peal_stats), %zu",
 				 size, sizeof(now));
 	if (link->stale)
-		return error_literal(-ESTALE,
-				     "this link is from before a fork: only the parent can use it");
+		return error_literal(
+			-ESTALE,
+			"this link is from before a fork: only the parent can use it; open another");
 	closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
 	copy_counters(&now.tx, &link->slot->tx);
 	copy_counters(&now.rx, &link->slot->rx);

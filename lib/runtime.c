@@ -354,7 +354,8 @@ int peal_runtime_choice(unsigned index, struct peal_choice *choice)
 						.why = "portable; right for request and reply" };
 		return 0;
 	}
-	return error_literal(-ENOENT, "there are no more choices");
+	return error_set(-ENOENT, "there are no more choices: %u, from 0 on, and %u was asked for",
+			 n + 1, index);
 }
 
 /*
@@ -389,7 +390,9 @@ int peal_runtime_fact(unsigned index, struct peal_fact *fact)
 
 	pthread_once(&once, gather);
 	if (index >= fact_count)
-		return error_literal(-ENOENT, "there are no more facts");
+		return error_set(-ENOENT,
+				 "there are no more facts: %u, from 0 on, and %u was asked for",
+				 fact_count, index);
 	fact->group = facts[index].group;
 	fact->name = facts[index].name;
 	fact->value = facts[index].value;

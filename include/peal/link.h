@@ -73,7 +73,8 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
 
 /*
  * Connects to the server at an address and stores the link, which the caller closes. A full
- * backlog is retried until the timeout ends. options may be NULL.
+ * backlog, and more descriptors under way than the limits of either side's user allow, are retried
+ * until the timeout ends. options may be NULL.
  *
  * -EINVAL, -ERANGE, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in peal_listen;
  * -ECONNREFUSED: no server there; -EPROTOTYPE: it does not speak Peal; -EPROTONOSUPPORT: no common

@@ -233,6 +233,8 @@ START_TEST(the_parent_notices_nothing_of_its_child)
 			ck_assert_int_eq(peer_hear(&other, "connect"), 0);
 			peal_close(second);
 			peer_end(&other);
+			/* What is closed aside would be in the next child, too. */
+			holdings_expect(getpid(), &before);
 		}
 		peal_listener_close(listener);
 		peal_close(pair[0]);

@@ -1029,6 +1029,80 @@ START_TEST(a_user_without_a_number_gets_in_where_anyone_does)
 	}
 END_TEST
 
+/* Descriptors, more than that server may have. */
+#define UNDER_WAY 128
+
+struct under_way {
+	int ends[2], go[2];
+};
+
+/* A server that may not have more descriptors under way: this child, which is not root. */
+static const char *serve_short_of_descriptors(void *data)
+{
+	const struct under_way *under_way = data;
+	struct rlimit limit;
+	char byte;
+	const char *failed = geteuid() == 0 ? become_nobody() : NULL;
+	int err;
+
+	close(under_way->ends[0]);
+	close(under_way->ends[1]);
+	if (failed)
+		return failed;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = UNDER_WAY / 2;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return wrong("setrlimit: %s", strerror(errno));
+	err = peal_listen(&listener, folder.path, NULL);
+	if (err)
+		return wrong("peal_listen gives %d", err);
+	if (write(under_way->go[1], "", 1) != 1)
+		return wrong("nobody reads");
+	/* One whose time was up may have come through just then. */
+	do {
+		err = peal_accept(listener, &server, LONG);
+		if (err)
+			return wrong("peal_accept gives %d", err);
+		err = (int)peal_recv(peal_link_rx(server), &byte, 1, NULL, LONG);
+		peal_close(server);
+	} while (err == -ECONNRESET || err == -EPIPE);
+	return err == 1 ? NULL : wrong("peal_recv gives %d", err);
+}
+
+START_TEST(a_server_with_too_many_descriptors_under_way_is_tried_again)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct peal_link *link;
+		struct caller next;
+		struct child child;
+		struct under_way under_way;
+		char byte;
+
+		options.allow = PEAL_ALLOW_ANYONE;
+		ck_assert_int_eq(chmod(folder.name, 0777), 0);
+		ck_assert_int_eq(pipe2(under_way.go, O_CLOEXEC), 0);
+		ck_assert_int_eq(
+			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, under_way.ends), 0);
+		for (int i = 0; i < UNDER_WAY; i += 16)
+			stranger_say(under_way.ends[0], "", 1, memory, 16);
+		child_start(&child, serve_short_of_descriptors, &under_way);
+		ck_assert_int_eq(read(under_way.go[0], &byte, 1), 1);
+		expect_error(peal_connect(&link, folder.path, &options, 200 * MS), -ETIMEDOUT,
+			     "descriptors of the server's user", "ulimit -n", folder.path, NULL);
+		ck_assert_ptr_null(link);
+		caller_start(&next, folder.path, &options, LONG);
+		close(under_way.ends[0]);
+		close(under_way.ends[1]);
+		caller_end(&next);
+		ck_assert_msg(next.err == 0, "%s", next.sentence);
+		ck_assert_int_eq(peal_send(peal_link_tx(next.link), "", 1, 0, 0), 0);
+		child_end(&child);
+		peal_close(next.link);
+		close(under_way.go[0]);
+		close(under_way.go[1]);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("handshake");
@@ -1078,6 +1152,7 @@ static Suite *suite(void)
 	tcase_add_test(who, admit_is_not_asked_about_those_whom_allow_admits);
 	tcase_add_test(who, a_client_accepts_only_servers_whom_it_allows);
 	tcase_add_test(who, a_user_without_a_number_gets_in_where_anyone_does);
+	tcase_add_test(who, a_server_with_too_many_descriptors_under_way_is_tried_again);
 	suite_add_tcase(s, who);
 	return s;
 }
