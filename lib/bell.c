@@ -111,6 +111,7 @@ static int bell_sleep(struct peal_link *link, struct bell *bell, struct news *ne
 		__atomic_store_n(bell->wants, wants,
 				 __ATOMIC_RELAXED); /* ordered by the next line */
 	bell->word += PEAL_ASLEEP_EPOCH;            /* [epoch] */
+	/* Pairs with the looks of peal_publish and peal_advance, and in peal_ring_room, for wants. */
 	__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP, __ATOMIC_RELEASE); /* [arm] */
 	/* Pairs with [ring-fence] in peal_publish. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);          /* [heavy] */
@@ -118,6 +119,7 @@ static int bell_sleep(struct peal_link *link, struct bell *bell, struct news *ne
 		peal_count(&bell->counters->sleeps, 1);
 		err = link->waiter->wait(bell->wake, seen, (int64_t)ns, link->shared);
 	}
+	/* Pairs with the looks of peal_publish and peal_advance: no ring is wanted. */
 	__atomic_store_n(bell->asleep, bell->word, __ATOMIC_RELEASE); /* [disarm] */
 	return err;
 }
@@ -168,6 +170,7 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	 * wake-up a record; after the first slice for just what it needs. */
 	if (bell->wants)
 		wants = least(wants + (link->own.capacity >> 2), link->tx.pos); /* [wants-limit] */
+	/* Pairs with the loads of peal_link_stats and of monitors, as all counters do. */
 	__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
 	for (;;) {
 		err = bell_sleep(link, bell, news, wants, least(slice, end - now)); /* [slice] */
@@ -216,6 +219,7 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged, uint64_t *rung_ns,
 		 struct peal_counters *counters, uint32_t asleep)
 {
+	/* These two have no partner: they are for debuggers and sampling. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
 	/* Pairs with [snapshot] in bell_sleep. */
@@ -236,7 +240,7 @@ void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
 	ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns, tx->counters,
 	     asleep);
 	/* One that closes says that it sleeps, so that we come by here. It said so after `closed`, and we
-	 * have read it without order. */
+	 * have read it without order. Pairs with the asleep word's last store in peal_close. */
 	__atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_ACQUIRE);
 	if (link_verdict(link, false))
 		tx->limit = 0;
@@ -249,6 +253,7 @@ void peal_ring_room(struct peal_rx *rx)
 	/* Pairs with [arm] in bell_sleep, for tx_wants. */
 	uint32_t asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
 
+	/* tx_wants: ordered by the line above. */
 	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung || /* [room-once] */
 	    rx->pos < __atomic_load_n(&rx->peer->tx_wants, __ATOMIC_RELAXED))
 		return;
@@ -268,6 +273,7 @@ void bell_ring_out(struct peal_link *link)
 	if (asleep & PEAL_ASLEEP)
 		ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns,
 		     link->tx.counters, asleep);
+	/* Likewise. */
 	asleep = __atomic_load_n(&link->peer_page->tx_asleep, __ATOMIC_RELAXED);
 	if (asleep & PEAL_ASLEEP)
 		ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns,

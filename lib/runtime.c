@@ -259,6 +259,7 @@ static void detect(void)
 	pick_waiter();
 	pick_memory();
 	pick_spin();
+	/* Pairs with the load in peal_relax: either function will do. */
 	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);
 	log_line(LOG_DEBUG, "ring %s, waiter %s, memory %s, spin %llu ns, %.3f ticks a ns",
 		 runtime.ring->name, runtime.waiter->name,
@@ -303,6 +304,7 @@ static void relax_first(void)
 
 void peal_relax(void)
 {
+	/* Pairs with the store in detect. */
 	void (*relax)(void) = __atomic_load_n(&relax_picked, __ATOMIC_RELAXED);
 
 	relax();

@@ -57,18 +57,24 @@ PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
  *
  * -EAGAIN, -ETIMEDOUT: nobody came; -EMFILE, -ENFILE, -ENOMEM: a newcomer could not be taken in for
  * want of descriptors or memory (it has been told, or where not even that was possible waits
- * outside); -ESTALE: after a fork.
+ * outside); -ESTALE: after a fork; -EBADF or what the system says: something has closed the
+ * listener's descriptors.
+ * One thread at a time; enters the kernel, and waits there; calls options.admit.
  */
 PEAL_API int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t timeout);
 
 /*
  * A descriptor that polls readable when peal_accept has something to do. It belongs to the
- * listener and is only to be polled. Negative errno after a fork.
+ * listener and is only to be polled. -ESTALE: after a fork. Any thread, as long as the listener is not
+ * being closed; never enters the kernel.
  */
 PEAL_API int peal_listener_fd(const struct peal_listener *listener);
 
-/* Stops listening, drops unfinished handshakes, removes the socket. NULL is ignored. Links that
- * were accepted live on. */
+/*
+ * Stops listening, drops unfinished handshakes, removes the socket and frees the listener. NULL is
+ * ignored. Links that were accepted live on. Cannot fail. No other thread may be using the listener;
+ * enters the kernel, and does not wait there.
+ */
 PEAL_API void peal_listener_close(struct peal_listener *listener);
 
 /*
@@ -81,27 +87,38 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
  * version; -EPERM: the server does not admit us, or is not run by one whom `allow` accepts;
  * -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT, -EAGAIN;
  * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory;
- * -EPROTO: the server lied.
+ * -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is what the
+ * system says of a ring that it has no room for.
+ * Any thread; enters the kernel, and waits there.
  */
 PEAL_API int peal_connect(struct peal_link **link, const char *address,
 			  const struct peal_options *options, int64_t timeout);
 
-/* Makes two linked ends inside this process, for two threads. Both are closed by the caller, in
- * any order. Errors as in peal_listen. */
+/*
+ * Makes two linked ends inside this process, for two threads. Both are closed by the caller, in
+ * any order.
+ *
+ * -EINVAL, -ERANGE, -EOPNOTSUPP: the options, as in peal_listen; -ENOSYS: the system cannot seal
+ * memory; -EMFILE, -ENFILE: no descriptor is left; -ENOMEM, -ENOSPC: no memory; -EFBIG: the ring is
+ * above the limit of file size. Any thread; enters the kernel, and does not wait there.
+ */
 PEAL_API int peal_pair(struct peal_link *links[2], const struct peal_options *options);
 
 /*
- * Closes a link in order: what was sent stays readable to the peer, which then gets -EPIPE, and is
- * told how many messages were left unread here (65536: so many or more). NULL is ignored. No other thread may be using the
- * link.
+ * Closes a link in order and frees it: what was sent stays readable to the peer, which then gets
+ * -EPIPE, and is told how many messages were left unread here (65536: so many or more). NULL is
+ * ignored. Cannot fail. No other thread may be using the link; enters the kernel, and does not wait
+ * there.
  */
 PEAL_API void peal_close(struct peal_link *link);
 
-/* The two ends; they belong to the link. */
+/* The two ends; they belong to the link and are gone with it. Cannot fail. Any thread; never enters
+ * the kernel. */
 PEAL_API struct peal_tx *peal_link_tx(struct peal_link *link);
 PEAL_API struct peal_rx *peal_link_rx(struct peal_link *link);
 
-/* Who is at the other side; belongs to the link. */
+/* Who is at the other side; belongs to the link and never changes. Cannot fail, after a fork neither.
+ * Any thread; never enters the kernel. */
 PEAL_API const struct peal_peer *peal_link_peer(const struct peal_link *link);
 
 #ifdef __cplusplus
