@@ -53,6 +53,7 @@ bool arch_fact(unsigned index, const char **name, char *buffer, size_t size);
 /*
  * Polls a word: first looks many times with pauses between them and asks no clock, then goes by
  * the counter. What every variant without a better instruction does. The pause is told the word.
+ * The acquires pair with the release of whoever writes the word.
  */
 static inline uint64_t arch_poll(const uint64_t *word, uint64_t old, uint64_t ticks,
 				 void (*gap)(const uint64_t *word), uint64_t (*now)(void))

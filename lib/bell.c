@@ -116,12 +116,15 @@ static int conclude(struct peal_link *link, const struct bell *bell, struct news
 	return link_say_verdict(link, verdict);
 }
 
-static int timed_out(const struct bell *bell)
+static int timed_out(const struct peal_link *link, const struct bell *bell, int64_t timeout)
 {
-	return error_literal(-ETIMEDOUT,
-			     bell->wants ?
-				     "the ring stayed full until the timeout: the peer is slow" :
-				     "no message came until the timeout");
+	if (bell->wants)
+		return error_set(
+			-ETIMEDOUT,
+			"the ring of %llu bytes stayed full until the timeout of %lld ns: the peer is slow; wait longer or use a larger ring",
+			(unsigned long long)link->own.capacity, (long long)timeout);
+	return error_set(-ETIMEDOUT, "no message came until the timeout of %lld ns: wait longer",
+			 (long long)timeout);
 }
 
 static bool look_due(struct bell *bell, uint64_t now)
@@ -145,6 +148,7 @@ static void arm(struct bell *bell, uint64_t wants, uint32_t how)
 
 static void disarm(struct bell *bell)
 {
+	/* Pairs with the looks of peal_look and peal_give_back: no ring is wanted. */
 	__atomic_store_n(bell->asleep, bell->word, __ATOMIC_RELEASE); /* [disarm] */
 	bell->armed = false;
 }
@@ -300,7 +304,7 @@ bool bell_spins(const struct bell *bell)
  * so that an idle link wakes for nothing.
  */
 static int sleep_for(struct peal_link *link, struct bell *bell, struct news *news, uint64_t now,
-		     uint64_t end)
+		     uint64_t end, int64_t timeout)
 {
 	uint64_t slice = bell->first_slice, wants = news->want;
 	uint64_t by_futex = later(now, FUTEX_NS);
@@ -312,6 +316,7 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 	 * wake-up a record; after the first slice for just what it needs. */
 	if (bell->wants)
 		wants = least(wants + (link->own.capacity >> 2), link->tx.pos); /* [wants-limit] */
+	/* Pairs with the loads of peal_link_stats and of monitors, as all counters do. */
 	__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
 	for (;;) {
 		if (!bell->wants && now >= by_futex && link_can_poll(link))
@@ -334,7 +339,8 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 		} else if (err == 0) {
 			peal_count(&bell->counters->idle_rings, 1);
 			if (++idle > IDLE_RINGS_MAX) {
-				err = link_broken(link, "it rings and rings, and there is nothing");
+				err = link_broken(link, "it rang %u times in one wait for nothing",
+						  idle);
 				break;
 			}
 		}
@@ -345,7 +351,7 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 			break;
 		}
 		if (now >= end) {
-			err = timed_out(bell);
+			err = timed_out(link, bell, timeout);
 			break;
 		}
 	}
@@ -364,9 +370,11 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 		err = link_verdict(link, look_due(bell, platform_now()));
 		if (err)
 			return conclude(link, bell, news, err);
-		return error_literal(-EAGAIN, bell->wants ?
-						      "the ring is full, and the timeout is 0" :
-						      "the ring is empty, and the timeout is 0");
+		return error_literal(
+			-EAGAIN,
+			bell->wants ?
+				"the ring is full, and the timeout is 0: try again when the peer has read, or pass a timeout" :
+				"the ring is empty, and the timeout is 0: try again, or pass a timeout");
 	}
 	peal_count(&bell->counters->waits, 1);
 	if (bell->armed)
@@ -394,9 +402,9 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 		if (err)
 			return conclude(link, bell, news, err);
 		if (now >= end)
-			return timed_out(bell);
+			return timed_out(link, bell, timeout);
 	}
-	err = sleep_for(link, bell, news, now, end);
+	err = sleep_for(link, bell, news, now, end, timeout);
 	learn(bell, begun, true);
 	return err;
 }
@@ -415,6 +423,7 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged, uint64_t *rung_ns,
 		 struct peal_counters *counters, uint32_t asleep)
 {
+	/* These two have no partner: they are for debuggers and sampling. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
 	/* Pairs with [snapshot] in bell_sleep. */
@@ -439,7 +448,7 @@ void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
 	ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns, tx->counters,
 	     asleep);
 	/* One that closes says that it sleeps, so that we come by here. It said so after `closed`, and we
-	 * have read it without order. */
+	 * have read it without order. Pairs with the asleep word's last store in peal_close. */
 	__atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_ACQUIRE);
 	if (link_verdict(link, false))
 		tx->limit = 0;
@@ -452,6 +461,7 @@ void peal_ring_room(struct peal_rx *rx)
 	/* Pairs with [arm] in bell_sleep, for tx_wants. */
 	uint32_t asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
 
+	/* tx_wants: ordered by the line above. */
 	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung || /* [room-once] */
 	    rx->pos < __atomic_load_n(&rx->peer->tx_wants, __ATOMIC_RELAXED))
 		return;
@@ -527,6 +537,7 @@ void bell_ring_out(struct peal_link *link)
 	if (asleep & PEAL_ASLEEP)
 		ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns,
 		     link->tx.counters, asleep);
+	/* Likewise. */
 	asleep = __atomic_load_n(&link->peer_page->tx_asleep, __ATOMIC_RELAXED);
 	if (asleep & PEAL_ASLEEP)
 		ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns,

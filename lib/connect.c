@@ -13,10 +13,20 @@
 #include "lib/handshake.h"
 #include "lib/options.h"
 
+/* What passes by itself, and what helps against it. */
+struct shortage {
+	const char *what, *mend;
+};
+
 /* A socket on its way to be a link's: a child that is forked meanwhile must not keep it. */
 struct opening {
 	struct handle handle;
 	int fd;
+	const char *address;
+	int64_t timeout; /* as the caller gave it */
+	uint64_t deadline;
+	unsigned tries;                  /* that ended in a pause */
+	const struct shortage *shortage; /* the last that was met; NULL: none */
 };
 
 static void orphan(struct handle *handle)
@@ -36,9 +46,10 @@ static int open_socket(struct opening *opening)
 	opening->fd = platform_socket();
 	registry_unlock();
 	if (opening->fd < 0)
-		return error_set(opening->fd,
-				 "no socket (errno %d): raise the limit of descriptors",
-				 -opening->fd);
+		return error_set(
+			opening->fd,
+			"no socket to connect to %s (errno %d): raise the limit of descriptors (ulimit -n)",
+			opening->address, -opening->fd);
 	return 0;
 }
 
@@ -61,38 +72,61 @@ static uint64_t jitter(unsigned try)
 	return longest / 2 + arch_ticks() % (longest / 2);
 }
 
-/* Whether an error passes by itself: then waits a little, within the deadline. */
-static int wait_to_retry(int err, unsigned *try, uint64_t deadline, int64_t timeout)
-{
-	uint64_t now = platform_now(), pause = jitter((*try)++);
+static const struct shortage full_backlog = {
+	"the server's backlog is full", "raise options.backlog and net.core.somaxconn there"
+};
+static const struct shortage our_descriptors = {
+	"too many descriptors of this user's are under way", "raise the limit here (ulimit -n)"
+};
+static const struct shortage their_descriptors = {
+	"too many descriptors of the server's user are under way",
+	"raise the limit there (ulimit -n)"
+};
+static const struct shortage no_memory = { "the system has no memory for a handshake",
+					   "free some" };
 
-	if (timeout == 0)
-		return error_literal(-EAGAIN, "the server's backlog is full, and the timeout is 0");
-	if (now >= deadline)
-		return error_literal(
-			-ETIMEDOUT,
-			err == -ETOOMANYREFS ?
-				"too many descriptors of this user's are under way (the limit is "
-				"nofile): the server did not take them in time" :
-				"the server's backlog stayed full until the timeout");
-	platform_sleep(pause < deadline - now ? pause : deadline - now);
+/* Waits a little, within the deadline, until there is another try to make. */
+static int wait_to_retry(struct opening *opening, const struct shortage *shortage)
+{
+	uint64_t now = platform_now(), pause = jitter(opening->tries++);
+
+	opening->shortage = shortage;
+	if (opening->timeout == 0)
+		return error_set(-EAGAIN, "%s at %s, and the timeout is 0: pass one, or %s",
+				 shortage->what, opening->address, shortage->mend);
+	if (now >= opening->deadline)
+		return error_set(-ETIMEDOUT, "%s at %s, for all of the timeout of %lld ns: %s",
+				 shortage->what, opening->address, (long long)opening->timeout,
+				 shortage->mend);
+	platform_sleep(pause < opening->deadline - now ? pause : opening->deadline - now);
 	return 0;
 }
 
 static int say_connect_error(int err, const char *address)
 {
+	int kind;
+
 	switch (err) {
 	case -ENOENT:
 	case -ENOTDIR:
 		if (platform_folder(address))
-			return error_set(-ENOENT, "no folder for the address %s", address);
-		return error_set(-ECONNREFUSED, "no server at %s: nothing there", address);
+			return error_set(-ENOENT,
+					 "no folder for the address %s: see which the server has",
+					 address);
+		return error_set(
+			-ECONNREFUSED,
+			"no server at %s: nothing there; start it, or see which address it has",
+			address);
 	case -ECONNREFUSED:
+		kind = platform_kind(address, true);
+		if (kind > PLATFORM_SOCKET)
+			return error_set(
+				err,
+				"no server at %s: that is a %s and no socket; see which address the server has",
+				address, address_kind(kind));
 		return error_set(
 			err,
-			platform_probe_socket(address) == -EEXIST ?
-				"no server at %s: that is no socket" :
-				"no server at %s: the socket is left from one that has ended",
+			"no server at %s: the socket is left from one that has ended; start it again",
 			address);
 	case -EACCES:
 	case -EPERM:
@@ -101,78 +135,96 @@ static int say_connect_error(int err, const char *address)
 			"no permission to connect to %s: see the mode of the socket and its folders",
 			address);
 	case -EPROTOTYPE:
-		return error_set(err, "%s is somebody else's socket: it does not speak Peal",
-				 address);
+		return error_set(
+			err,
+			"%s is a socket of another type: whoever listens there does not speak Peal; see which address the server has",
+			address);
 	default:
-		return error_set(err, "connecting to %s failed (errno %d)", address, -err);
+		return error_set(err, "connecting to %s failed (errno %d): see connect(2)", address,
+				 -err);
 	}
 }
 
-static int reach(int fd, const char *address, uint64_t deadline, int64_t timeout)
+static int reach(struct opening *opening)
 {
-	unsigned try = 0;
 	int err;
 
 	for (;;) {
-		err = platform_connect(fd, address);
+		err = platform_connect(opening->fd, opening->address);
 		if (!err)
 			return 0;
 		if (err != -EAGAIN && err != -EINTR)
-			return say_connect_error(err, address);
-		err = wait_to_retry(err, &try, deadline, timeout);
+			return say_connect_error(err, opening->address);
+		err = wait_to_retry(opening, &full_backlog);
 		if (err)
 			return err;
 	}
 }
 
-static int say_hello(int fd, const struct wire_message *hello, const struct platform_parcel *parcel,
-		     uint64_t deadline, int64_t timeout)
+static int say_hello(struct opening *opening, const struct wire_message *hello,
+		     const struct platform_parcel *parcel)
 {
-	unsigned try = 0;
 	int err;
 
 	for (;;) {
-		err = platform_send(fd, hello, sizeof(*hello), parcel);
+		err = platform_send(opening->fd, hello, sizeof(*hello), parcel);
 		if (!err || err == -EPIPE || err == -ECONNRESET)
 			return 0; /* a refusal may wait to be read */
 		if (err != -EAGAIN && err != -ETOOMANYREFS && err != -EINTR && err != -ENOBUFS)
-			return error_set(err, "the handshake could not be sent (errno %d)", -err);
-		err = wait_to_retry(err, &try, deadline, timeout);
+			return error_set(
+				err,
+				"the handshake with %s could not be sent (errno %d): see sendmsg(2)",
+				opening->address, -err);
+		err = wait_to_retry(opening, err == -ETOOMANYREFS ? &our_descriptors : &no_memory);
 		if (err)
 			return err;
 	}
 }
 
-static int hear_answer(int fd, struct wire_message *answer, struct platform_parcel *parcel,
-		       uint64_t deadline, int64_t timeout)
+static int hear_answer(struct opening *opening, struct wire_message *answer,
+		       struct platform_parcel *parcel)
 {
 	for (;;) {
 		uint64_t now;
-		int64_t length = platform_receive(fd, answer, sizeof(*answer), parcel);
+		int64_t length = platform_receive(opening->fd, answer, sizeof(*answer), parcel);
 
 		if (length > 0)
 			return wire_check_version(answer, length);
 		if (length == 0 || length == -ECONNRESET)
-			return error_literal(-ECONNRESET,
-					     "the server went away during the handshake");
+			return error_set(
+				-ECONNRESET,
+				"the server at %s went away during the handshake: connect again when it is back",
+				opening->address);
 		if (length == -EPROTO)
-			return error_literal(
-				-EPROTO, "the server's answer came with more descriptors than one");
+			return error_set(
+				-EPROTO,
+				"the answer of the server at %s came with more descriptors than %d, where one is right: update it",
+				opening->address, PLATFORM_DESCRIPTORS);
 		if (length == -EMFILE)
-			return error_literal(-EMFILE,
-					     "out of descriptors: raise the limit (nofile)");
+			return error_set(
+				-EMFILE,
+				"no descriptors are free for the answer of the server at %s: raise the limit (ulimit -n)",
+				opening->address);
 		if (length != -EAGAIN && length != -EINTR)
-			return error_set((int)length,
-					 "the server's answer could not be read (errno %d)",
-					 (int)-length);
+			return error_set(
+				(int)length,
+				"the answer of the server at %s could not be read (errno %d): see recvmsg(2)",
+				opening->address, (int)-length);
 		now = platform_now();
-		if (timeout == 0)
-			return error_literal(-EAGAIN,
-					     "a handshake needs time, and the timeout is 0");
-		if (now >= deadline)
-			return error_literal(-ETIMEDOUT,
-					     "the server did not answer within the timeout");
-		platform_poll(fd, false, timeout < 0 ? -1 : (int64_t)(deadline - now));
+		if (opening->timeout == 0)
+			return error_set(
+				-EAGAIN,
+				"the server at %s has not answered yet, and the timeout is 0: pass one",
+				opening->address);
+		if (now >= opening->deadline && opening->shortage == &their_descriptors)
+			return wait_to_retry(opening, opening->shortage);
+		if (now >= opening->deadline)
+			return error_set(
+				-ETIMEDOUT,
+				"the server at %s did not answer within the timeout of %lld ns: pass a longer one, or see why it does not accept",
+				opening->address, (long long)opening->timeout);
+		platform_poll(opening->fd, false,
+			      opening->timeout < 0 ? -1 : (int64_t)(opening->deadline - now));
 	}
 }
 
@@ -180,7 +232,7 @@ static int hear_answer(int fd, struct wire_message *answer, struct platform_parc
 static int take_refusal(struct wire_message *answer)
 {
 	static const int reasons[] = { EPERM, EPROTONOSUPPORT, EPROTOTYPE, E2BIG,
-				       EBUSY, ETIMEDOUT,       EOPNOTSUPP };
+				       EBUSY, ETIMEDOUT,       EOPNOTSUPP, ETOOMANYREFS };
 	int err = -EPROTO;
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
@@ -199,8 +251,10 @@ static int take_welcome(const struct wire_message *answer, struct platform_parce
 	const struct platform_credentials *who = &parcel->credentials;
 
 	if (answer->type != WIRE_WELCOME)
-		return error_set(-EPROTO, "the server answered with a message of type %u",
-				 answer->type);
+		return error_set(
+			-EPROTO,
+			"the server answered with a message of type %u, where %d is right: update it",
+			answer->type, WIRE_WELCOME);
 	/* Not by the socket: it shows who called listen, and may have been inherited since. */
 	if (!parcel->has_credentials || !wire_allows(options, who, -1))
 		return error_set(
@@ -211,18 +265,61 @@ static int take_welcome(const struct wire_message *answer, struct platform_parce
 	return wire_adopt(answer, parcel, options, plan);
 }
 
+/* One handshake; the plan's own segment is made by the first that gets so far. -ETOOMANYREFS: the server
+ * could not send its answer yet. */
+static int shake_hands(struct opening *opening, const struct peal_options *options,
+		       struct platform_parcel *ours, struct link_plan *plan)
+{
+	struct platform_parcel received = { .count = 0 };
+	struct wire_message message;
+	int err = open_socket(opening);
+
+	if (!err)
+		err = reach(opening);
+	if (!err)
+		err = segment_create(&plan->own, options->ring, options->flags & PEAL_PREFAULT,
+				     options_asleep_word(options), &ours->fd[0]);
+	if (err)
+		return err;
+	ours->count = 1;
+	wire_fill(&message, WIRE_HELLO, options,
+		  options->max_message ? options->max_message : CAPACITY_MAX, plan, ours);
+	err = say_hello(opening, &message, ours);
+	/* Only now: asked for earlier it would give the socket a name. The server's answer carries its
+	 * credentials in any case. */
+	if (!err)
+		err = platform_want_credentials(opening->fd);
+	if (!err)
+		err = hear_answer(opening, &message, &received);
+	if (!err && message.type == WIRE_REFUSE)
+		err = take_refusal(&message);
+	if (!err)
+		err = take_welcome(&message, &received, options, plan);
+	wire_close_parcel(&received, !err);
+	return err;
+}
+
+/* What was made for a link that does not come about. */
+static void drop(struct platform_parcel *ours, struct link_plan *plan)
+{
+	if (ours->count)
+		platform_close(ours->fd[0]);
+	ours->count = 0;
+	platform_close(plan->own_eventfd);
+	platform_close(plan->peer_eventfd);
+	plan->own_eventfd = plan->peer_eventfd = -1;
+	segment_destroy(&plan->theirs);
+	segment_destroy(&plan->own);
+}
+
 int peal_connect(struct peal_link **link, const char *address, const struct peal_options *given,
 		 int64_t timeout)
 {
 	struct peal_options options;
-	struct wire_message message;
-	struct platform_parcel parcel = { .count = 0 }, received = { .count = 0 };
+	struct platform_parcel ours = { .count = 0 };
 	struct link_plan plan = { .fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = 0 };
-	struct opening opening;
+	struct opening opening = { .fd = -1, .address = address, .timeout = timeout };
 	uint64_t now = platform_now();
-	uint64_t deadline = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ?
-				    UINT64_MAX :
-				    now + (uint64_t)timeout;
 	int err = options_take(&options, given);
 
 	*link = NULL;
@@ -230,46 +327,27 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		err = address_check(address);
 	if (err)
 		return err;
-	err = open_socket(&opening);
-	if (err)
-		goto fail;
+	opening.deadline = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ?
+				   UINT64_MAX :
+				   now + (uint64_t)timeout;
+	for (;;) {
+		err = shake_hands(&opening, &options, &ours, &plan);
+		if (err != -ETOOMANYREFS)
+			break;
+		end_opening(&opening, false);
+		drop(&ours, &plan); /* no segment is used for a second handshake */
+		err = wait_to_retry(&opening, &their_descriptors);
+		if (err)
+			goto fail_closed;
+	}
 	plan.fd = opening.fd;
-	err = reach(plan.fd, address, deadline, timeout);
-	if (err)
-		goto fail;
-	err = segment_create(&plan.own, options.ring, options.flags & PEAL_PREFAULT,
-			     options_asleep_word(&options), &parcel.fd[0]);
-	if (err)
-		goto fail;
-	parcel.count = 1;
-	wire_fill(&message, WIRE_HELLO, &options,
-		  options.max_message ? options.max_message : CAPACITY_MAX, &plan, &parcel);
-	err = say_hello(plan.fd, &message, &parcel, deadline, timeout);
-	/* Only now: asked for earlier it would give the socket a name. The server's answer carries its
-	 * credentials in any case. */
-	if (!err)
-		err = platform_want_credentials(plan.fd);
-	if (!err)
-		err = hear_answer(plan.fd, &message, &received, deadline, timeout);
-	if (!err && message.type == WIRE_REFUSE)
-		err = take_refusal(&message);
-	if (!err)
-		err = take_welcome(&message, &received, &options, &plan);
-	wire_close_parcel(&received, !err);
 	if (!err)
 		err = link_create(link, &plan, &options);
+	end_opening(&opening, !err);
+fail_closed:
 	if (err)
-		goto fail;
-	platform_close(parcel.fd[0]);
-	end_opening(&opening, true);
-	return 0;
-fail:
-	platform_close(plan.peer_eventfd);
-	segment_destroy(&plan.theirs);
-	segment_destroy(&plan.own);
-	platform_close(plan.own_eventfd);
-	if (parcel.count)
-		platform_close(parcel.fd[0]);
-	end_opening(&opening, false);
+		drop(&ours, &plan);
+	else
+		platform_close(ours.fd[0]);
 	return err;
 }

@@ -109,20 +109,25 @@ int wire_check_version(const struct wire_message *message, int64_t length)
 {
 	if (length < (int64_t)offsetof(struct wire_message, layout_low) ||
 	    message->magic != WIRE_MAGIC)
-		return error_literal(-EPROTOTYPE, "the other side does not speak Peal");
+		return error_set(
+			-EPROTOTYPE,
+			"the other side does not speak Peal: it sent %lld bytes that are no handshake; check the address",
+			(long long)length);
 	if (message->version_low > WIRE_VERSION_HIGH || message->version_high < WIRE_VERSION_LOW)
 		return error_set(
 			-EPROTONOSUPPORT,
-			"no common protocol version: this side speaks %d to %d, the other %u to %u",
+			"no common protocol version: this side speaks %d to %d, the other %u to %u; update the older one",
 			WIRE_VERSION_LOW, WIRE_VERSION_HIGH, message->version_low,
 			message->version_high);
 	if (length != (int64_t)sizeof(*message))
-		return error_set(-EPROTO, "a handshake of %lld bytes, where %zu are right",
-				 (long long)length, sizeof(*message));
+		return error_set(
+			-EPROTO,
+			"a handshake of %lld bytes, where %zu are right: update the side that sent it",
+			(long long)length, sizeof(*message));
 	if (message->layout_low > WIRE_LAYOUT_HIGH || message->layout_high < WIRE_LAYOUT_LOW)
 		return error_set(
 			-EPROTONOSUPPORT,
-			"no common memory layout: this side speaks %d to %d, the other %u to %u",
+			"no common memory layout: this side speaks %d to %d, the other %u to %u; update the older one",
 			WIRE_LAYOUT_LOW, WIRE_LAYOUT_HIGH, message->layout_low,
 			message->layout_high);
 	return 0;
@@ -134,13 +139,15 @@ static int check_geometry(const struct wire_message *message, const struct peal_
 	uint64_t page = runtime_get()->page_size, capacity = message->capacity;
 
 	if (message->page != page)
-		return error_set(-EPROTO,
-				 "the peer's control page has %llu bytes, pages here have %llu",
-				 (unsigned long long)message->page, (unsigned long long)page);
+		return error_set(
+			-EPROTO,
+			"the peer's control page has %llu bytes, pages here have %llu: run both with the same",
+			(unsigned long long)message->page, (unsigned long long)page);
 	if (capacity < page || (capacity & (capacity - 1)))
-		return error_set(-EPROTO,
-				 "the peer's ring of %llu bytes is no power of two from %llu on",
-				 (unsigned long long)capacity, (unsigned long long)page);
+		return error_set(
+			-EPROTO,
+			"the peer's ring of %llu bytes is no power of two from %llu on: update the peer",
+			(unsigned long long)capacity, (unsigned long long)page);
 	if (capacity > options->max_peer_ring || capacity > CAPACITY_MAX)
 		return error_set(
 			-E2BIG,
@@ -174,9 +181,10 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	int err;
 
 	if (message->needed & ~WIRE_OFFERED)
-		return error_set(-EPROTONOSUPPORT,
-				 "the peer needs features 0x%llx, which this side has not",
-				 (unsigned long long)message->needed);
+		return error_set(
+			-EPROTONOSUPPORT,
+			"the peer needs features 0x%llx, and this side has 0x%llx: use a newer library here",
+			(unsigned long long)message->needed, (unsigned long long)WIRE_OFFERED);
 	err = check_descriptors(message, parcel);
 	if (!err)
 		err = check_geometry(message, options);

@@ -7,7 +7,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,7 +128,8 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	struct peal_link *link = aligned_alloc(PEAL_LINE, sizeof(*link));
 
 	if (!link)
-		return error_set(-ENOMEM, "no memory for a link of %zu bytes", sizeof(*link));
+		return error_set(-ENOMEM, "no memory for a link of %zu bytes: free some",
+				 sizeof(*link));
 	memset(link, 0, sizeof(*link));
 	link->ring = runtime_get()->ring;
 	link->waiter = runtime_get()->waiter;
@@ -157,6 +160,7 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 
 int link_verdict(struct peal_link *link, bool look)
 {
+	/* Pairs with the store in link_broken; nothing else is read by it. */
 	if (__atomic_load_n(&link->broken, __ATOMIC_RELAXED))
 		return -EPROTO;
 	/* Pairs with [closed] in peal_close: what was published before it is there. */
@@ -177,6 +181,7 @@ int link_say_verdict(struct peal_link *link, int verdict)
 
 	switch (verdict) {
 	case -EPIPE:
+		/* Pairs with [closed]; the count is in the word itself. */
 		closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
 		if (closed > 1)
 			return error_set(verdict,
@@ -185,8 +190,10 @@ int link_say_verdict(struct peal_link *link, int verdict)
 					 (long long)link->peer.pid, (unsigned long long)closed - 1);
 		return error_literal(verdict, "the peer has closed the link");
 	case -ECONNRESET:
-		return error_set(verdict, "the peer (pid %lld) has died without closing the link",
-				 (long long)link->peer.pid);
+		return error_set(
+			verdict,
+			"the peer (pid %lld) has died without closing the link: see why, and connect again",
+			(long long)link->peer.pid);
 	default:
 		return error_set(
 			verdict,
@@ -195,10 +202,17 @@ int link_say_verdict(struct peal_link *link, int verdict)
 	}
 }
 
-int link_broken(struct peal_link *link, const char *lie)
+int link_broken(struct peal_link *link, const char *format, ...)
 {
+	char lie[160];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(lie, sizeof(lie), format, arguments);
+	va_end(arguments);
+	/* Pairs with the load in link_verdict, for our own other thread. */
 	__atomic_store_n(&link->broken, 1, __ATOMIC_RELAXED);
-	/* The other side learns it from the socket, or at once if it sleeps. */
+	/* The other side learns it from the socket, or at once if it sleeps. Pairs with [closed-seen]. */
 	__atomic_store_n(&link->page->closed, 1, __ATOMIC_RELEASE);
 	bell_ring_out(link);
 	if (link->fd >= 0)
@@ -217,6 +231,7 @@ static uint64_t count_unread(const struct peal_link *link)
 	uint64_t at = rx->pos, end = rx->pos + link->theirs.capacity, count = 0;
 
 	while (at < end && count < UNREAD_MAX) {
+		/* Pairs with [publish] of the peer. */
 		uint64_t header = __atomic_load_n(
 			(const uint64_t *)(const void *)(rx->data + (at & rx->mask)),
 			__ATOMIC_ACQUIRE);
@@ -230,7 +245,8 @@ static uint64_t count_unread(const struct peal_link *link)
 	return count;
 }
 
-/* Both ends of a pair have the same mappings; the last one takes them down. */
+/* Both ends of a pair have the same mappings; the last one takes them down. The count pairs with itself
+ * at the other end: what that did with the memory comes before. */
 static void let_go_of_memory(struct peal_link *link)
 {
 	bool last = !link->pair || __atomic_sub_fetch(&link->pair->ends, 1, __ATOMIC_ACQ_REL) == 0;
@@ -253,7 +269,8 @@ void peal_close(struct peal_link *link)
 		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
 				 __ATOMIC_RELEASE); /* [closed] */
 		/* A bell that is never answered: the peer's next publication comes to its slow way,
-		 * and finds the link closed. */
+		 * and finds the link closed. Pairs with the look in peal_publish, and with the
+		 * acquire in peal_ring_data, so that `closed` is seen there. */
 		__atomic_store_n(&link->page->rx_asleep,
 				 (link->data.word + PEAL_ASLEEP_EPOCH) | PEAL_ASLEEP,
 				 __ATOMIC_RELEASE);
@@ -286,7 +303,8 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 		return err;
 	pair = malloc(sizeof(*pair));
 	if (!pair)
-		return error_literal(-ENOMEM, "no memory for a pair");
+		return error_set(-ENOMEM, "no memory for a pair of %zu bytes: free some",
+				 sizeof(*pair));
 	pair->ends = 2;
 	for (i = 0; i < 2; i++) {
 		err = segment_create(&segments[i], options.ring, options.flags & PEAL_PREFAULT,
@@ -341,6 +359,7 @@ static void copy_counters(struct peal_counters *to, const struct peal_counters *
 {
 	const uint64_t *words = (const uint64_t *)(const void *)from;
 
+	/* Pair with the stores of peal_count and peal_count_message: each is whole, no more. */
 	for (size_t i = 0; i < sizeof(*to) / sizeof(uint64_t); i++)
 		((uint64_t *)(void *)to)[i] = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
 }
@@ -364,8 +383,10 @@ int peal_link_stats(const struct peal_link *link, struct peal_stats *stats)
 				 "stats->size is %u: set it to sizeof(struct peal_stats), %zu",
 				 size, sizeof(now));
 	if (link->stale)
-		return error_literal(-ESTALE,
-				     "this link is from before a fork: only the parent can use it");
+		return error_literal(
+			-ESTALE,
+			"this link is from before a fork: only the parent can use it; open another");
+	/* Pairs with [closed]; the count is in the word itself. */
 	closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
 	copy_counters(&now.tx, &link->slot->tx);
 	copy_counters(&now.rx, &link->slot->rx);

@@ -107,7 +107,7 @@ int link_create(struct peal_link **link, const struct link_plan *plan,
 void link_end_receiving(struct peal_link *link);
 
 /* The peer lied: ends the link for both sides and returns -EPROTO with its sentence. */
-int link_broken(struct peal_link *link, const char *lie);
+int link_broken(struct peal_link *link, const char *lie, ...) __attribute__((format(printf, 2, 3)));
 
 /*
  * Whether the peer has gone: 0 while it lives, -EPIPE if it closed, -ECONNRESET if it died, -EPROTO

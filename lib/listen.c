@@ -24,6 +24,9 @@
 /* Of hear(): no errno. */
 #define SILENT 1
 
+static const char out_of_descriptors[] =
+	"the server is out of descriptors: raise its limit (ulimit -n), or try again";
+
 /* So many rounds at most with timeout 0. */
 #define ROUNDS 16
 
@@ -104,13 +107,13 @@ static int say_listen_error(int err, const char *what, const char *address, int6
 		return error_set(err,
 				 "another server listens at %s: end it or choose another address",
 				 address);
-	case -EEXIST:
-		return error_set(
-			err,
-			"something that is none is in the way of the %s of %s: remove it or choose another address",
-			what, address);
+	case -EMFILE:
+	case -ENFILE:
+		return error_set(err, "no descriptor for the %s of %s: raise the limit (ulimit -n)",
+				 what, address);
 	default:
-		return error_set(err, "the %s of %s failed (errno %d)", what, address, -err);
+		return error_set(err, "the %s of %s failed (errno %d): see errno(3)", what, address,
+				 -err);
 	}
 }
 
@@ -121,21 +124,81 @@ static void lock_path(const struct peal_listener *listener, char path[LOCK_PATH]
 	snprintf(path, LOCK_PATH, "%s.lock", listener->path);
 }
 
-/* The lock first: whoever has it may replace the socket. */
-static int claim(struct peal_listener *listener)
+static int say_lock_error(int err, const char *path, const char *address)
+{
+	static const char mend[] = "remove it or choose another address";
+
+	switch (err) {
+	case -EISDIR:
+		return error_set(err, "%s is in the way: it is a folder and no lock file; %s", path,
+				 mend);
+	case -ELOOP:
+		return error_set(err, "%s is in the way: a lock file is no symbolic link; %s", path,
+				 mend);
+	case -EEXIST:
+		return error_set(
+			err,
+			"%s is in the way: it is no lock file of this user's (with a pid in it or nothing); %s",
+			path, mend);
+	default:
+		return say_listen_error(err, "lock file", address, 0);
+	}
+}
+
+/* Nothing or a socket may stand at the address: 0 or 1; or a negative errno. */
+static int look_at(const char *address)
+{
+	int kind = platform_kind(address, false);
+
+	if (kind == PLATFORM_NOTHING || kind == PLATFORM_SOCKET)
+		return kind == PLATFORM_SOCKET;
+	if (kind < 0)
+		return say_listen_error(kind, "socket", address, 0);
+	return error_set(
+		-EEXIST,
+		"%s is in the way: it is a %s and no socket; remove it or choose another address",
+		address, address_kind(kind));
+}
+
+/*
+ * Whoever has the lock may replace the socket. A lock file is made only where we may be: not beside
+ * what is no socket, nor beside the socket of somebody who knows no lock and is alive.
+ */
+static int take_lock(struct peal_listener *listener)
 {
 	char path[LOCK_PATH];
-	int err;
+	int err, socket = look_at(listener->path);
 
+	if (socket < 0)
+		return socket;
 	lock_path(listener, path);
-	listener->lock = platform_lock(path);
-	if (listener->lock < 0)
-		return say_listen_error(listener->lock, "lock file", listener->path, 0);
-	err = platform_probe_socket(listener->path);
-	if (!err)
-		err = platform_remove(listener->path);
-	if (err && err != -ENOENT)
-		return say_listen_error(err, "socket", listener->path, 0);
+	listener->lock = platform_lock(path, !socket);
+	if (listener->lock == -ENOENT && socket) {
+		err = platform_probe_socket(listener->path);
+		if (err == -EADDRINUSE)
+			return say_listen_error(err, "socket", listener->path, 0);
+		listener->lock = platform_lock(path, true);
+	}
+	return listener->lock < 0 ? say_lock_error(listener->lock, path, listener->path) : 0;
+}
+
+static int claim(struct peal_listener *listener)
+{
+	int err = take_lock(listener);
+
+	if (err)
+		return err;
+	/* Again, with the lock: what stands here now is nobody's who knows it. */
+	err = look_at(listener->path);
+	if (err < 0)
+		return err;
+	if (err) {
+		err = platform_probe_socket(listener->path);
+		if (!err)
+			err = platform_remove(listener->path);
+		if (err && err != -ENOENT)
+			return say_listen_error(err, "socket", listener->path, 0);
+	}
 	listener->fd = platform_socket();
 	if (listener->fd < 0)
 		return say_listen_error(listener->fd, "socket", listener->path, 0);
@@ -154,13 +217,17 @@ static int claim(struct peal_listener *listener)
 	listener->reserve[0] = platform_socket();
 	listener->reserve[1] = platform_socket();
 	if (listener->poller < 0 || listener->timer < 0 || listener->reserve[1] < 0)
-		return error_literal(-EMFILE,
-				     "no descriptors for a listener: raise the limit (nofile)");
+		return error_literal(
+			-EMFILE,
+			"a listener needs 6 descriptors, and so many are not free: raise the limit (ulimit -n)");
 	err = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK);
 	if (!err)
 		err = platform_poller_add(listener->poller, listener->timer, KEY_TIMER);
 	if (err)
-		return error_set(err, "a listener cannot be polled (errno %d)", -err);
+		return error_set(
+			err,
+			"a listener cannot be polled (errno %d): raise fs.epoll.max_user_watches",
+			-err);
 	return 0;
 }
 
@@ -180,7 +247,8 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 				 runtime_get()->memory_why);
 	listener = calloc(1, sizeof(*listener));
 	if (!listener)
-		return error_literal(-ENOMEM, "no memory for a listener");
+		return error_set(-ENOMEM, "no memory for a listener of %zu bytes: free some",
+				 sizeof(*listener));
 	listener->options = options;
 	options_copy_name(listener->name, options.name);
 	listener->options.name = listener->name;
@@ -209,7 +277,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 
 		/* It may take a moment until the winner has said who it is. */
 		lock_path(listener, path);
-		say_listen_error(err, "lock file", listener->path, platform_lock_holder(path));
+		say_listen_error(err, "socket", listener->path, platform_lock_holder(path));
 	}
 	if (err) {
 		free(listener->whole);
@@ -263,11 +331,15 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	int err;
 
 	if (hello->type != WIRE_HELLO)
-		return error_set(-EPROTO, "a handshake that begins with a message of type %u",
-				 hello->type);
+		return error_set(
+			-EPROTO,
+			"the handshake begins with a message of type %u, where %d is right: update that program",
+			hello->type, WIRE_HELLO);
 	if (hello->kind != WIRE_LINK)
-		return error_set(-EOPNOTSUPP, "this server serves no connections of kind %u",
-				 hello->kind);
+		return error_set(
+			-EOPNOTSUPP,
+			"this server has no connections of kind %u, only of %d: update the older side",
+			hello->kind, WIRE_LINK);
 	plan.peer = (struct peal_peer){ .pid = guest->who.pid,
 					.uid = guest->who.uid,
 					.gid = guest->who.gid };
@@ -285,8 +357,8 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 		err = error_set(
 			err,
 			err == -ETOOMANYREFS ?
-				"too many answers of this server's user are still unread (errno %d)" :
-				"the answer could not be sent (errno %d)",
+				"too many descriptors of this server's user are under way (errno %d): raise its limit (ulimit -n)" :
+				"the answer could not be sent (errno %d): see sendmsg(2)",
 			-err);
 		goto fail;
 	}
@@ -320,19 +392,19 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 		if (!err)
 			err = welcome(listener, guest, &hello, &parcel, link);
 	} else if (length == -EMFILE) {
-		err = error_literal(-EMFILE,
-				    "the server is out of descriptors: raise its limit (nofile)");
+		err = error_literal(-EMFILE, out_of_descriptors);
 	} else if (length == -EPROTO) {
-		err = error_literal(-EPROTO,
-				    "the handshake came with more descriptors than a segment's");
+		err = error_set(
+			-EPROTO,
+			"the handshake came with more descriptors than %d, where one is right: update that program",
+			PLATFORM_DESCRIPTORS);
 	} else {
 		err = error_literal(-ECONNRESET, "it went away during the handshake");
 	}
 	wire_close_parcel(&parcel, !err);
 	if (err) {
-		/* What runs short here is not the client's fault. */
-		bool ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC ||
-			    err == -ETOOMANYREFS;
+		/* What runs short here is not the client's fault. (-ETOOMANYREFS: it tries again.) */
+		bool ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC;
 
 		see_off(listener, guest, ours ? -EBUSY : err, peal_error());
 		return err;
@@ -383,8 +455,7 @@ static void turn_away(struct peal_listener *listener)
 	listener->reserve[i] = -1;
 	fd = platform_accept(listener->fd);
 	if (fd >= 0) {
-		wire_refuse(fd, -EBUSY,
-			    "the server is out of descriptors: raise its limit (nofile)");
+		wire_refuse(fd, -EBUSY, out_of_descriptors);
 		platform_close_socket(fd);
 	}
 	fill_reserves(listener);
@@ -420,7 +491,8 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 						    .gid = UINT32_MAX };
 	err = platform_peer(guest->fd, &guest->who);
 	if (err || !admit(listener, guest)) {
-		snprintf(sentence, sizeof(sentence), "user %u (group %u) is not admitted here",
+		snprintf(sentence, sizeof(sentence),
+			 "user %u (group %u) is not admitted here: see options.allow of the server",
 			 guest->who.uid, guest->who.gid);
 		see_off(listener, guest, -EPERM, sentence);
 		return 0;
@@ -429,7 +501,8 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 	if (hear(listener, guest, link) != SILENT)
 		return 0;
 	if (platform_poller_add(listener->poller, guest->fd, (uint32_t)(guest - listener->guests)))
-		see_off(listener, guest, -EBUSY, "the server is out of memory");
+		see_off(listener, guest, -EBUSY,
+			"the server is out of memory to poll another client: free some there, or try again");
 	else if (listener->seated == GUESTS)
 		shut(listener, 0);
 	return listener->shut ? -EAGAIN : 0;
@@ -441,6 +514,7 @@ static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
 {
 	uint64_t allowed = listener->options.handshake_ns;
 	struct guest *slowest = NULL;
+	char sentence[128];
 
 	*next = UINT64_MAX;
 	for (unsigned i = 0; listener->seated && i < GUESTS; i++) {
@@ -448,17 +522,25 @@ static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
 
 		if (guest->fd < 0)
 			continue;
-		if (now - guest->since >= allowed)
-			see_off(listener, guest, -ETIMEDOUT, "the handshake took too long");
-		else if (!slowest || guest->since < slowest->since)
+		if (now - guest->since >= allowed) {
+			snprintf(
+				sentence, sizeof(sentence),
+				"the handshake took too long: %llu ns is the limit (options.handshake_ns)",
+				(unsigned long long)allowed);
+			see_off(listener, guest, -ETIMEDOUT, sentence);
+		} else if (!slowest || guest->since < slowest->since) {
 			slowest = guest;
+		}
 	}
 	if (slowest)
 		*next = later(slowest->since, allowed);
 	if (listener->seated == GUESTS && slowest) {
 		if (now - slowest->since >= allowed / PATIENCE) {
-			see_off(listener, slowest, -ETIMEDOUT,
-				"the server is busy, and you were the slowest");
+			snprintf(
+				sentence, sizeof(sentence),
+				"the server is busy with %d handshakes, its limit, and this was the slowest: try again",
+				GUESTS);
+			see_off(listener, slowest, -ETIMEDOUT, sentence);
 			*next = now; /* to look who is the slowest now */
 		} else {
 			*next = later(slowest->since, allowed / PATIENCE);
@@ -510,7 +592,7 @@ static int serve(struct peal_listener *listener, struct peal_link **link)
 
 /* Serves until there is a link, or a reason to return. */
 static int serve_until(struct peal_listener *listener, struct peal_link **link, uint64_t now,
-		       uint64_t deadline, bool wait)
+		       uint64_t deadline, int64_t timeout)
 {
 	unsigned rounds = 0;
 	uint64_t next;
@@ -523,23 +605,28 @@ static int serve_until(struct peal_listener *listener, struct peal_link **link, 
 		if (*link)
 			return 0;
 		/* However many knock in vain, the caller's time counts. */
-		if (!err && (wait ? now < deadline : ++rounds < ROUNDS))
+		if (!err && (timeout ? now < deadline : ++rounds < ROUNDS))
 			continue;
 		if (is_shortage(err))
 			return error_set(
 				err == -ENOBUFS ? -ENOMEM : err,
 				"out of %s: a client was turned away; raise the limit (%s)",
 				err == -EMFILE || err == -ENFILE ? "descriptors" : "memory",
-				err == -EMFILE || err == -ENFILE ? "nofile" : "memory");
+				err == -EMFILE || err == -ENFILE ? "ulimit -n" : "memory");
 		if (err && err != -EAGAIN)
 			return error_set(
 				err,
 				"the listener's descriptors are gone (errno %d): did something close them?",
 				-err);
-		if (!wait)
-			return error_literal(-EAGAIN, "no client, and the timeout is 0");
+		if (!timeout)
+			return error_literal(
+				-EAGAIN,
+				"no client is there, and the timeout is 0: poll, or pass a timeout");
 		if (now >= deadline)
-			return error_literal(-ETIMEDOUT, "no client came until the timeout");
+			return error_set(
+				-ETIMEDOUT,
+				"no client came to %s until the timeout of %lld ns: wait longer",
+				listener->path, (long long)timeout);
 		if (next > deadline)
 			next = deadline;
 		platform_poll(listener->poller, false,
@@ -559,8 +646,9 @@ int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t
 	*link = NULL;
 	if (listener->stale)
 		return error_literal(
-			-ESTALE, "this listener is from before a fork: only the parent can use it");
-	err = serve_until(listener, link, now, deadline, timeout != 0);
+			-ESTALE,
+			"this listener is from before a fork: only the parent can use it; open another");
+	err = serve_until(listener, link, now, deadline, timeout);
 	/* A seat may be free, and who polls has to know when to come again. */
 	now = platform_now();
 	expire(listener, now, &next);
@@ -572,7 +660,8 @@ int peal_listener_fd(const struct peal_listener *listener)
 {
 	if (listener->stale)
 		return error_literal(
-			-ESTALE, "this listener is from before a fork: only the parent can use it");
+			-ESTALE,
+			"this listener is from before a fork: only the parent can use it; open another");
 	return listener->poller;
 }
 

@@ -38,7 +38,9 @@ static int check_head(const struct peal_options *given)
 			"peal_options_init",
 			given->size, sizeof(*given));
 	if (given->abi == 0)
-		return error_literal(-EINVAL, "options->abi is 0: start with peal_options_init");
+		return error_literal(
+			-EINVAL,
+			"options->abi is 0, where 1 or more is right: start with peal_options_init");
 	if (given->abi > PEAL_ABI)
 		return error_set(
 			-EOPNOTSUPP,
@@ -49,15 +51,19 @@ static int check_head(const struct peal_options *given)
 		if (bytes[i])
 			return error_set(
 				-EOPNOTSUPP,
-				"the option at offset %u is newer than this library: use a newer one",
-				i);
+				"the option at offset %u is newer than this library, which knows %zu bytes: use a newer one, or set it to 0",
+				i, SIZE_VERSION_1);
 	for (unsigned i = 0; i < sizeof(given->spare) / sizeof(given->spare[0]); i++)
 		if (given->spare[i])
-			return error_set(-EOPNOTSUPP,
-					 "options->spare[%u] is not 0: no such option here", i);
+			return error_set(
+				-EOPNOTSUPP,
+				"options->spare[%u] is %llu and not 0: use a library that has that option, or peal_options_init",
+				i, (unsigned long long)given->spare[i]);
 	if (given->flags & ~FLAGS)
-		return error_set(-EOPNOTSUPP, "options->flags has unknown bits: 0x%x",
-				 given->flags & ~FLAGS);
+		return error_set(
+			-EOPNOTSUPP,
+			"options->flags has the bits 0x%x, and this library knows only 0x%x: clear them or use a newer one",
+			given->flags & ~FLAGS, FLAGS);
 	return 0;
 }
 
@@ -66,21 +72,20 @@ static int check_values(const struct peal_options *options)
 	uint64_t page = runtime_get()->page_size;
 
 	if (options->ring < page || options->ring > CAPACITY_MAX)
-		return error_set(-ERANGE,
-				 "a ring of %llu bytes is out of range: %llu to %llu are possible",
+		return error_set(-ERANGE, "a ring of %llu bytes is out of range: pass %llu to %llu",
 				 (unsigned long long)options->ring, (unsigned long long)page,
 				 (unsigned long long)CAPACITY_MAX);
 	if (options->ring & (options->ring - 1))
 		return error_set(
 			-EINVAL,
-			"a ring of %llu bytes is not a power of two: the next larger is %llu",
+			"a ring of %llu bytes is not a power of two: pass %llu, the next larger",
 			(unsigned long long)options->ring,
 			1ull << (64 - __builtin_clzll(options->ring)));
 	if (options->wait > PEAL_WAIT_SLEEP)
-		return error_set(-EINVAL, "options->wait is %u: 0 adaptive, 1 spin, 2 sleep",
+		return error_set(-EINVAL, "options->wait is %u: pass 0 adaptive, 1 spin or 2 sleep",
 				 options->wait);
 	if (options->spin_ns > 1000000000u)
-		return error_set(-EINVAL, "options->spin_ns is %llu: at most 1000000000",
+		return error_set(-EINVAL, "options->spin_ns is %llu: pass at most 1000000000",
 				 (unsigned long long)options->spin_ns);
 	if (options->barrier > PEAL_BARRIER_ASYMMETRIC)
 		return error_set(-EINVAL, "options->barrier is %u: 0 auto, 1 fence, 2 asymmetric",
@@ -89,14 +94,14 @@ static int check_values(const struct peal_options *options)
 		return error_set(-EINVAL, "options->bell is %u: 0 auto, 1 eventfd, 2 socket",
 				 options->bell);
 	if (options->allow > PEAL_ALLOW_ANYONE)
-		return error_set(-EINVAL, "options->allow is %u: 0 user, 1 group, 2 anyone",
+		return error_set(-EINVAL, "options->allow is %u: pass 0 user, 1 group or 2 anyone",
 				 options->allow);
 	if (options->mode > 0777)
-		return error_set(-EINVAL, "options->mode is 0%o: permission bits up to 0777",
+		return error_set(-EINVAL, "options->mode is 0%o: pass permission bits up to 0777",
 				 options->mode);
 	if (options->backlog > INT32_MAX)
-		return error_set(-EINVAL, "options->backlog is %u: at most %d", options->backlog,
-				 INT32_MAX);
+		return error_set(-EINVAL, "options->backlog is %u: pass at most %d",
+				 options->backlog, INT32_MAX);
 	return 0;
 }
 
@@ -160,5 +165,21 @@ int address_check(const char *address)
 			-ENAMETOOLONG,
 			"the address has %zu bytes, a socket's path at most %d: use a shorter folder",
 			strlen(address), ADDRESS_MAX);
+	if (address[strlen(address) - 1] == '/')
+		return error_set(
+			-EINVAL,
+			"the address \"%s\" ends with a slash, as a folder does: add a name, like %speal",
+			address, address);
 	return 0;
+}
+
+const char *address_kind(int kind)
+{
+	static const char *const names[] = {
+		[PLATFORM_NOTHING] = "nothing",    [PLATFORM_SOCKET] = "socket",
+		[PLATFORM_FILE] = "file",          [PLATFORM_FOLDER] = "folder",
+		[PLATFORM_LINK] = "symbolic link", [PLATFORM_DEVICE] = "pipe or device",
+	};
+
+	return names[kind];
 }

@@ -54,8 +54,9 @@ _Static_assert(sizeof(struct peal_message) == 24, "binary interface, version 1")
 
 static int stale(void)
 {
-	return error_literal(-ESTALE,
-			     "this handle is from before a fork: only the parent can use it");
+	return error_literal(
+		-ESTALE,
+		"this handle is from before a fork: only the parent can use it; open another");
 }
 
 /* No more sends: every further reserve comes here, and gets this verdict. */
@@ -73,7 +74,10 @@ static int take_head(struct peal_tx *tx, uint64_t head)
 	uint64_t published = tx->pending_header ? tx->pending_at : tx->pos;
 
 	if (head < link->last_head || head > published || head % 8)
-		return link_broken(link, "its read position is not where it can be");
+		return link_broken(
+			link, "its read position is %llu, and can be %llu to %llu in steps of 8",
+			(unsigned long long)head, (unsigned long long)link->last_head,
+			(unsigned long long)published);
 	link->last_head = head;
 	tx->limit = head + tx->mask + 1;
 	return 0;
@@ -170,8 +174,8 @@ int peal_commit_refuse(struct peal_tx *tx, size_t length)
 	if (!tx->reserved)
 		return error_literal(-EINVAL,
 				     "commit without a reservation: call peal_reserve first");
-	return error_set(-EINVAL, "commit of %zu bytes, but only %llu were reserved", length,
-			 (unsigned long long)tx->reserved - 1);
+	return error_set(-EINVAL, "commit of %zu bytes, but only %llu were reserved: reserve more",
+			 length, (unsigned long long)tx->reserved - 1);
 }
 
 int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
@@ -183,11 +187,14 @@ int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32
 	int err;
 
 	if (count < 0 || count > 1024)
-		return error_set(-EINVAL, "a message of %d pieces: 0 to 1024 are possible", count);
+		return error_set(-EINVAL,
+				 "a message of %d pieces: 0 to 1024 are possible; join some",
+				 count);
 	for (int i = 0; i < count; i++)
 		if (__builtin_add_overflow(length, pieces[i].iov_len, &length))
 			return error_literal(
-				-EINVAL, "the pieces' lengths add up to more than a size_t holds");
+				-EINVAL,
+				"the pieces' lengths add up to more than a size_t holds: send less at once");
 	err = peal_reserve(tx, length, &at, timeout);
 	if (err)
 		return err;
@@ -272,9 +279,15 @@ uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
 /* Neither fragments nor control records are agreed on by this version's handshake. */
 static int refuse_record(struct peal_link *link, uint64_t header)
 {
-	link_broken(link, header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL | PEAL_HEADER_RESERVED) ?
-				  "a record has flags that were not agreed on" :
-				  "a record's length cannot be true");
+	uint32_t flags = (uint32_t)header &
+			 (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL | PEAL_HEADER_RESERVED);
+
+	if (flags)
+		link_broken(link, "a record has the flags 0x%x, and none were agreed on", flags);
+	else
+		link_broken(link, "a record's length of %llu bytes cannot be true: %llu at most",
+			    (unsigned long long)peal_plain_length(header),
+			    (unsigned long long)link->rx.largest);
 	end_receiving(link, -EPROTO);
 	return -EPROTO;
 }
@@ -409,6 +422,8 @@ int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct pea
 void peal_debug_enter(uint32_t *owner, const char *verb)
 {
 	uint32_t self = platform_thread();
+	/* Pairs with itself and with peal_debug_leave in another thread: it orders nothing, so that it
+	 * hides no race from ThreadSanitizer. */
 	uint32_t other = __atomic_exchange_n(owner, self, __ATOMIC_RELAXED);
 
 	if (other && other != self) {

@@ -260,6 +260,7 @@ static void detect(void)
 	pick_waiter();
 	pick_memory();
 	pick_spin();
+	/* Pairs with the load in peal_relax: either function will do. */
 	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);
 	log_line(LOG_DEBUG, "ring %s, waiter %s, memory %s, spin %llu ns, %.3f ticks a ns",
 		 runtime.ring->name, runtime.waiter->name,
@@ -321,6 +322,7 @@ static void relax_first(void)
 
 void peal_relax(void)
 {
+	/* Pairs with the store in detect. */
 	void (*relax)(void) = __atomic_load_n(&relax_picked, __ATOMIC_RELAXED);
 
 	relax();
@@ -372,7 +374,8 @@ int peal_runtime_choice(unsigned index, struct peal_choice *choice)
 						.why = "portable; right for request and reply" };
 		return 0;
 	}
-	return error_literal(-ENOENT, "there are no more choices");
+	return error_set(-ENOENT, "there are no more choices: %u, from 0 on, and %u was asked for",
+			 n + 1, index);
 }
 
 /*
@@ -407,7 +410,9 @@ int peal_runtime_fact(unsigned index, struct peal_fact *fact)
 
 	pthread_once(&once, gather);
 	if (index >= fact_count)
-		return error_literal(-ENOENT, "there are no more facts");
+		return error_set(-ENOENT,
+				 "there are no more facts: %u, from 0 on, and %u was asked for",
+				 fact_count, index);
 	fact->group = facts[index].group;
 	fact->name = facts[index].name;
 	fact->value = facts[index].value;

@@ -65,7 +65,10 @@ int segment_create(struct segment *segment, uint64_t capacity, bool prefault, ui
 	page->rx_asleep = asleep; /* [must-fence] */
 	err = runtime->memory->seal(*fd);
 	if (err) {
-		err = error_set(err, "shared memory cannot be sealed (errno %d)", -err);
+		err = error_set(
+			err,
+			"shared memory of %llu bytes cannot be sealed (errno %d): allow F_ADD_SEALS where a filter forbids it",
+			(unsigned long long)size, -err);
 		goto fail;
 	}
 	return 0;
@@ -87,11 +90,14 @@ int segment_adopt(struct segment *segment, int fd, uint64_t page, uint64_t capac
 				 runtime->memory_why);
 	err = runtime->memory->prove(fd, page + capacity);
 	if (err)
-		return error_set(-EPROTO, "the peer's memory is not what it must be: %s",
-				 err == -EPERM  ? "it is not sealed" :
-				 err == -ERANGE ? "it has another size than was said" :
-				 err == -EFAULT ? "it is sparse" :
-						  "it cannot be looked at");
+		return error_set(
+			-EPROTO,
+			"the peer's memory is not what it must be, %llu sealed bytes: %s; update the peer",
+			(unsigned long long)(page + capacity),
+			err == -EPERM  ? "it is not sealed" :
+			err == -ERANGE ? "it has another size than was said" :
+			err == -EFAULT ? "it is sparse" :
+					 "it cannot be looked at");
 	err = platform_map(fd, page, capacity, false, prefault, &segment->at);
 	if (err)
 		return error_set(err,

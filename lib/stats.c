@@ -123,6 +123,7 @@ struct stats_slot *stats_take(uint32_t role, uint32_t wait, const struct peal_pe
 		slot->tx_capacity = tx_capacity;
 		slot->rx_capacity = rx_capacity;
 		slot->since_ns = platform_now();
+		/* Pairs with the acquire of a monitor: the rest is filled in. */
 		__atomic_store_n(&slot->state, STATS_LIVE, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&lock);
@@ -137,6 +138,7 @@ void stats_give(struct stats_slot *slot)
 	for (struct object *object = objects; object; object = object->next)
 		if (slot >= object->slot && slot < object->slot + object->slots)
 			object->used--;
+	/* Likewise. */
 	__atomic_store_n(&slot->state, STATS_FREE, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&lock);
 }

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
 # PEAL_HOST: refuses systems and CPUs that Peal cannot run on, each with one sentence, and sets
-# peal_arch to the folder under arch/ that is compiled in beside generic (empty: this CPU has none).
+# peal_platform to the folder under platform/ that is compiled in, and peal_arch to that under arch/
+# beside generic (empty: this CPU has none). The scripts in tests/ read both from the Makefile.
 AC_DEFUN([PEAL_HOST], [
   AS_CASE([$host_os],
-    [linux*], [],
+    [linux*], [peal_platform=linux],
     [AC_MSG_ERROR([this is $host_os, and this version of Peal runs on Linux only])])
 
   AC_CHECK_SIZEOF([void *])
@@ -23,4 +24,6 @@ AC_DEFUN([PEAL_HOST], [
     [riscv64], [peal_arch=riscv],
     [peal_arch=])
   AS_IF([test ! -d "$srcdir/arch/$peal_arch"], [peal_arch=])
+  AC_SUBST([peal_arch])
+  AC_SUBST([peal_platform])
 ])

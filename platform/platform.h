@@ -207,8 +207,10 @@ void platform_timer_set(int timer, uint64_t ns);
  * Names.
  */
 
-/* Opens and locks a lock file. Its descriptor; -EADDRINUSE: somebody has it; or another errno. */
-int platform_lock(const char *path);
+/* Opens and locks a lock file. Its descriptor; -EADDRINUSE: somebody has it; -ENOENT: there is none, and
+ * make is false; -EISDIR, -ELOOP, -EEXIST: a folder, a symbolic link, or something else that is no
+ * lock file of ours is there; or another errno. */
+int platform_lock(const char *path, bool make);
 
 /* The pid of who has it, 0 if that is not told; waits up to 50 ms for one who has just got it. */
 int64_t platform_lock_holder(const char *path);
@@ -216,8 +218,19 @@ int64_t platform_lock_holder(const char *path);
 /* Gives it back at once, even if a child that was just forked has a copy of the descriptor. */
 void platform_unlock(int fd);
 
-/* What stands at a path: -ENOENT nothing, -EEXIST no socket, -EADDRINUSE a live socket, 0 a stale
- * one. */
+/* What stands at a path, or a negative errno. follow: behind symbolic links. */
+enum platform_kind {
+	PLATFORM_NOTHING,
+	PLATFORM_SOCKET,
+	PLATFORM_FILE,
+	PLATFORM_FOLDER,
+	PLATFORM_LINK,
+	PLATFORM_DEVICE, /* or a pipe */
+};
+int platform_kind(const char *path, bool follow);
+
+/* Whether somebody listens at a socket: -EADDRINUSE, -ENOENT nothing is there, -EEXIST no socket is,
+ * 0 it is stale. */
 int platform_probe_socket(const char *path);
 
 int platform_remove(const char *path);

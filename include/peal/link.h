@@ -35,13 +35,16 @@ struct peal_rx;
 
 /*
  * Listens at an address and stores a listener, which the caller closes. The address is the path
- * of a Unix socket, with at least one slash and at most 107 bytes. A lock file beside it
- * (PATH.lock) tells a live server from a stale socket, which is replaced. options may be NULL.
+ * of a Unix socket, with at least one slash, not at its end, and at most 107 bytes. A lock file
+ * beside it (PATH.lock) tells a live server from a stale socket, which is replaced. options may be
+ * NULL.
  *
- * -EINVAL: an address without a slash, or an option that makes no sense; -ERANGE: a ring too small
- * or too large; -EOPNOTSUPP: an option that this version does not know; -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to
- * write there; -EADDRINUSE: another server lives here (its pid is named); -EEXIST: something that is
- * no socket is in the way; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
+ * -EINVAL: an address without a slash or with one at its end, or an option that makes no sense;
+ * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
+ * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE: another
+ * server lives here (its pid is named); -EEXIST: something that is no socket is in the way, or where
+ * the lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a
+ * symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
@@ -54,42 +57,58 @@ PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
  *
  * -EAGAIN, -ETIMEDOUT: nobody came; -EMFILE, -ENFILE, -ENOMEM: a newcomer could not be taken in for
  * want of descriptors or memory (it has been told, or where not even that was possible waits
- * outside); -ESTALE: after a fork.
+ * outside); -ESTALE: after a fork; -EBADF or what the system says: something has closed the
+ * listener's descriptors.
+ * One thread at a time; enters the kernel, and waits there; calls options.admit.
  */
 PEAL_API int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t timeout);
 
 /*
  * A descriptor that polls readable when peal_accept has something to do. It belongs to the
- * listener and is only to be polled. Negative errno after a fork.
+ * listener and is only to be polled. -ESTALE: after a fork. Any thread, as long as the listener is not
+ * being closed; never enters the kernel.
  */
 PEAL_API int peal_listener_fd(const struct peal_listener *listener);
 
-/* Stops listening, drops unfinished handshakes, removes the socket. NULL is ignored. Links that
- * were accepted live on. */
+/*
+ * Stops listening, drops unfinished handshakes, removes the socket and frees the listener. NULL is
+ * ignored. Links that were accepted live on. Cannot fail. No other thread may be using the listener;
+ * enters the kernel, and does not wait there.
+ */
 PEAL_API void peal_listener_close(struct peal_listener *listener);
 
 /*
  * Connects to the server at an address and stores the link, which the caller closes. A full
- * backlog is retried until the timeout ends. options may be NULL.
+ * backlog, and more descriptors under way than the limits of either side's user allow, are retried
+ * until the timeout ends. options may be NULL.
  *
  * -EINVAL, -ERANGE, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in peal_listen;
  * -ECONNREFUSED: no server there; -EPROTOTYPE: it does not speak Peal; -EPROTONOSUPPORT: no common
  * version; -EPERM: the server does not admit us, or is not run by one whom `allow` accepts;
  * -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT, -EAGAIN;
  * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory;
- * -EPROTO: the server lied.
+ * -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is what the
+ * system says of a ring that it has no room for.
+ * Any thread; enters the kernel, and waits there.
  */
 PEAL_API int peal_connect(struct peal_link **link, const char *address,
 			  const struct peal_options *options, int64_t timeout);
 
-/* Makes two linked ends inside this process, for two threads. Both are closed by the caller, in
- * any order. Errors as in peal_listen. */
+/*
+ * Makes two linked ends inside this process, for two threads. Both are closed by the caller, in
+ * any order.
+ *
+ * -EINVAL, -ERANGE, -EOPNOTSUPP: the options, as in peal_listen; -ENOSYS: the system cannot seal
+ * memory; -EMFILE, -ENFILE: no descriptor is left; -ENOMEM, -ENOSPC: no memory; -EFBIG: the ring is
+ * above the limit of file size. Any thread; enters the kernel, and does not wait there.
+ */
 PEAL_API int peal_pair(struct peal_link *links[2], const struct peal_options *options);
 
 /*
- * Closes a link in order: what was sent stays readable to the peer, which then gets -EPIPE, and is
- * told how many messages were left unread here (65536: so many or more). NULL is ignored. No other thread may be using the
- * link.
+ * Closes a link in order and frees it: what was sent stays readable to the peer, which then gets
+ * -EPIPE, and is told how many messages were left unread here (65536: so many or more). NULL is
+ * ignored. Cannot fail. No other thread may be using the link; enters the kernel, and does not wait
+ * there.
  */
 PEAL_API void peal_close(struct peal_link *link);
 
@@ -116,11 +135,13 @@ PEAL_API int peal_link_fd(struct peal_link *link);
  */
 PEAL_API int peal_link_arm(struct peal_link *link, uint32_t what);
 
-/* The two ends; they belong to the link. */
+/* The two ends; they belong to the link and are gone with it. Cannot fail. Any thread; never enters
+ * the kernel. */
 PEAL_API struct peal_tx *peal_link_tx(struct peal_link *link);
 PEAL_API struct peal_rx *peal_link_rx(struct peal_link *link);
 
-/* Who is at the other side; belongs to the link. */
+/* Who is at the other side; belongs to the link and never changes. Cannot fail, after a fork neither.
+ * Any thread; never enters the kernel. */
 PEAL_API const struct peal_peer *peal_link_peer(const struct peal_link *link);
 
 #ifdef __cplusplus

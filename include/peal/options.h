@@ -126,7 +126,7 @@ struct peal_options {
 	uint64_t spare[15]; /* zero */
 };
 
-/* Sets all options to their defaults. */
+/* Sets all options to their defaults. Cannot fail. Any thread; never enters the kernel. */
 static inline void peal_options_init(struct peal_options *options)
 {
 	memset(options, 0, sizeof(*options));

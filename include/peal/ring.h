@@ -186,7 +186,7 @@ PEAL_API void peal_debug_leave(uint32_t *owner);
 #define PEAL_DEBUG_LEAVE(end) ((void)0)
 #endif
 
-/* Counters have one writer, and readers in other threads. */
+/* Counters have one writer, and readers in other threads: pairs with the loads in peal_link_stats. */
 static inline void peal_count(uint64_t *counter, uint64_t by)
 {
 	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by,
@@ -500,8 +500,8 @@ static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t mes
 	/* Pairs with [room] in peal_reserve_slow. */
 	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
 	peal_count_messages(rx->counters, messages, bytes);
-	/* No fence: a ring that slips through is made up for by the next release, or by the
-	 * producer's slice. */
+	/* Pairs with [arm] in bell_sleep. No fence: a ring that slips through is made up for by the
+	 * next release, or by the producer's slice. */
 	if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
 			  PEAL_ASLEEP)) /* [room-look] */
 		peal_ring_room(rx);

@@ -511,14 +511,16 @@ static bool is_lock_file(int fd, int64_t *holder)
 	return !*text || !strcmp(end, "\n");
 }
 
-int platform_lock(const char *path)
+int platform_lock(const char *path, bool make)
 {
-	int err, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	int err,
+		fd = open(path, O_RDWR | (make ? O_CREAT : 0) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+			  0600);
 	int64_t before;
 	char text[32];
 
 	if (fd < 0)
-		return -errno;
+		return errno == ENXIO ? -EEXIST : -errno; /* a socket */
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
 		close(fd);
@@ -558,16 +560,33 @@ void platform_unlock(int fd)
 	close(fd);
 }
 
+int platform_kind(const char *path, bool follow)
+{
+	struct stat status;
+
+	if (follow ? stat(path, &status) : lstat(path, &status))
+		return errno == ENOENT ? PLATFORM_NOTHING : -errno;
+	switch (status.st_mode & S_IFMT) {
+	case S_IFSOCK:
+		return PLATFORM_SOCKET;
+	case S_IFREG:
+		return PLATFORM_FILE;
+	case S_IFDIR:
+		return PLATFORM_FOLDER;
+	case S_IFLNK:
+		return PLATFORM_LINK;
+	default:
+		return PLATFORM_DEVICE;
+	}
+}
+
 int platform_probe_socket(const char *path)
 {
 	struct sockaddr_un address;
-	struct stat status;
-	int err, fd;
+	int err, fd, kind = platform_kind(path, false);
 
-	if (lstat(path, &status))
-		return -errno;
-	if (!S_ISSOCK(status.st_mode))
-		return -EEXIST;
+	if (kind != PLATFORM_SOCKET)
+		return kind < 0 ? kind : kind == PLATFORM_NOTHING ? -ENOENT : -EEXIST;
 	err = set_address(&address, path);
 	if (err)
 		return err;

@@ -6,7 +6,7 @@
  * sleeps a second meet millions of publications; and it never gives up on a data bell, so that one
  * lost wake-up is not healed by a slice, but seen.
  *
- * Usage: stress trips|stream|windows|ring-out|close SECONDS. Exit status 0: nothing found; 1: found, and said.
+ * Usage: stress trips|spins|stream|windows|ring-out|close SECONDS. Exit status 0: nothing found; 1: found, and said.
  */
 #include "config.h"
 
@@ -90,13 +90,15 @@ static const struct peal_waiter_ops waiter = {
 	.wake = stress_wake,
 };
 
+static uint32_t wait_mode = PEAL_WAIT_SLEEP;
+
 static void make_pair(struct peal_link *links[2], uint64_t ring)
 {
 	struct peal_options options;
 
 	peal_options_init(&options);
 	options.ring = ring;
-	options.wait = PEAL_WAIT_SLEEP;
+	options.wait = wait_mode;
 	if (peal_pair(links, &options)) {
 		fprintf(stderr, "stress: %s\n", peal_error());
 		_Exit(2);
@@ -151,7 +153,7 @@ static void check(int err, int wanted)
 		found(peal_error());
 }
 
-/* Round trips: each side falls asleep just as the other one publishes. */
+/* Round trips: each side falls asleep just as the other one publishes, or never does. */
 static void *answer(void *data)
 {
 	struct peal_link *link = data;
@@ -431,11 +433,13 @@ int main(int argc, char **argv)
 {
 	if (argc != 3) {
 		fprintf(stderr,
-			"stress: usage: stress trips|stream|windows|ring-out|close SECONDS\n");
+			"stress: usage: stress trips|spins|stream|windows|ring-out|close SECONDS\n");
 		return 64;
 	}
 	end_ns = platform_now() + (uint64_t)(atof(argv[2]) * 1e9);
-	if (!strcmp(argv[1], "trips"))
+	if (!strcmp(argv[1], "spins"))
+		wait_mode = PEAL_WAIT_SPIN;
+	if (!strcmp(argv[1], "trips") || !strcmp(argv[1], "spins"))
 		trips();
 	else if (!strcmp(argv[1], "stream"))
 		stream();

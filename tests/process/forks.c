@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,6 +186,21 @@ static void expect_child_ends_well(pid_t child)
 		      (unsigned)status, WEXITSTATUS(status));
 }
 
+static nlink_t threads(void)
+{
+	struct stat status;
+
+	ck_assert_int_eq(stat("/proc/self/task", &status), 0);
+	return status.st_nlink; /* a folder for each */
+}
+
+static bool are_as_many_threads(void *data)
+{
+	const nlink_t *before = data;
+
+	return threads() == *before;
+}
+
 START_TEST(the_parent_notices_nothing_of_its_child)
 	{
 		struct peal_options options = scene_options((unsigned)_i, RING);
@@ -192,6 +208,7 @@ START_TEST(the_parent_notices_nothing_of_its_child)
 		struct peal_listener *listener;
 		struct peal_message message;
 		struct holdings before;
+		nlink_t alone = threads();
 		unsigned descriptors;
 		struct peer peer, other;
 		pid_t child;
@@ -207,6 +224,8 @@ START_TEST(the_parent_notices_nothing_of_its_child)
 			ck_assert_int_eq(peal_peek(peal_link_rx(link), &message, SCENE_PATIENCE),
 					 0);
 			ck_assert_int_eq(peal_reserve(peal_link_tx(link), 10, &at, 0), 0);
+			/* What is being closed aside would be in the child, too. */
+			ck_assert(scene_until(are_as_many_threads, &alone));
 			before = holdings_of(getpid());
 			child = fork();
 			ck_assert_int_ge(child, 0);

@@ -101,6 +101,18 @@ START_TEST(an_address_without_a_slash_is_refused)
 	}
 END_TEST
 
+START_TEST(an_address_that_ends_with_a_slash_is_refused)
+	{
+		static const char *const addresses[] = { "/", "/tmp/", "./", "//" };
+
+		for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+			expect_both_refuse(addresses[i], -EINVAL, addresses[i], "slash");
+		expect_both_refuse(beside(""), -EINVAL, folder.name, "add a name");
+		expect_both_refuse(beside("socket/"), -EINVAL, folder.path, "slash");
+		ck_assert_int_eq(folder_count(&folder), 0);
+	}
+END_TEST
+
 /* A path in the folder that has so many bytes. */
 static const char *path_of_length(size_t length)
 {
@@ -142,6 +154,20 @@ START_TEST(an_address_may_be_relative)
 		ck_assert_int_eq(peal_listen(&listener, "./socket", NULL), 0);
 		expect_serves("./socket");
 		expect_serves(folder.path);
+		peal_listener_close(listener);
+		ck_assert(!is_there(folder.path));
+		ck_assert_int_eq(fchdir(here), 0);
+		close(here);
+	}
+END_TEST
+
+START_TEST(an_orderly_end_removes_the_socket_of_a_relative_address_from_elsewhere)
+	{
+		int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		ck_assert_int_eq(chdir(folder.name), 0);
+		ck_assert_int_eq(peal_listen(&listener, "./socket", NULL), 0);
+		ck_assert_int_eq(chdir("/"), 0);
 		peal_listener_close(listener);
 		ck_assert(!is_there(folder.path));
 		ck_assert_int_eq(fchdir(here), 0);
@@ -302,6 +328,13 @@ START_TEST(a_strangers_live_socket_is_not_replaced)
 			     "another server", NULL);
 		ck_assert_ptr_null(listener);
 		ck_assert_uint_eq(status_of(folder.path).st_ino, was.st_ino);
+		ck_assert_int_eq(folder_count(&folder), 1);
+		/* Nor if a lock file is left from former times, whose pid is nobody's here. */
+		fclose(fopen(beside("socket.lock"), "we"));
+		expect_error(peal_listen(&listener, folder.path, NULL), -EADDRINUSE, folder.path,
+			     "another server", NULL);
+		ck_assert_ptr_null(strstr(peal_error(), "pid"));
+		ck_assert_uint_eq(status_of(folder.path).st_ino, was.st_ino);
 		close(fd);
 	}
 END_TEST
@@ -343,8 +376,9 @@ START_TEST(a_file_in_the_way_is_left_alone)
 		fputs("not a socket", file);
 		fclose(file);
 		expect_error(peal_listen(&listener, folder.path, NULL), -EEXIST, folder.path,
-			     "in the way", NULL);
+			     "in the way", "a file", "remove it", NULL);
 		ck_assert_ptr_null(listener);
+		ck_assert_int_eq(folder_count(&folder), 1);
 		file = fopen(folder.path, "re");
 		ck_assert_ptr_nonnull(fgets(text, sizeof(text), file));
 		fclose(file);
@@ -356,15 +390,18 @@ START_TEST(a_folder_or_link_in_the_way_is_left_alone)
 	{
 		ck_assert_int_eq(mkdir(folder.path, 0700), 0);
 		expect_error(peal_listen(&listener, folder.path, NULL), -EEXIST, folder.path,
-			     "in the way", NULL);
+			     "in the way", "a folder", "remove it", NULL);
+		expect_error(peal_listen(&listener, beside("."), NULL), -EEXIST, "a folder", NULL);
 		ck_assert(S_ISDIR(status_of(folder.path).st_mode));
+		ck_assert_int_eq(folder_count(&folder), 1);
 		ck_assert_int_eq(rmdir(folder.path), 0);
 		/* One that leads to nothing, and where nothing must be made. */
 		ck_assert_int_eq(symlink("elsewhere", folder.path), 0);
 		expect_error(peal_listen(&listener, folder.path, NULL), -EEXIST, folder.path,
-			     "in the way", NULL);
+			     "in the way", "a symbolic link", "remove it", NULL);
 		ck_assert(S_ISLNK(status_of(folder.path).st_mode));
 		ck_assert(!is_there(beside("elsewhere")));
+		ck_assert_int_eq(folder_count(&folder), 1);
 	}
 END_TEST
 
@@ -372,7 +409,7 @@ START_TEST(what_is_no_file_where_the_lock_should_be_is_left_alone)
 	{
 		char text[32] = "";
 		FILE *file;
-		int err;
+		int fd;
 
 		ck_assert_int_eq(mkfifo(beside("socket.lock"), 0600), 0);
 		expect_error(peal_listen(&listener, folder.path, NULL), -EEXIST, folder.path,
@@ -380,14 +417,26 @@ START_TEST(what_is_no_file_where_the_lock_should_be_is_left_alone)
 		ck_assert(S_ISFIFO(status_of(beside("socket.lock")).st_mode));
 		unlink(beside("socket.lock"));
 
+		ck_assert_int_eq(mkdir(beside("socket.lock"), 0700), 0);
+		expect_error(peal_listen(&listener, folder.path, NULL), -EISDIR,
+			     beside("socket.lock"), "folder", "lock file", "remove it", NULL);
+		ck_assert_int_eq(rmdir(beside("socket.lock")), 0);
+
+		fd = stranger_bind(beside("socket.lock"), SOCK_STREAM, 5);
+		expect_error(peal_listen(&listener, folder.path, NULL), -EEXIST,
+			     beside("socket.lock"), "lock file", "remove it", NULL);
+		ck_assert(S_ISSOCK(status_of(beside("socket.lock")).st_mode));
+		close(fd);
+		unlink(beside("socket.lock"));
+
 		/* A link: what it leads to is somebody's. */
 		file = fopen(beside("precious"), "we");
 		fputs("precious", file);
 		fclose(file);
 		ck_assert_int_eq(symlink("precious", beside("socket.lock")), 0);
-		err = peal_listen(&listener, folder.path, NULL);
-		ck_assert_int_lt(err, 0);
-		expect_error(err, err, folder.path, "lock file", NULL);
+		expect_error(peal_listen(&listener, folder.path, NULL), -ELOOP,
+			     beside("socket.lock"), "symbolic link", "lock file", "remove it",
+			     NULL);
 		file = fopen(beside("precious"), "re");
 		ck_assert_ptr_nonnull(fgets(text, sizeof(text), file));
 		fclose(file);
@@ -610,9 +659,12 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(refused, set_up, tear_down);
 	tcase_add_test(refused, no_address_is_refused);
 	tcase_add_test(refused, an_address_without_a_slash_is_refused);
+	tcase_add_test(refused, an_address_that_ends_with_a_slash_is_refused);
 	tcase_add_test(refused, an_address_longer_than_107_bytes_is_refused);
 	tcase_add_test(refused, an_address_of_107_bytes_is_served);
 	tcase_add_test(refused, an_address_may_be_relative);
+	tcase_add_test(refused,
+		       an_orderly_end_removes_the_socket_of_a_relative_address_from_elsewhere);
 	tcase_add_test(refused, a_missing_folder_is_named);
 	tcase_add_test(refused, connecting_to_nothing_is_refused);
 	tcase_add_test(refused, connecting_to_what_an_ended_server_left_is_refused);
