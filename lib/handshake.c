@@ -38,6 +38,27 @@ AT(name, 128);
 AT(text, 192);
 AT(spare_end, 448);
 _Static_assert(sizeof(struct wire_message) == 504, "wire, version 1");
+_Static_assert(WIRE_MAGIC == 0x4c414550, "wire, version 1");
+_Static_assert(WIRE_VERSION_LOW == 1, "wire, version 1");
+_Static_assert(WIRE_VERSION_HIGH == 1, "wire, version 1");
+_Static_assert(WIRE_LAYOUT_LOW == 1, "wire, version 1");
+_Static_assert(WIRE_LAYOUT_HIGH == 1, "wire, version 1");
+_Static_assert(WIRE_HELLO == 1, "wire, version 1");
+_Static_assert(WIRE_WELCOME == 2, "wire, version 1");
+_Static_assert(WIRE_REFUSE == 3, "wire, version 1");
+_Static_assert(WIRE_LINK == 1, "wire, version 1");
+_Static_assert(WIRE_MONITOR == 2, "wire, version 1");
+_Static_assert(WIRE_NONE == 0, "wire, version 1");
+_Static_assert(WIRE_SEGMENT == 1, "wire, version 1");
+_Static_assert(WIRE_DATA == 2, "wire, version 1");
+_Static_assert(WIRE_EVENTFD == 3, "wire, version 1");
+_Static_assert(WIRE_STATS == 4, "wire, version 1");
+_Static_assert(WIRE_TRUSTS_EVENTFD == 1, "wire, version 1");
+_Static_assert(WIRE_UNSEALED == 2, "wire, version 1");
+_Static_assert(WIRE_MEMBARRIER == 4, "wire, version 1");
+_Static_assert(WIRE_FRAGMENTS == 8, "wire, version 1");
+_Static_assert(WIRE_CALLS == 16, "wire, version 1");
+_Static_assert(WIRE_SOCKET_BELL == 32, "wire, version 1");
 
 bool wire_trusts(const struct peal_options *options, enum wire_type our)
 {

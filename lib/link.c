@@ -17,6 +17,20 @@
 #include "lib/error.h"
 #include "lib/options.h"
 
+/* What programs pass is binary interface. */
+#define STATS(field, offset)                                           \
+	_Static_assert(offsetof(struct peal_stats, field) == (offset), \
+		       "binary interface, version 1")
+STATS(size, 0);
+STATS(closed, 4);
+STATS(tx, 8);
+STATS(rx, 264);
+STATS(tx_spared, 520);
+STATS(rx_spared, 528);
+STATS(peer_unread, 536);
+_Static_assert(sizeof(struct peal_stats) == 544, "binary interface, version 1");
+_Static_assert(PEAL_FOREVER == -1, "binary interface, version 1");
+
 #define UNREAD_MAX 65536u
 #define BREATH_NS 600
 

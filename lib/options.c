@@ -15,6 +15,46 @@
 #include "lib/options.h"
 #include "lib/segment.h"
 
+/* What programs pass is binary interface. */
+#define OPTION(field, offset)                                            \
+	_Static_assert(offsetof(struct peal_options, field) == (offset), \
+		       "binary interface, version 1")
+OPTION(size, 0);
+OPTION(abi, 4);
+OPTION(ring, 8);
+OPTION(max_peer_ring, 16);
+OPTION(max_message, 24);
+OPTION(wait, 32);
+OPTION(flags, 36);
+OPTION(spin_ns, 40);
+OPTION(name, 48);
+OPTION(allow, 56);
+OPTION(group, 60);
+OPTION(admit, 64);
+OPTION(admit_data, 72);
+OPTION(mode, 80);
+OPTION(backlog, 84);
+OPTION(handshake_ns, 88);
+OPTION(barrier, 96);
+OPTION(bell, 100);
+OPTION(spare, 104);
+_Static_assert(sizeof(struct peal_options) == 224, "binary interface, version 1");
+#define PEER(field, offset) \
+	_Static_assert(offsetof(struct peal_peer, field) == (offset), "binary interface, version 1")
+PEER(pid, 0);
+PEER(uid, 8);
+PEER(gid, 12);
+PEER(name, 16);
+_Static_assert(sizeof(struct peal_peer) == 80, "binary interface, version 1");
+_Static_assert(PEAL_ABI == 1, "binary interface, version 1");
+_Static_assert(PEAL_WAIT_ADAPTIVE == 0, "binary interface, version 1");
+_Static_assert(PEAL_WAIT_SPIN == 1, "binary interface, version 1");
+_Static_assert(PEAL_WAIT_SLEEP == 2, "binary interface, version 1");
+_Static_assert(PEAL_ALLOW_USER == 0, "binary interface, version 1");
+_Static_assert(PEAL_ALLOW_GROUP == 1, "binary interface, version 1");
+_Static_assert(PEAL_ALLOW_ANYONE == 2, "binary interface, version 1");
+_Static_assert(PEAL_PREFAULT == 1, "binary interface, version 1");
+
 #define DEFAULT_RING ((uint64_t)64 << 10)
 #define DEFAULT_MAX_PEER_RING ((uint64_t)64 << 20)
 #define DEFAULT_HANDSHAKE_NS 1000000000u

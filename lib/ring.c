@@ -32,6 +32,7 @@ TX(inline_copy, 76);
 TX(pending_at, 80);
 TX(pending_header, 88);
 TX(owner, 96);
+TX(spare0, 100);
 TX(link, 104);
 TX(spare, 112);
 _Static_assert(sizeof(struct peal_tx) == 176, "binary interface, version 1");
@@ -50,7 +51,24 @@ RX(owner, 76);
 RX(link, 80);
 RX(spare, 88);
 _Static_assert(sizeof(struct peal_rx) == 152, "binary interface, version 1");
+#define MESSAGE(field, offset)                                           \
+	_Static_assert(offsetof(struct peal_message, field) == (offset), \
+		       "binary interface, version 1")
+MESSAGE(data, 0);
+MESSAGE(length, 8);
+MESSAGE(tag, 16);
+MESSAGE(flags, 20);
 _Static_assert(sizeof(struct peal_message) == 24, "binary interface, version 1");
+_Static_assert(PEAL_HEADER_LENGTH == 0x0fffffff, "shared layout, version 1");
+_Static_assert(PEAL_HEADER_MORE == 0x10000000, "shared layout, version 1");
+_Static_assert(PEAL_HEADER_CONTROL == 0x20000000, "shared layout, version 1");
+_Static_assert(PEAL_HEADER_LAST == 0x40000000, "shared layout, version 1");
+_Static_assert(PEAL_HEADER_RESERVED == 0x80000000, "shared layout, version 1");
+_Static_assert(PEAL_HEADER_SIZE == 8, "shared layout, version 1");
+_Static_assert(PEAL_ASLEEP == 1, "shared layout, version 1");
+_Static_assert(PEAL_ASLEEP_DESCRIPTOR == 2, "shared layout, version 1");
+_Static_assert(PEAL_ASLEEP_FENCE == 4, "shared layout, version 1");
+_Static_assert(PEAL_ASLEEP_EPOCH == 8, "shared layout, version 1");
 
 static int stale(void)
 {

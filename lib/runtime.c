@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,24 @@
 #include "lib/error.h"
 #include "lib/registry.h"
 #include "lib/runtime.h"
+
+/* What programs pass is binary interface. */
+#define CHOICE(field, offset)                                           \
+	_Static_assert(offsetof(struct peal_choice, field) == (offset), \
+		       "binary interface, version 1")
+CHOICE(job, 0);
+CHOICE(name, 8);
+CHOICE(usable, 16);
+CHOICE(picked, 20);
+CHOICE(why, 24);
+_Static_assert(sizeof(struct peal_choice) == 32, "binary interface, version 1");
+#define FACT(field, offset) \
+	_Static_assert(offsetof(struct peal_fact, field) == (offset), "binary interface, version 1")
+FACT(group, 0);
+FACT(name, 8);
+FACT(value, 16);
+FACT(note, 24);
+_Static_assert(sizeof(struct peal_fact) == 32, "binary interface, version 1");
 
 /* Longer than a round trip through a busy scheduler's neighbour, shorter than two sleeps. */
 #define DEFAULT_SPIN_NS 50000u

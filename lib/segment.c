@@ -16,18 +16,32 @@
 	_Static_assert(offsetof(struct peal_page, field) == (offset), "shared layout, version 1")
 AT(magic, 0x000);
 AT(layout, 0x004);
+AT(spare0, 0x008);
 AT(head, 0x080);
+AT(spare1, 0x088);
 AT(rx_asleep, 0x100);
+AT(spare2, 0x104);
 AT(room_wake, 0x180);
 AT(room_acknowledged, 0x184);
 AT(room_rung_ns, 0x188);
+AT(spare3, 0x190);
 AT(tx_asleep, 0x200);
+AT(spare4, 0x204);
 AT(tx_wants, 0x208);
+AT(spare5, 0x210);
 AT(data_wake, 0x280);
 AT(data_acknowledged, 0x284);
 AT(data_rung_ns, 0x288);
+AT(spare6, 0x290);
 AT(closed, 0x300);
+AT(spare7, 0x308);
+AT(spare8, 0x380);
 _Static_assert(sizeof(struct peal_page) == 0x400, "shared layout, version 1");
+_Static_assert(SEGMENT_MAGIC == 0x4c414550, "shared layout, version 1");
+_Static_assert(SEGMENT_LAYOUT == 1, "shared layout, version 1");
+_Static_assert(CAPACITY_MAX == 268435456, "shared layout, version 1");
+_Static_assert(RECORD_OVERHEAD == 16, "shared layout, version 1");
+_Static_assert(PEAL_LINE == 128, "shared layout, version 1");
 _Static_assert(PEAL_HEADER_LENGTH >= CAPACITY_MAX - RECORD_OVERHEAD + 1, "lengths fit the header");
 
 int segment_create(struct segment *segment, uint64_t capacity, bool prefault, uint32_t asleep,

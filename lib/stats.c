@@ -16,16 +16,56 @@
 #include "lib/runtime.h"
 #include "lib/stats.h"
 
-_Static_assert(sizeof(struct peal_counters) == 256, "shared layout, version 1");
-_Static_assert(offsetof(struct peal_counters, stalled_since) == 72, "shared layout, version 1");
+#define HEADER(field, offset) \
+	_Static_assert(offsetof(struct stats_header, field) == (offset), "shared layout, version 1")
+HEADER(magic, 0);
+HEADER(layout, 4);
+HEADER(slots, 8);
+HEADER(slot_size, 12);
+HEADER(slot_start, 16);
+HEADER(pid, 20);
+HEADER(started_ns, 24);
+HEADER(spare, 32);
 _Static_assert(sizeof(struct stats_header) == 128, "shared layout, version 1");
-_Static_assert(offsetof(struct stats_slot, peer_pid) == 16, "shared layout, version 1");
-_Static_assert(offsetof(struct stats_slot, peer_name) == 32, "shared layout, version 1");
-_Static_assert(offsetof(struct stats_slot, tx_capacity) == 96, "shared layout, version 1");
-_Static_assert(offsetof(struct stats_slot, tx) == 256, "shared layout, version 1");
-_Static_assert(offsetof(struct stats_slot, rx) == 512, "shared layout, version 1");
-_Static_assert(offsetof(struct stats_slot, tx_histogram) == 768, "shared layout, version 1");
+#define SLOT(field, offset) \
+	_Static_assert(offsetof(struct stats_slot, field) == (offset), "shared layout, version 1")
+SLOT(state, 0);
+SLOT(generation, 4);
+SLOT(role, 8);
+SLOT(wait, 12);
+SLOT(peer_pid, 16);
+SLOT(peer_uid, 24);
+SLOT(peer_gid, 28);
+SLOT(peer_name, 32);
+SLOT(tx_capacity, 96);
+SLOT(rx_capacity, 104);
+SLOT(since_ns, 112);
+SLOT(spare, 120);
+SLOT(tx, 256);
+SLOT(rx, 512);
+SLOT(tx_histogram, 768);
+SLOT(rx_histogram, 1280);
+SLOT(spare_end, 1792);
 _Static_assert(sizeof(struct stats_slot) == 2048, "shared layout, version 1");
+#define COUNTER(field, offset)                                            \
+	_Static_assert(offsetof(struct peal_counters, field) == (offset), \
+		       "shared layout, version 1")
+COUNTER(messages, 0);
+COUNTER(bytes, 8);
+COUNTER(waits, 16);
+COUNTER(sleeps, 24);
+COUNTER(rung, 32);
+COUNTER(batched, 40);
+COUNTER(slices, 48);
+COUNTER(idle_rings, 56);
+COUNTER(high_water, 64);
+COUNTER(stalled_since, 72);
+COUNTER(spare, 80);
+_Static_assert(sizeof(struct peal_counters) == 256, "shared layout, version 1");
+_Static_assert(STATS_MAGIC == 0x54534c50, "shared layout, version 1");
+_Static_assert(STATS_LAYOUT == 1, "shared layout, version 1");
+_Static_assert(STATS_FREE == 0, "shared layout, version 1");
+_Static_assert(STATS_LIVE == 1, "shared layout, version 1");
 
 /* The first object is small: most processes have one link. */
 #define FIRST_SLOTS 2u

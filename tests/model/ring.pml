@@ -3,7 +3,7 @@
  *
  * One ring and its two bells under x86-like store buffers: a producer, a consumer, the memory
  * between them, and a killer; with RINGS=2 both rings of a link, two threads a side. It follows
- * peal_commit, peal_release, bell_sleep, bell_wait and peal_close load by load and store by
+ * peal_publish, peal_advance, bell_sleep, wait_for and peal_close load by load and store by
  * store, and knows nothing of handshakes, batches, fragments, deadlines or hostile peers.
  *
  * Each fence, re-check and the like has a label, and can be taken out: -DGONE=ring_fence takes out
