@@ -4,4 +4,5 @@
 
 noinst_PROGRAMS += \
 	examples/echo-client \
-	examples/echo-server
+	examples/echo-server \
+	examples/exchange

@@ -11,6 +11,7 @@
 
 #include "lib/error.h"
 #include "lib/handshake.h"
+#include "lib/large.h"
 #include "lib/options.h"
 
 /* A socket on its way to be a link's: a child that is forked meanwhile must not keep it. */
@@ -230,6 +231,8 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		err = address_check(address);
 	if (err)
 		return err;
+	if (!options.max_message)
+		options.max_message = options_client_message(&options);
 	err = open_socket(&opening);
 	if (err)
 		goto fail;
@@ -242,8 +245,7 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	if (err)
 		goto fail;
 	parcel.count = 1;
-	wire_fill(&message, WIRE_HELLO, &options, &plan.own,
-		  options.max_message ? options.max_message : CAPACITY_MAX);
+	wire_fill(&message, WIRE_HELLO, &options, &plan.own, options.max_message);
 	err = say_hello(plan.fd, &message, &parcel, deadline, timeout);
 	/* Only now: asked for earlier it would give the socket a name. The server's answer carries its
 	 * credentials in any case. */
@@ -264,6 +266,7 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	end_opening(&opening, true);
 	return 0;
 fail:
+	large_take_down(&plan.join);
 	segment_destroy(&plan.theirs);
 	segment_destroy(&plan.own);
 	wire_close_parcel(&parcel, true);

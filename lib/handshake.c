@@ -12,6 +12,7 @@
 
 #include "lib/error.h"
 #include "lib/handshake.h"
+#include "lib/large.h"
 #include "lib/options.h"
 
 #define AT(field, offset) \
@@ -51,6 +52,7 @@ void wire_fill(struct wire_message *message, enum wire_type type,
 	message->layout_low = WIRE_LAYOUT_LOW;
 	message->layout_high = WIRE_LAYOUT_HIGH;
 	message->abi = options->abi;
+	message->features = WIRE_FRAGMENTS;
 	message->page = own->page;
 	message->capacity = own->capacity;
 	message->max_message = rx_largest;
@@ -150,7 +152,11 @@ int wire_adopt(const struct wire_message *message, const struct platform_parcel 
 	if (message->max_message < plan->tx_largest)
 		plan->tx_largest = message->max_message;
 	options_copy_name(plan->peer.name, message->name);
-	return 0;
+	plan->tx_longest = plan->tx_largest;
+	if (!(message->features & WIRE_FRAGMENTS))
+		return 0;
+	plan->tx_longest = message->max_message;
+	return large_set_aside(&plan->join, options->max_message, plan->rx_largest);
 }
 
 bool wire_allows(const struct peal_options *options, const struct platform_credentials *who, int fd)

@@ -34,7 +34,7 @@ enum wire_descriptor {
 };
 
 /* Feature bits. Offered by one side they are in force only if the other side offers them too; what
- * is needed and not offered is a reason to refuse. This version offers none. */
+ * is needed and not offered is a reason to refuse. This version offers WIRE_FRAGMENTS. */
 #define WIRE_TRUSTS_EVENTFD ((uint64_t)1 << 0) /* the sender may be rung by eventfd */
 #define WIRE_UNSEALED ((uint64_t)1 << 1)       /* unsealed memory will do */
 #define WIRE_MEMBARRIER ((uint64_t)1 << 2)     /* the sender's process is registered */
@@ -84,8 +84,8 @@ void wire_refuse(int fd, int err, const char *sentence);
  */
 int wire_check_version(const struct wire_message *message, int64_t length);
 
-/* Checks what the other side says of its memory against our limits and adopts it; plan->theirs and
- * the lengths are filled in. Descriptors stay in the parcel. */
+/* Checks what the other side says of its memory against our limits and adopts it; plan->theirs,
+ * plan->join and the lengths are filled in. Descriptors stay in the parcel. */
 int wire_adopt(const struct wire_message *message, const struct platform_parcel *parcel,
 	       const struct peal_options *options, struct link_plan *plan);
 

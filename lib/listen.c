@@ -14,6 +14,7 @@
 
 #include "lib/error.h"
 #include "lib/handshake.h"
+#include "lib/large.h"
 #include "lib/options.h"
 
 /* Clients between connect and HELLO. When all places are taken nobody is let in until one is free,
@@ -277,7 +278,7 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 		goto fail;
 	ours.count = 1;
 	wire_fill(&answer, WIRE_WELCOME, options, &plan.own,
-		  options->max_message ? options->max_message : CAPACITY_MAX);
+		  options->max_message ? options->max_message : plan.rx_largest);
 	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
 	if (err) {
 		err = error_set(
@@ -295,6 +296,7 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	return 0;
 fail:
 	wire_close_parcel(&ours, true);
+	large_take_down(&plan.join);
 	segment_destroy(&plan.own);
 	segment_destroy(&plan.theirs);
 	return err;

@@ -17,6 +17,7 @@
 
 #define DEFAULT_RING ((uint64_t)64 << 10)
 #define DEFAULT_MAX_PEER_RING ((uint64_t)64 << 20)
+#define DEFAULT_CLIENT_MESSAGE ((uint64_t)64 << 20)
 #define DEFAULT_HANDSHAKE_NS 1000000000u
 #define DEFAULT_BACKLOG 1024u
 #define DEFAULT_MODE 0600u
@@ -74,6 +75,11 @@ static int check_values(const struct peal_options *options)
 			"a ring of %llu bytes is not a power of two: the next larger is %llu",
 			(unsigned long long)options->ring,
 			1ull << (64 - __builtin_clzll(options->ring)));
+	if (options->max_message > MESSAGE_MAX)
+		return error_set(-ERANGE,
+				 "options->max_message is %llu: at most %llu; 0 is the default",
+				 (unsigned long long)options->max_message,
+				 (unsigned long long)MESSAGE_MAX);
 	if (options->wait > PEAL_WAIT_SLEEP)
 		return error_set(-EINVAL, "options->wait is %u: 0 adaptive, 1 spin, 2 sleep",
 				 options->wait);
@@ -123,6 +129,14 @@ uint64_t options_largest(const struct peal_options *options, uint64_t capacity)
 	uint64_t fits = capacity - RECORD_OVERHEAD;
 
 	return options->max_message && options->max_message < fits ? options->max_message : fits;
+}
+
+uint64_t options_client_message(const struct peal_options *options)
+{
+	uint64_t ring = options->max_peer_ring < CAPACITY_MAX ? options->max_peer_ring :
+								CAPACITY_MAX;
+
+	return ring > DEFAULT_CLIENT_MESSAGE ? ring : DEFAULT_CLIENT_MESSAGE;
 }
 
 uint32_t options_asleep_word(const struct peal_options *options)

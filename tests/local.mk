@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/fork \
 	tests/unit/handshake \
 	tests/unit/hostile \
+	tests/unit/large \
 	tests/unit/layout \
 	tests/unit/options \
 	tests/unit/ring \
@@ -70,6 +71,7 @@ tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_handshake_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
