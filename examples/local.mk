@@ -7,7 +7,8 @@ noinst_PROGRAMS += \
 	examples/echo-client \
 	examples/echo-epoll \
 	examples/echo-server \
-	examples/echo-set
+	examples/echo-set \
+	examples/exchange
 if HAVE_LIBUV
 noinst_PROGRAMS += examples/echo-libuv
 examples_echo_libuv_CFLAGS = $(AM_CFLAGS) $(LIBUV_CFLAGS)

@@ -11,6 +11,7 @@
 
 #include "lib/error.h"
 #include "lib/handshake.h"
+#include "lib/large.h"
 #include "lib/options.h"
 
 /* What passes by itself, and what helps against it. */
@@ -282,8 +283,7 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 	if (err)
 		return err;
 	ours->count = 1;
-	wire_fill(&message, WIRE_HELLO, options,
-		  options->max_message ? options->max_message : CAPACITY_MAX, plan, ours);
+	wire_fill(&message, WIRE_HELLO, options, options->max_message, plan, ours);
 	err = say_hello(opening, &message, ours);
 	/* Only now: asked for earlier it would give the socket a name. The server's answer carries its
 	 * credentials in any case. */
@@ -308,6 +308,7 @@ static void drop(struct platform_parcel *ours, struct link_plan *plan)
 	platform_close(plan->own_eventfd);
 	platform_close(plan->peer_eventfd);
 	plan->own_eventfd = plan->peer_eventfd = -1;
+	large_take_down(&plan->join);
 	segment_destroy(&plan->theirs);
 	segment_destroy(&plan->own);
 }
@@ -330,6 +331,8 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	opening.deadline = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ?
 				   UINT64_MAX :
 				   now + (uint64_t)timeout;
+	if (!options.max_message)
+		options.max_message = options_client_message(&options);
 	for (;;) {
 		err = shake_hands(&opening, &options, &ours, &plan);
 		if (err != -ETOOMANYREFS)

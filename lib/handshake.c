@@ -12,6 +12,7 @@
 
 #include "lib/error.h"
 #include "lib/handshake.h"
+#include "lib/large.h"
 #include "lib/options.h"
 
 #define AT(field, offset) \
@@ -87,7 +88,7 @@ void wire_fill(struct wire_message *message, enum wire_type type,
 	message->layout_low = WIRE_LAYOUT_LOW;
 	message->layout_high = WIRE_LAYOUT_HIGH;
 	message->abi = options->abi;
-	message->features = WIRE_SOCKET_BELL;
+	message->features = WIRE_FRAGMENTS | WIRE_SOCKET_BELL;
 	if (wire_trusts(options, type))
 		message->features |= WIRE_TRUSTS_EVENTFD;
 	if (options->barrier != PEAL_BARRIER_FENCE &&
@@ -225,7 +226,11 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	if (parcel->count == 2 && wire_trusts(options, our))
 		plan->peer_eventfd = parcel->fd[--parcel->count];
 	options_copy_name(plan->peer.name, message->name);
-	return 0;
+	plan->tx_longest = plan->tx_largest;
+	if (!(message->features & WIRE_FRAGMENTS))
+		return 0;
+	plan->tx_longest = message->max_message;
+	return large_set_aside(&plan->join, options->max_message, plan->rx_largest);
 }
 
 bool wire_allows(const struct peal_options *options, const struct platform_credentials *who, int fd)

@@ -43,7 +43,7 @@ enum wire_descriptor {
 #define WIRE_SOCKET_BELL ((uint64_t)1 << 5)    /* the sender may be rung by a byte on the socket */
 
 /* What the other side may need of us. */
-#define WIRE_OFFERED (WIRE_MEMBARRIER | WIRE_SOCKET_BELL)
+#define WIRE_OFFERED (WIRE_FRAGMENTS | WIRE_MEMBARRIER | WIRE_SOCKET_BELL)
 
 /*
  * HELLO (client), then WELCOME or REFUSE (server). One struct for all. Written by: the sender.
@@ -92,8 +92,9 @@ void wire_refuse(int fd, int err, const char *sentence);
  */
 int wire_check_version(const struct wire_message *message, int64_t length);
 
-/* Checks what the other side says of its memory against our limits and adopts it; plan->theirs and
- * the lengths are filled in. Descriptors stay in the parcel, but for an eventfd that we shall ring. */
+/* Checks what the other side says of its memory against our limits and adopts it; plan->theirs,
+ * plan->join and the lengths are filled in. Descriptors stay in the parcel, but for an eventfd that
+ * we shall ring. */
 int wire_adopt(const struct wire_message *message, struct platform_parcel *parcel,
 	       const struct peal_options *options, struct link_plan *plan);
 

@@ -15,6 +15,7 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
+#include "lib/large.h"
 #include "lib/options.h"
 
 /* What programs pass is binary interface. */
@@ -71,6 +72,7 @@ static void orphan(struct handle *handle)
 	link->tx.limit = 0;
 	link->tx.reserved = 0;
 	link->tx.pending_header = 0;
+	link->tx.part = 0;
 	link->tx.peer = &nowhere.page;
 	link->tx.counters = &nowhere.counters;
 	link->rx.held = 0;
@@ -98,6 +100,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.inline_copy = link->ring->inline_copy,
 		.link = link,
 	};
+	link->cut.longest = plan->tx_longest;
 	link->room = (struct bell){
 		.asleep = &link->page->tx_asleep,
 		.wants = &link->page->tx_wants,
@@ -111,13 +114,15 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	link->rx = (struct peal_rx){
 		.data = segment_data(&link->theirs),
 		.mask = link->theirs.capacity - 1,
-		.largest = plan->rx_largest,
+		.below = plan->rx_largest + 1,
 		.own = link->page,
 		.peer = link->peer_page,
 		.counters = &link->slot->rx,
 		.inline_copy = link->ring->inline_copy,
 		.link = link,
 	};
+	link->join = plan->join;
+	link->join.below = plan->rx_largest + 1;
 	link->data = (struct bell){
 		.asleep = &link->page->rx_asleep,
 		.wake = &link->peer_page->data_wake,
@@ -237,12 +242,13 @@ int link_broken(struct peal_link *link, const char *format, ...)
 			 (long long)link->peer.pid, lie);
 }
 
-/* Records that were published and not released; no further than the ring is long, and not for ever:
- * a hostile peer may have written many small ones. */
+/* Messages that were published and not released; no further than the ring is long, and not for ever:
+ * a hostile peer may have written many small ones. One that only fragments are here of counts. */
 static uint64_t count_unread(const struct peal_link *link)
 {
 	const struct peal_rx *rx = &link->rx;
 	uint64_t at = rx->pos, end = rx->pos + link->theirs.capacity, count = 0;
+	bool part = link->join.total != 0;
 
 	while (at < end && count < UNREAD_MAX) {
 		/* Pairs with [publish] of the peer. */
@@ -251,12 +257,14 @@ static uint64_t count_unread(const struct peal_link *link)
 			__ATOMIC_ACQUIRE);
 		uint64_t length = (header & PEAL_HEADER_LENGTH) - 1;
 
-		if (!header || length > rx->largest)
+		if (!header || length >= link->join.below)
 			break;
 		at += peal_record_size(length);
-		count++;
+		part = (header & PEAL_HEADER_MORE) != 0;
+		if (!(header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL)))
+			count++;
 	}
-	return count;
+	return count + part;
 }
 
 /* Both ends of a pair have the same mappings; the last one takes them down. The count pairs with itself
@@ -301,6 +309,8 @@ void peal_close(struct peal_link *link)
 	platform_close_socket(link->fd);
 	registry_unlock();
 	let_go_of_memory(link);
+	if (!link->stale)
+		large_take_down(&link->join);
 	free(link);
 }
 
@@ -331,18 +341,22 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 	plan.registered = options.barrier != PEAL_BARRIER_FENCE &&
 			  runtime_registered(options.barrier == PEAL_BARRIER_ASYMMETRIC);
 	plan.tx_largest = plan.rx_largest = options_largest(&options, options.ring);
+	plan.tx_longest = options.max_message;
 	plan.peer = (struct peal_peer){ .pid = platform_pid(), .uid = platform_uid() };
 	plan.peer.gid = platform_gid();
 	options_copy_name(plan.peer.name, options.name);
 	for (i = 0; i < 2; i++) {
 		plan.own = segments[i];
 		plan.theirs = segments[!i];
-		err = link_create(&links[i], &plan, &options);
+		err = large_set_aside(&plan.join, options.max_message, plan.rx_largest);
+		if (!err)
+			err = link_create(&links[i], &plan, &options);
 		if (err)
 			goto fail_link;
 	}
 	return 0;
 fail_link:
+	large_take_down(&plan.join);
 	if (i == 1) {
 		peal_close(links[0]); /* one of two ends: the memory stays for us */
 		links[0] = NULL;

@@ -47,15 +47,38 @@ struct bell {
 	uint64_t barrier_ns;  /* what a membarrier costs; 0: not measured yet */
 };
 
+/* What the tx keeps for messages longer than a record. */
+struct cut {
+	uint64_t longest;      /* message that the peer accepts */
+	uint64_t length, sent; /* of the message of peal_send_part that is under way */
+	uint32_t tag;
+	bool abandoned; /* the next publication must first tell the peer that no more comes of it */
+};
+
+/* And the rx. */
+struct join {
+	uint8_t *at;    /* address space for parts, set aside; NULL: none */
+	uint64_t size;  /* of it, in whole pages */
+	uint64_t most;  /* longest message accepted; 0: none longer than a record */
+	uint64_t below; /* what rx.below is while no message is under way */
+	uint64_t total; /* of the message under way; 0: none is */
+	uint64_t have;  /* of it */
+	uint64_t used;  /* bytes of the address space that may have memory behind them */
+	uint32_t tag;   /* of the message under way */
+	uint32_t vain;  /* ABANDONs without a part since the last message */
+};
+
 struct peal_link {
 	struct peal_tx tx __attribute__((aligned(PEAL_LINE)));
 	struct bell room;
 	uint64_t last_head; /* of the peer's, as last believed */
 	int tx_verdict;     /* 0, or the errno that every further send gets */
+	struct cut cut;
 
 	struct peal_rx rx __attribute__((aligned(PEAL_LINE)));
 	struct bell data;
 	int rx_verdict;
+	struct join join;
 
 	/* Set when the link is made. */
 	struct handle handle __attribute__((aligned(PEAL_LINE)));
@@ -95,7 +118,9 @@ struct link_plan {
 	bool peer_rings_eventfd;       /* if it is given one */
 	uint32_t role;                 /* 0 client, 1 server, 2 pair */
 	struct pair *pair;
-	uint64_t tx_largest, rx_largest;
+	uint64_t tx_largest, rx_largest; /* of one record */
+	uint64_t tx_longest; /* of messages in fragments; if not more than of one record: none */
+	struct join join;    /* likewise; the link's from here on */
 	struct peal_peer peer;
 };
 

@@ -14,6 +14,7 @@
 
 #include "lib/error.h"
 #include "lib/handshake.h"
+#include "lib/large.h"
 #include "lib/options.h"
 
 /* Clients between connect and HELLO. When all places are taken nobody is let in until one is free,
@@ -351,7 +352,7 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 		goto fail;
 	ours.count = 1;
 	wire_fill(&answer, WIRE_WELCOME, options,
-		  options->max_message ? options->max_message : CAPACITY_MAX, &plan, &ours);
+		  options->max_message ? options->max_message : plan.rx_largest, &plan, &ours);
 	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
 	if (err) {
 		err = error_set(
@@ -372,6 +373,7 @@ fail:
 	if (ours.count)
 		platform_close(ours.fd[0]);
 	platform_close(plan.peer_eventfd);
+	large_take_down(&plan.join);
 	segment_destroy(&plan.own);
 	segment_destroy(&plan.theirs);
 	return err;

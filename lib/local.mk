@@ -15,6 +15,8 @@ libpealcore_la_SOURCES = \
 	lib/ffi.c \
 	lib/handshake.c \
 	lib/handshake.h \
+	lib/large.c \
+	lib/large.h \
 	lib/link.c \
 	lib/link.h \
 	lib/listen.c \
@@ -23,6 +25,7 @@ libpealcore_la_SOURCES = \
 	lib/registry.c \
 	lib/registry.h \
 	lib/ring.c \
+	lib/ring.h \
 	lib/runtime.c \
 	lib/runtime.h \
 	lib/segment.c \

@@ -57,6 +57,7 @@ _Static_assert(PEAL_PREFAULT == 1, "binary interface, version 1");
 
 #define DEFAULT_RING ((uint64_t)64 << 10)
 #define DEFAULT_MAX_PEER_RING ((uint64_t)64 << 20)
+#define DEFAULT_CLIENT_MESSAGE ((uint64_t)64 << 20)
 #define DEFAULT_HANDSHAKE_NS 1000000000u
 #define DEFAULT_BACKLOG 1024u
 #define DEFAULT_MODE 0600u
@@ -121,6 +122,11 @@ static int check_values(const struct peal_options *options)
 			"a ring of %llu bytes is not a power of two: pass %llu, the next larger",
 			(unsigned long long)options->ring,
 			1ull << (64 - __builtin_clzll(options->ring)));
+	if (options->max_message > MESSAGE_MAX)
+		return error_set(-ERANGE,
+				 "options->max_message is %llu: at most %llu; 0 is the default",
+				 (unsigned long long)options->max_message,
+				 (unsigned long long)MESSAGE_MAX);
 	if (options->wait > PEAL_WAIT_SLEEP)
 		return error_set(-EINVAL, "options->wait is %u: pass 0 adaptive, 1 spin or 2 sleep",
 				 options->wait);
@@ -176,6 +182,14 @@ uint64_t options_largest(const struct peal_options *options, uint64_t capacity)
 	uint64_t fits = capacity - RECORD_OVERHEAD;
 
 	return options->max_message && options->max_message < fits ? options->max_message : fits;
+}
+
+uint64_t options_client_message(const struct peal_options *options)
+{
+	uint64_t ring = options->max_peer_ring < CAPACITY_MAX ? options->max_peer_ring :
+								CAPACITY_MAX;
+
+	return ring > DEFAULT_CLIENT_MESSAGE ? ring : DEFAULT_CLIENT_MESSAGE;
 }
 
 uint32_t options_asleep_word(const struct peal_options *options)

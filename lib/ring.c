@@ -11,6 +11,8 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
+#include "lib/large.h"
+#include "lib/ring.h"
 
 /* What the inline verbs touch is binary interface. */
 #define TX(field, offset) \
@@ -32,7 +34,7 @@ TX(inline_copy, 76);
 TX(pending_at, 80);
 TX(pending_header, 88);
 TX(owner, 96);
-TX(spare0, 100);
+TX(part, 100);
 TX(link, 104);
 TX(spare, 112);
 _Static_assert(sizeof(struct peal_tx) == 176, "binary interface, version 1");
@@ -40,7 +42,7 @@ RX(data, 0);
 RX(mask, 8);
 RX(pos, 16);
 RX(held, 24);
-RX(largest, 32);
+RX(below, 32);
 RX(own, 40);
 RX(peer, 48);
 RX(counters, 56);
@@ -70,7 +72,7 @@ _Static_assert(PEAL_ASLEEP_DESCRIPTOR == 2, "shared layout, version 1");
 _Static_assert(PEAL_ASLEEP_FENCE == 4, "shared layout, version 1");
 _Static_assert(PEAL_ASLEEP_EPOCH == 8, "shared layout, version 1");
 
-static int stale(void)
+int ring_stale(void)
 {
 	return error_literal(
 		-ESTALE,
@@ -123,11 +125,6 @@ void peal_publish_batch(struct peal_tx *tx, size_t length, uint32_t tag)
 	peal_publish_pending(tx);
 }
 
-static bool ends(int err)
-{
-	return err == -EPIPE || err == -ECONNRESET || err == -EPROTO;
-}
-
 /* Looks again how far the peer has read. */
 static int look_for_room(struct peal_tx *tx)
 {
@@ -160,35 +157,61 @@ static int wait_for_room(struct peal_tx *tx, uint64_t size, int64_t timeout)
 	return err ? err : take_head(tx, head);
 }
 
-int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
+int ring_room(struct peal_tx *tx, uint64_t size, int64_t timeout)
+{
+	int err = wait_for_room(tx, size, timeout);
+
+	if (ring_ends(err)) {
+		if (tx->pending_header)
+			peal_publish_pending(tx);
+		end_sending(tx->link, err);
+	}
+	return err;
+}
+
+int ring_may_send(struct peal_tx *tx)
 {
 	struct peal_link *link = tx->link;
-	int err;
 
 	tx->reserved = 0;
 	if (link->stale)
-		return stale();
-	if (link->tx_verdict)
-		return link_say_verdict(link, link->tx_verdict);
+		return ring_stale();
+	return link->tx_verdict ? link_say_verdict(link, link->tx_verdict) : 0;
+}
+
+int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
+{
+	int err = ring_may_send(tx);
+
+	if (!err && length > tx->largest)
+		err = large_too_long(tx, length);
+	if (!err)
+		err = large_settle(tx, &timeout);
+	return err ? err : ring_room(tx, peal_record_size(length), timeout);
+}
+
+int peal_send_slow(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
+		   int64_t timeout)
+{
+	const struct iovec piece = { .iov_base = (void *)(uintptr_t)data, .iov_len = length };
+	uint8_t *at;
+	int err;
+
 	if (length > tx->largest)
-		return error_set(
-			-EMSGSIZE,
-			"a message of %zu bytes is too long: the limit is %llu (the ring's %llu "
-			"less 16, and what the peer accepts); use a larger ring",
-			length, (unsigned long long)tx->largest, (unsigned long long)tx->mask + 1);
-	err = wait_for_room(tx, peal_record_size(length), timeout);
-	if (ends(err)) {
-		if (tx->pending_header)
-			peal_publish_pending(tx);
-		end_sending(link, err);
-	}
-	return err;
+		return large_send(tx, &piece, length, tag, timeout);
+	err = peal_reserve_slow(tx, length, timeout);
+	if (err)
+		return err;
+	at = tx->data + (tx->pos & tx->mask);
+	peal_copy(at + PEAL_HEADER_SIZE, data, length, tx->inline_copy);
+	peal_publish(tx, tx->pos, at, length, tag);
+	return 0;
 }
 
 int peal_commit_refuse(struct peal_tx *tx, size_t length)
 {
 	if (tx->link->stale)
-		return stale();
+		return ring_stale();
 	if (!tx->reserved)
 		return error_literal(-EINVAL,
 				     "commit without a reservation: call peal_reserve first");
@@ -213,6 +236,8 @@ int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32
 			return error_literal(
 				-EINVAL,
 				"the pieces' lengths add up to more than a size_t holds: send less at once");
+	if (length > tx->largest)
+		return large_send(tx, pieces, length, tag, timeout);
 	err = peal_reserve(tx, length, &at, timeout);
 	if (err)
 		return err;
@@ -262,6 +287,7 @@ int peal_send_batch(struct peal_tx *tx, const struct peal_message *messages, int
 static void end_receiving(struct peal_link *link, int verdict)
 {
 	link->rx_verdict = verdict;
+	large_forget(link);
 	link_end_receiving(link);
 }
 
@@ -282,70 +308,23 @@ uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
 			return header;
 	}
 	if (link->stale)
-		*err = stale();
+		*err = ring_stale();
 	else if (link->rx_verdict)
 		*err = link_say_verdict(link, link->rx_verdict);
 	else
 		*err = bell_wait(link, &link->data, at, 1, timeout, &header);
 	if (!*err)
 		return header;
-	if (ends(*err))
+	if (ring_ends(*err))
 		end_receiving(link, *err);
 	return 0;
 }
 
-/* Neither fragments nor control records are agreed on by this version's handshake. */
-static int refuse_record(struct peal_link *link, uint64_t header)
+int ring_refuse(struct peal_link *link, const char *lie)
 {
-	uint32_t flags = (uint32_t)header &
-			 (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL | PEAL_HEADER_RESERVED);
-
-	if (flags)
-		link_broken(link, "a record has the flags 0x%x, and none were agreed on", flags);
-	else
-		link_broken(link, "a record's length of %llu bytes cannot be true: %llu at most",
-			    (unsigned long long)peal_plain_length(header),
-			    (unsigned long long)link->rx.largest);
+	link_broken(link, "%s", lie);
 	end_receiving(link, -EPROTO);
 	return -EPROTO;
-}
-
-int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
-		    int64_t timeout)
-{
-	(void)message;
-	(void)timeout;
-	return refuse_record(rx->link, header);
-}
-
-ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_t size,
-			struct peal_message *about, int64_t timeout)
-{
-	size_t length = (size_t)peal_plain_length(header);
-
-	(void)timeout;
-	if (length > rx->largest)
-		return refuse_record(rx->link, header);
-	if (about) {
-		about->data = buffer;
-		about->length = length;
-		about->tag = (uint32_t)(header >> 32);
-		about->flags = (uint32_t)header & PEAL_HEADER_LAST;
-	}
-	return error_set(
-		-ENOBUFS,
-		"the next message has %zu bytes, the buffer %zu: it stays; pass a larger buffer or "
-		"use peal_peek",
-		length, size);
-}
-
-/* What is shown of a record. */
-static void describe(struct peal_message *message, const void *data, uint64_t header)
-{
-	message->data = data;
-	message->length = (size_t)peal_plain_length(header);
-	message->tag = (uint32_t)(header >> 32);
-	message->flags = (uint32_t)header & PEAL_HEADER_LAST;
 }
 
 /* The header at pos if a message is there that the fast way may take; else 0. */
@@ -355,7 +334,7 @@ static uint64_t plain_header(const struct peal_rx *rx, uint64_t pos)
 	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)peal_next(rx, pos),
 					  __ATOMIC_ACQUIRE); /* [see] */
 
-	return header && peal_plain_length(header) <= rx->largest ? header : 0;
+	return header && peal_plain_length(header) < rx->below ? header : 0;
 }
 
 int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_message *messages,
@@ -374,7 +353,7 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 	if (!header)
 		goto out;
 	length = peal_plain_length(header);
-	if (length > size || length > rx->largest) {
+	if (length > size || length >= rx->below) {
 		ssize_t got = peal_recv_other(rx, header, buffer, size, messages, timeout);
 
 		err = got < 0 ? (int)got : 0;
@@ -385,7 +364,7 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 		length = peal_plain_length(header);
 		if (length > left)
 			break;
-		describe(&messages[taken++], to, header);
+		ring_describe(&messages[taken++], to, header);
 		peal_copy(to, peal_next(rx, pos) + PEAL_HEADER_SIZE, (size_t)length,
 			  rx->inline_copy);
 		bytes += length;
@@ -430,7 +409,7 @@ int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct pea
 		header = plain_header(rx, pos);
 		if (!header)
 			break;
-		describe(&message, peal_next(rx, pos) + PEAL_HEADER_SIZE, header);
+		ring_describe(&message, peal_next(rx, pos) + PEAL_HEADER_SIZE, header);
 	}
 	peal_give_back(rx, pos, (uint64_t)shown, bytes);
 	PEAL_DEBUG_LEAVE(rx);

@@ -48,6 +48,13 @@ int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool p
 		 uint8_t **at);
 void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity);
 
+/* Sets address space aside, of whole pages: private memory that costs nothing until it is written,
+ * and that children of a fork do not get. platform_give_back gives back the memory behind some of
+ * it, whose content is lost. */
+int platform_set_aside(uint64_t size, uint8_t **at);
+void platform_give_back(uint8_t *at, uint64_t size);
+void platform_take_down(uint8_t *at, uint64_t size);
+
 uint64_t platform_page_size(void);
 
 /*

@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/handshake \
 	tests/unit/hostile \
 	tests/unit/idle \
+	tests/unit/large \
 	tests/unit/layout \
 	tests/unit/options \
 	tests/unit/pollable \
@@ -73,6 +74,7 @@ tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_handshake_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)

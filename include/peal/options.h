@@ -78,13 +78,16 @@ struct peal_options {
 	uint32_t abi;  /* PEAL_ABI; set by peal_options_init */
 
 	/* Bytes of the ring that this side sends into. A power of two, from the page size to 256 MiB;
-	 * 0: 64 KiB. One message is at most this less 16. */
+	 * 0: 64 KiB. One message is at most this less 16, unless the peer accepts longer ones. */
 	uint64_t ring;
 
 	/* The largest ring that this side accepts from its peer, in bytes; 0: 64 MiB. */
 	uint64_t max_peer_ring;
 
-	/* The largest message that this side accepts, in bytes; 0: whatever fits the peer's ring. */
+	/* The largest message that this side accepts, in bytes, up to 64 GiB. What is longer than a
+	 * record of the peer's ring (that ring less 16) comes in fragments; so much address space is set aside
+	 * for them, and has memory behind it only while a part of a message is kept. 0: a client 64 MiB;
+	 * a server and a pair whatever fits one record. */
 	uint64_t max_message;
 
 	/* An enum peal_wait. */

@@ -58,6 +58,11 @@ extern "C" {
 #define PEAL_HEADER_RESERVED 0x80000000u
 #define PEAL_HEADER_SIZE 8
 
+/* A message longer than a record goes in fragments, records of the same tag: all but the last have
+ * PEAL_HEADER_MORE, and the payload of the first begins with the 64-bit length of the whole. The
+ * payload of a control record is 64 bits that say what it is. */
+#define PEAL_CONTROL_ABANDON 1u /* no more comes of the message whose fragments came last */
+
 /* An asleep word. */
 #define PEAL_ASLEEP 1u            /* rings are wanted */
 #define PEAL_ASLEEP_DESCRIPTOR 2u /* by descriptor, not by futex */
@@ -121,7 +126,7 @@ struct peal_tx {
 	uint64_t mask;                /* its capacity - 1 */
 	uint64_t pos;                 /* end of the last record */
 	uint64_t limit;               /* the peer's last known head + capacity; 0: look first */
-	uint64_t largest;             /* longest message allowed */
+	uint64_t largest;             /* longest message that one record may hold */
 	uint64_t reserved;            /* bytes reserved + 1; 0: none */
 	const struct peal_page *peer; /* the peer's page, hostile */
 	struct peal_counters *counters;
@@ -132,7 +137,7 @@ struct peal_tx {
 	uint64_t pending_at;     /* the position of the first record that is not published yet, */
 	uint64_t pending_header; /* and its header; 0: all are */
 	uint32_t owner;          /* debug builds: the thread that is inside a verb */
-	uint32_t spare0;
+	uint32_t part;           /* a message of peal_send_part is under way */
 	struct peal_link *link;
 	uint8_t spare[64];
 };
@@ -140,10 +145,10 @@ struct peal_tx {
 struct peal_rx {
 	const uint8_t *data; /* the peer's data area, mapped twice, hostile */
 	uint64_t mask;
-	uint64_t pos;                 /* consumed up to here */
-	uint64_t held;                /* size of the record that was peeked; 0: none */
-	uint64_t largest;             /* longest message accepted */
-	struct peal_page *own;        /* the own page */
+	uint64_t pos;          /* consumed up to here */
+	uint64_t held;         /* size of the record that was peeked; 0: none */
+	uint64_t below;        /* a record that is a message is shorter; 0: none is one now */
+	struct peal_page *own; /* the own page */
 	const struct peal_page *peer; /* the peer's page, hostile */
 	struct peal_counters *counters;
 	uint32_t last_rung;
@@ -164,6 +169,9 @@ struct peal_message {
 
 /* The slow ways; not to be called by programs. */
 PEAL_API int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout);
+PEAL_API int peal_send_slow(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
+			    int64_t timeout);
+PEAL_API void peal_abort_part(struct peal_tx *tx);
 PEAL_API int peal_commit_refuse(struct peal_tx *tx, size_t length);
 PEAL_API void peal_publish_pending(struct peal_tx *tx);
 PEAL_API void peal_publish_batch(struct peal_tx *tx, size_t length, uint32_t tag);
@@ -316,11 +324,12 @@ static inline void peal_hold(struct peal_tx *tx, uint64_t pos, uint8_t *at, size
 
 /*
  * Reserves room for a message of up to length bytes (0 to the ring's capacity - 16, and at most
- * what the peer accepts) and stores where its payload goes, in the ring itself. Write it there,
+ * what the peer accepts; a longer one takes peal_send) and stores where its payload goes, in the ring itself. Write it there,
  * then commit; or abort. A second reserve before that replaces the first. The memory is the
  * caller's until then.
  *
- * -EAGAIN, -ETIMEDOUT: no room in time; -EMSGSIZE: can never fit; -EPIPE: the peer has closed;
+ * -EAGAIN, -ETIMEDOUT: no room in time; -EMSGSIZE: can never fit; -EBUSY: a message of
+ * peal_send_part is under way; -EPIPE: the peer has closed;
  * -ECONNRESET: the peer has died; -EPROTO: the peer lied; -ESTALE: after a fork.
  * The tx's thread. Enters the kernel only to sleep, and to look after the peer's death now and
  * then while the ring is full.
@@ -396,17 +405,24 @@ PEAL_INLINE void peal_flush(struct peal_tx *tx)
 	PEAL_DEBUG_LEAVE(tx);
 }
 
-/* Gives a reservation back; nothing of it was sent, and what is pending before it stays so. The
- * tx's thread; never enters the kernel. */
+/* Gives a reservation back; nothing of it was sent, and what is pending before it stays so. A
+ * message of peal_send_part is given up: the receiver drops what it has of it. The tx's thread;
+ * never enters the kernel. */
 PEAL_INLINE void peal_abort(struct peal_tx *tx)
 {
 	tx->reserved = 0;
+	if (PEAL_UNLIKELY(tx->part))
+		peal_abort_part(tx);
 }
 
 /*
- * Sends a copy of length bytes (0 to the ring's capacity - 16, and at most what the peer accepts).
- * A reservation that is open is given back. Errors and thread as peal_reserve; enters the kernel
- * for what that does, and to wake.
+ * Sends a copy of length bytes (at most what the peer accepts). What is longer than a record (the
+ * ring's capacity - 16, or less where the peer accepts no more) goes in fragments, while the peer
+ * receives them; the peer gets it whole or not at all. If the timeout ends half-way, the peer drops
+ * what it has once it hears of this side again. A reservation that is open is given back.
+ *
+ * Errors and thread as peal_reserve. -EAGAIN with a timeout of 0 is certain for what is longer than
+ * a record: see peal_send_part. Enters the kernel for what peal_reserve does, and to wake.
  */
 PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
 			  int64_t timeout)
@@ -414,9 +430,9 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
 	int err = 0;
 
 	PEAL_DEBUG_ENTER(tx);
-	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length)))
-		err = peal_reserve_slow(tx, length, timeout);
-	if (PEAL_LIKELY(!err)) {
+	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length))) {
+		err = peal_send_slow(tx, data, length, tag, timeout);
+	} else {
 		uint64_t pos = tx->pos;
 		uint8_t *at = tx->data + (pos & tx->mask);
 
@@ -429,8 +445,8 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
 }
 
 /*
- * Like peal_send, but leaves the message to the next publication, as peal_commit_more does. Errors
- * and thread as peal_send.
+ * Like peal_send, but leaves the message to the next publication, as peal_commit_more does; one
+ * longer than a record goes at once. Errors and thread as peal_send.
  */
 PEAL_INLINE int peal_send_more(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
 			       int64_t timeout)
@@ -438,6 +454,10 @@ PEAL_INLINE int peal_send_more(struct peal_tx *tx, const void *data, size_t leng
 	int err = 0;
 
 	PEAL_DEBUG_ENTER(tx);
+	if (PEAL_UNLIKELY(length > tx->largest)) {
+		err = peal_send_slow(tx, data, length, tag, timeout);
+		goto out;
+	}
 	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length)))
 		err = peal_reserve_slow(tx, length, timeout);
 	if (PEAL_LIKELY(!err)) {
@@ -448,9 +468,30 @@ PEAL_INLINE int peal_send_more(struct peal_tx *tx, const void *data, size_t leng
 		peal_copy(at + PEAL_HEADER_SIZE, data, length, tx->inline_copy);
 		peal_hold(tx, pos, at, length, tag);
 	}
+out:
 	PEAL_DEBUG_LEAVE(tx);
 	return err;
 }
+
+/* A message that is sent part by part. The caller sets data, length and tag, and the rest to zero.
+ * The data must stay as it is until all of it is sent. */
+struct peal_sending {
+	const void *data;
+	size_t length;
+	uint32_t tag;
+	uint32_t begun; /* 1: part of it is sent */
+	size_t sent;    /* so many bytes */
+	uint64_t spare[4];
+};
+
+/*
+ * Sends as much of a message, of any length that the peer accepts, as there is room for within the
+ * timeout: how one thread sends and receives long messages at the same time, with timeouts of 0. 0:
+ * all of it is sent; -EAGAIN, -ETIMEDOUT: not yet; call again with the same struct. Until then no
+ * other message can be sent here (-EBUSY); peal_abort gives this one up. -EINVAL: it is not the
+ * message that is under way. Other errors and thread as peal_send.
+ */
+PEAL_API int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout);
 
 /*
  * Sends copies of up to count messages (data, length and tag of each), from 1 on, in one
@@ -484,8 +525,8 @@ static inline uint64_t peal_see(struct peal_rx *rx, const uint8_t *at, int64_t t
 	return PEAL_LIKELY(header) ? header : peal_peek_wait(rx, timeout, err);
 }
 
-/* The length of a record whose header has been seen. More than any ring's `largest` if it is not a
- * whole message with a length that can be true. */
+/* The length of a record whose header has been seen. More than any ring holds if it is not a whole
+ * message. */
 static inline uint64_t peal_plain_length(uint64_t header)
 {
 	return ((uint32_t)header & ~PEAL_HEADER_LAST) - 1;
@@ -518,8 +559,10 @@ static inline void peal_advance(struct peal_rx *rx, uint64_t pos, uint64_t lengt
  * peal_release, and a hostile peer can still change it, so copy before you check (or use
  * peal_recv). Without a release the next peek shows the same message.
  *
- * -EAGAIN, -ETIMEDOUT: nothing came; -EPIPE: the peer has closed, and all that it had sent has been
- * read; -ECONNRESET: likewise, but it died; -EPROTO: the peer lied; -ESTALE: after a fork.
+ * -EAGAIN, -ETIMEDOUT: nothing came; -EMSGSIZE: the message is longer than a record: it stays for
+ * peal_recv, and message->length tells how long it is; -EPIPE: the peer has closed, and all that it
+ * had sent has been read; -ECONNRESET: likewise, but it died; -EPROTO: the peer lied; -ESTALE: after
+ * a fork.
  * The rx's thread. Enters the kernel only to sleep, and to look after the peer's death now and
  * then while the ring is empty.
  */
@@ -533,7 +576,7 @@ PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int6
 	header = peal_see(rx, at, timeout, &err);
 	if (PEAL_LIKELY(header)) {
 		length = peal_plain_length(header);
-		if (PEAL_LIKELY(length <= rx->largest)) {
+		if (PEAL_LIKELY(length < rx->below)) {
 			message->data = at + PEAL_HEADER_SIZE;
 			message->length = (size_t)length;
 			message->tag = (uint32_t)(header >> 32);
@@ -563,8 +606,10 @@ PEAL_INLINE void peal_release(struct peal_rx *rx)
 /*
  * Waits for a message and copies it out. Returns its length and, where about is not NULL, what it
  * was (about->data is the buffer). -ENOBUFS: it is longer than size; it stays, and about->length
- * and peal_error tell how long. Other errors and thread as peal_peek; enters the kernel for what
- * that and peal_release do.
+ * and peal_error tell how long. One longer than a record is put together in the buffer, which after
+ * an error holds nothing of use; when the timeout ends half-way, what has come is kept and the next
+ * call goes on. Other errors and thread as peal_peek; enters the kernel for what that and
+ * peal_release do, and to give back memory that parts were kept in.
  */
 PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 			      struct peal_message *about, int64_t timeout)
@@ -578,7 +623,7 @@ PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 	header = peal_see(rx, at, timeout, &err);
 	if (PEAL_LIKELY(header)) {
 		length = peal_plain_length(header);
-		if (PEAL_LIKELY(length <= size && length <= rx->largest)) {
+		if (PEAL_LIKELY(length <= size && length < rx->below)) {
 			if (about) {
 				about->data = buffer;
 				about->length = (size_t)length;

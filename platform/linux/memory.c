@@ -211,3 +211,30 @@ void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity)
 {
 	munmap(at, page + 2 * capacity);
 }
+
+int platform_set_aside(uint64_t size, uint8_t **at)
+{
+	uint8_t *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int err;
+
+	if (map == MAP_FAILED)
+		return map_error();
+	if (madvise(map, size, MADV_DONTFORK)) {
+		err = map_error();
+		munmap(map, size);
+		return err;
+	}
+	*at = map;
+	return 0;
+}
+
+void platform_give_back(uint8_t *at, uint64_t size)
+{
+	madvise(at, size, MADV_DONTNEED);
+}
+
+void platform_take_down(uint8_t *at, uint64_t size)
+{
+	munmap(at, size);
+}

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -197,6 +198,29 @@ START_TEST(the_echo_servers_in_event_loops_answer_and_see_their_client_leave)
 	}
 END_TEST
 
+START_TEST(two_of_a_kind_exchange_what_is_longer_than_their_rings)
+	{
+		char address[108], line[512];
+		int said[2];
+		pid_t pids[2];
+
+		snprintf(address, sizeof(address), "%s", scene_path("exchange"));
+		for (int i = 0; i < 2; i++) {
+			pids[i] = start("examples/exchange", address, NULL, STDOUT_FILENO,
+					&said[i]);
+			/* The first must listen before the second comes. */
+			while (!i && access(address, F_OK))
+				sched_yield();
+		}
+		for (int i = 0; i < 2; i++) {
+			read_line(said[i], line);
+			ck_assert_str_eq(line, "sent: 0, received: 8388608");
+			ck_assert_int_eq(status_of(pids[i]), 0);
+			close(said[i]);
+		}
+	}
+END_TEST
+
 static Suite *examples(void)
 {
 	Suite *suite = suite_create("examples");
@@ -206,6 +230,7 @@ static Suite *examples(void)
 	tcase_add_loop_test(
 		tcase, the_echo_servers_in_event_loops_answer_and_see_their_client_leave, 0, 4);
 	tcase_add_test(tcase, the_echo_client_prints_what_the_echo_server_sends_back);
+	tcase_add_test(tcase, two_of_a_kind_exchange_what_is_longer_than_their_rings);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -252,6 +252,24 @@ static void do_produce(char *words[])
 	say("produce %d %" PRIu64 " %s", err, traffic.next, err ? peal_error() : "");
 }
 
+/* Sends in batches, until it cannot, and notes what it has published. */
+static void do_bundle(char *words[])
+{
+	uint64_t next = 0;
+	int err = 0;
+
+	traffic_begin(&traffic, number(words[1]), options.ring);
+	traffic.longest = 1000;
+	while (!err) {
+		for (uint64_t i = traffic_mix(next) % 32 + 1; i && !err; i--)
+			err = traffic_send_more(&traffic, peal_link_tx(link_now), PEAL_FOREVER);
+		peal_flush(peal_link_tx(link_now));
+		next = traffic.next;
+		journal_note(&journal->sent, next);
+	}
+	say("bundle %d %" PRIu64 " %s", err, next, peal_error());
+}
+
 /* Receives likewise. The sender's ring must be as long as this side's. */
 static void do_consume(char *words[])
 {
@@ -477,10 +495,10 @@ static const struct {
 	{ "connect", do_connect },  { "close", do_close },       { "unlisten", do_unlisten },
 	{ "stats", do_stats },      { "send", do_send },         { "recv", do_recv },
 	{ "produce", do_produce },  { "consume", do_consume },   { "echo", do_echo },
-	{ "ping", do_ping },        { "pong", do_pong },         { "pour", do_pour },
-	{ "drink", do_drink },      { "serve", do_serve },       { "welcome", do_welcome },
-	{ "visit", do_visit },      { "fork", do_fork },         { "probe", do_probe },
-	{ "await", do_await },
+	{ "bundle", do_bundle },    { "ping", do_ping },         { "pong", do_pong },
+	{ "pour", do_pour },        { "drink", do_drink },       { "serve", do_serve },
+	{ "welcome", do_welcome },  { "visit", do_visit },       { "fork", do_fork },
+	{ "probe", do_probe },      { "await", do_await },
 };
 
 static void run(char *line)
@@ -522,6 +540,7 @@ int main(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	peal_options_init(&options);
 	options.ring = 65536;
+	options.max_message = TRAFFIC_LONGEST;
 	while (read_line(line))
 		run(line);
 	peal_close(link_now);

@@ -134,6 +134,7 @@ struct peal_options scene_options(unsigned wait, uint64_t ring)
 	peal_options_init(&options);
 	options.wait = wait;
 	options.ring = ring;
+	options.max_message = TRAFFIC_LONGEST;
 	return options;
 }
 

@@ -24,7 +24,8 @@ void traffic_begin(struct traffic *traffic, uint64_t seed, uint64_t ring)
 {
 	traffic->seed = seed;
 	traffic->next = 0;
-	traffic->longest = ring - 16 < TRAFFIC_LONGEST ? (size_t)ring - 16 : TRAFFIC_LONGEST;
+	traffic->record = (size_t)ring - 16;
+	traffic->longest = traffic->record < TRAFFIC_LONGEST ? traffic->record : TRAFFIC_LONGEST;
 }
 
 size_t traffic_length(const struct traffic *traffic, uint64_t number)
@@ -75,7 +76,7 @@ int traffic_send(struct traffic *traffic, struct peal_tx *tx, int64_t timeout)
 	void *at;
 	int err;
 
-	switch (traffic->next % 3) {
+	switch (length > traffic->record ? 2 * (traffic->next % 2) : traffic->next % 3) {
 	case 0:
 		fill(traffic->buffer, length, word);
 		err = peal_send(tx, traffic->buffer, length, tag, timeout);
@@ -99,6 +100,29 @@ int traffic_send(struct traffic *traffic, struct peal_tx *tx, int64_t timeout)
 	return err;
 }
 
+int traffic_send_more(struct traffic *traffic, struct peal_tx *tx, int64_t timeout)
+{
+	size_t length = traffic_length(traffic, traffic->next);
+	uint64_t word = first_word(traffic, traffic->next);
+	uint32_t tag = (uint32_t)traffic->next;
+	void *at;
+	int err;
+
+	if (traffic->next % 2) {
+		fill(traffic->buffer, length, word);
+		err = peal_send_more(tx, traffic->buffer, length, tag, timeout);
+	} else {
+		err = peal_reserve(tx, length, &at, timeout);
+		if (!err) {
+			fill(at, length, word);
+			err = peal_commit_more(tx, length, tag);
+		}
+	}
+	if (!err)
+		traffic->next++;
+	return err;
+}
+
 static bool is_next(const struct traffic *traffic, const struct peal_message *message)
 {
 	return message->tag == (uint32_t)traffic->next &&
@@ -113,8 +137,8 @@ int traffic_receive(struct traffic *traffic, struct peal_rx *rx, int64_t timeout
 	bool right;
 	int err;
 
-	if (traffic->next % 2) {
-		err = peal_peek(rx, &message, timeout);
+	err = traffic->next % 2 ? peal_peek(rx, &message, timeout) : -EMSGSIZE;
+	if (err != -EMSGSIZE) {
 		if (err)
 			return err;
 		right = is_next(traffic, &message);

@@ -18,7 +18,8 @@
 struct traffic {
 	uint64_t seed;
 	uint64_t next;  /* number of the next message */
-	size_t longest; /* length of the longest ones */
+	size_t longest; /* length of the longest ones: at first what fits one record */
+	size_t record;  /* what does */
 	uint8_t buffer[TRAFFIC_LONGEST];
 };
 
@@ -39,6 +40,9 @@ size_t traffic_length(const struct traffic *traffic, uint64_t number);
 
 /* Sends the next message, each in another way. 0 or what Peal answered. */
 int traffic_send(struct traffic *traffic, struct peal_tx *tx, int64_t timeout);
+
+/* Leaves the next message to a later publication, in place or copied. */
+int traffic_send_more(struct traffic *traffic, struct peal_tx *tx, int64_t timeout);
 
 /* Receives the next message and looks at all of it, in place or copied out. 0, what Peal answered,
  * or 1: it is not the one that it must be. */

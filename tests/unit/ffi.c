@@ -34,6 +34,14 @@ int peal_send_more(struct peal_tx *tx, const void *data, size_t length, uint32_t
 		   int64_t timeout);
 int peal_send_batch(struct peal_tx *tx, const struct peal_message *messages, int count,
 		    int64_t timeout);
+struct peal_sending {
+	const void *data;
+	size_t length;
+	uint32_t tag, begun;
+	size_t sent;
+	uint64_t spare[4];
+};
+int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout);
 int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
 	       int64_t timeout);
 int peal_peek(struct peal_rx *rx, struct peal_message *message, int64_t timeout);
@@ -143,6 +151,44 @@ START_TEST(messages_go_in_batches)
 	}
 END_TEST
 
+START_TEST(long_messages_go_part_by_part)
+	{
+		static char text[300000], copy[sizeof(text)];
+		struct peal_sending sending = { .data = text, .length = sizeof(text), .tag = 5 };
+		struct peal_options options;
+		struct peal_message about;
+		struct peal_link *pair[2];
+		ssize_t got;
+		int err = -EAGAIN;
+
+		peal_options_init(&options);
+		options.max_message = sizeof(text);
+		ck_assert_int_eq(peal_pair(pair, &options), 0);
+		memset(text, 'x', sizeof(text));
+		ck_assert_int_eq(peal_send(peal_link_tx(pair[0]), text, sizeof(text), 5, 0),
+				 -EAGAIN);
+		do {
+			if (err)
+				err = peal_send_part(peal_link_tx(pair[0]), &sending, 0);
+			got = peal_recv(peal_link_rx(pair[1]), copy, sizeof(copy), &about, 0);
+		} while (got == -EAGAIN);
+		ck_assert_int_eq(err, 0);
+		ck_assert_int_eq(got, sizeof(text));
+		ck_assert_uint_eq(about.tag, 5);
+		ck_assert_mem_eq(text, copy, sizeof(text));
+		sending.begun = 0;
+		ck_assert_int_eq(peal_send_part(peal_link_tx(pair[0]), &sending, 0), -EAGAIN);
+		ck_assert_int_eq(peal_send(peal_link_tx(pair[0]), "x", 1, 0, 0), -EBUSY);
+		peal_abort(peal_link_tx(pair[0]));
+		ck_assert_int_eq(peal_recv(peal_link_rx(pair[1]), copy, sizeof(copy), NULL, 0),
+				 -EAGAIN);
+		ck_assert_int_eq(peal_send(peal_link_tx(pair[0]), "x", 1, 0, 0), 0);
+		ck_assert_int_eq(peal_recv(peal_link_rx(pair[1]), copy, sizeof(copy), NULL, 0), 1);
+		peal_close(pair[0]);
+		peal_close(pair[1]);
+	}
+END_TEST
+
 START_TEST(errors_are_the_same)
 	{
 		struct peal_message about;
@@ -176,6 +222,7 @@ static Suite *suite(void)
 	tcase_add_test(all, pieces_are_gathered);
 	tcase_add_test(all, messages_are_written_and_read_in_place);
 	tcase_add_test(all, messages_go_in_batches);
+	tcase_add_test(all, long_messages_go_part_by_part);
 	tcase_add_test(all, errors_are_the_same);
 	suite_add_tcase(s, all);
 	return s;

@@ -282,7 +282,8 @@ START_TEST(a_server_welcomes_whose_message_is_right)
 		ck_assert_uint_eq(message.version_high, 1);
 		ck_assert_uint_eq(message.layout_high, 1);
 		ck_assert_uint_eq(message.abi, PEAL_ABI);
-		ck_assert_uint_eq(message.features & ~WIRE_MEMBARRIER, WIRE_SOCKET_BELL);
+		ck_assert_uint_eq(message.features & ~WIRE_MEMBARRIER,
+				  WIRE_SOCKET_BELL | WIRE_FRAGMENTS);
 		ck_assert_uint_eq(message.needed, 0);
 		ck_assert_uint_eq(message.page, stage_page());
 		ck_assert_uint_eq(message.capacity, 65536);
@@ -581,7 +582,7 @@ START_TEST(a_client_says_who_it_is_and_what_it_speaks)
 		fd = answer_caller(&options, &hello);
 		ck_assert_mem_eq(&hello, first, sizeof(first));
 		ck_assert_uint_eq(hello.features & ~WIRE_MEMBARRIER,
-				  WIRE_SOCKET_BELL | WIRE_TRUSTS_EVENTFD);
+				  WIRE_SOCKET_BELL | WIRE_TRUSTS_EVENTFD | WIRE_FRAGMENTS);
 		ck_assert_uint_eq(hello.needed, 0);
 		ck_assert_uint_eq(hello.page, stage_page());
 		ck_assert_uint_eq(hello.capacity, 16384);

@@ -74,6 +74,8 @@ static const struct {
 	{ OPTION(ring), 536870912, -ERANGE, "536870912 bytes", "268435456" },
 	{ OPTION(ring), 268435457, -ERANGE, "268435457 bytes", "268435456" },
 	{ OPTION(ring), (uint64_t)1 << 63, -ERANGE, "9223372036854775808 bytes", "268435456" },
+	{ OPTION(max_message), 68719476737, -ERANGE, "68719476737", "68719476736" },
+	{ OPTION(max_message), UINT64_MAX, -ERANGE, "18446744073709551615", "68719476736" },
 	{ OPTION(ring), UINT64_MAX, -ERANGE, "18446744073709551615 bytes", "268435456" },
 	{ OPTION(ring), 65537, -EINVAL, "65537 bytes", "131072" },
 	{ OPTION(ring), 100000, -EINVAL, "100000 bytes", "131072" },
@@ -275,14 +277,18 @@ START_TEST(the_largest_values_are_possible)
 		struct meeting meeting;
 
 		options.spin_ns = 1000000000;
-		options.max_message = UINT64_MAX;
+		options.max_message = (uint64_t)64 << 30;
 		options.max_peer_ring = UINT64_MAX;
 		options.handshake_ns = UINT64_MAX;
 		options.allow = PEAL_ALLOW_ANYONE;
 		options.mode = 0777;
 		options.backlog = INT32_MAX;
 		meeting_open(&meeting, &options, &options);
-		expect_longest(meeting.client, stage_page() - 16);
+		expect_error(peal_send(peal_link_tx(meeting.client), NULL, ((size_t)64 << 30) + 1,
+				       0, 0),
+			     -EMSGSIZE, "68719476737", "68719476736", NULL);
+		expect_error(peal_send(peal_link_tx(meeting.client), NULL, (size_t)64 << 30, 0, 0),
+			     -EAGAIN, "68719476736", NULL);
 		meeting_close(&meeting);
 	}
 END_TEST

@@ -1,0 +1,569 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Messages longer than a record. The tx cuts them into fragments of at most a quarter of the ring,
+ * so that both sides work at the same time; the rx joins them in the caller's buffer, and in address
+ * space of its own what must be kept from one call to the next. Each fragment is released as soon as
+ * it is copied, so a message may be longer than the ring; what a message says of itself is checked
+ * before anything of it is consumed. While one is under way rx->below is 0, and every record comes
+ * here.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "lib/error.h"
+#include "lib/large.h"
+#include "lib/ring.h"
+
+/* Bytes of the total at the beginning of a first fragment, and of a control record's payload. */
+#define WORD ((uint64_t)8)
+
+/* So many bytes at most between two looks at the time. */
+#define TURN ((uint64_t)1 << 20)
+
+/* ABANDONs in a row without a part: an honest peer has one at most. */
+#define VAIN_MAX 1000u
+
+/*
+ * How long a call may take, which goes in many steps.
+ */
+
+struct patience {
+	int64_t timeout;
+	uint64_t end;  /* monotonic ns */
+	uint64_t turn; /* the position at which to look at the time again */
+};
+
+static uint64_t end_of(int64_t timeout)
+{
+	uint64_t now;
+
+	if (timeout <= 0)
+		return UINT64_MAX;
+	now = platform_now();
+	return (uint64_t)timeout > UINT64_MAX - now ? UINT64_MAX : now + (uint64_t)timeout;
+}
+
+static struct patience patience_of(int64_t timeout, uint64_t pos)
+{
+	return (struct patience){ .timeout = timeout, .end = end_of(timeout), .turn = pos };
+}
+
+/* What is left of it for the next wait; at least a try. */
+static int64_t patience_left(const struct patience *patience)
+{
+	uint64_t now;
+
+	if (patience->timeout <= 0)
+		return patience->timeout;
+	now = platform_now();
+	return now < patience->end ? (int64_t)(patience->end - now) : 1;
+}
+
+/* Whether it is over although there is always something to do. A lap is a turn, or TURN bytes. */
+static int patience_over(struct patience *patience, uint64_t pos, uint64_t capacity)
+{
+	if (pos - patience->turn < (capacity < TURN ? capacity : TURN))
+		return 0;
+	patience->turn = pos;
+	if (patience->timeout == 0)
+		return error_literal(-EAGAIN, "not all of it has gone by, and the timeout is 0");
+	if (patience->timeout > 0 && platform_now() >= patience->end)
+		return error_literal(-ETIMEDOUT, "not all of it had gone by until the timeout");
+	return 0;
+}
+
+/*
+ * Sending.
+ */
+
+int large_too_long(const struct peal_tx *tx, size_t length)
+{
+	uint64_t longest = tx->link->cut.longest;
+
+	if (length <= longest)
+		return error_set(
+			-EMSGSIZE,
+			"a message of %zu bytes does not fit one record, the limit is %llu: use "
+			"peal_send, or a larger ring",
+			length, (unsigned long long)tx->largest);
+	if (longest > tx->largest)
+		return error_set(-EMSGSIZE,
+				 "a message of %zu bytes is too long: the peer accepts %llu; raise "
+				 "options.max_message there",
+				 length, (unsigned long long)longest);
+	return error_set(-EMSGSIZE,
+			 "a message of %zu bytes is too long: the limit is %llu (the ring's %llu "
+			 "less 16, and what the peer accepts); use a larger ring",
+			 length, (unsigned long long)tx->largest, (unsigned long long)tx->mask + 1);
+}
+
+/* Publishes the record at tx->pos, whose payload is written. */
+static void publish(struct peal_tx *tx, uint64_t length, uint64_t flags, uint32_t tag)
+{
+	uint64_t size = peal_record_size(length);
+	uint8_t *at = tx->data + (tx->pos & tx->mask);
+
+	/* In two, so that no batch has to know of flags. */
+	if (tx->pending_header)
+		peal_publish_pending(tx);
+	tx->pos += size;
+	/* As [zero-behind] and [publish] in peal_publish. */
+	__atomic_store_n((uint64_t *)(void *)(at + size), 0, __ATOMIC_RELAXED);
+	__atomic_store_n((uint64_t *)(void *)at, (uint64_t)tag << 32 | flags | (length + 1),
+			 __ATOMIC_RELEASE);
+	peal_look(tx, &tx->peer->rx_asleep);
+}
+
+static int say_abandon(struct peal_tx *tx, int64_t timeout)
+{
+	const uint64_t kind = PEAL_CONTROL_ABANDON;
+	int err = ring_room(tx, peal_record_size(WORD), timeout);
+
+	if (err) {
+		tx->limit = 0; /* every further send comes by here */
+		return err;
+	}
+	memcpy(tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE, &kind, WORD);
+	tx->link->cut.abandoned = false;
+	publish(tx, WORD, PEAL_HEADER_CONTROL, 0);
+	return 0;
+}
+
+int large_settle(struct peal_tx *tx, int64_t *timeout)
+{
+	struct patience patience;
+	int err;
+
+	if (tx->part)
+		return error_literal(
+			-EBUSY, "a message is half sent: call peal_send_part until it is all, or "
+				"peal_abort");
+	if (!tx->link->cut.abandoned)
+		return 0;
+	patience = patience_of(*timeout, tx->pos);
+	err = say_abandon(tx, *timeout);
+	*timeout = patience_left(&patience);
+	return err;
+}
+
+/* The message that is being cut. */
+struct source {
+	const struct iovec *piece;
+	size_t offset; /* into this piece */
+	uint64_t length, sent;
+	uint32_t tag;
+};
+
+static void gather(struct source *source, uint8_t *to, uint64_t length)
+{
+	while (length) {
+		uint64_t some = source->piece->iov_len - source->offset;
+
+		if (some > length)
+			some = length;
+		if (some)
+			memcpy(to, (const uint8_t *)source->piece->iov_base + source->offset, some);
+		to += some;
+		length -= some;
+		source->offset += some;
+		if (source->offset == source->piece->iov_len && length) {
+			source->piece++;
+			source->offset = 0;
+		}
+	}
+}
+
+/* Sends fragments, as far as there is time; source->sent says how far. */
+static int send_fragments(struct peal_tx *tx, struct source *source, struct patience *patience)
+{
+	/* Four of them and the zero header behind fit the ring. */
+	uint64_t most = ((tx->mask + 1) >> 2) - 2 * PEAL_HEADER_SIZE;
+	int err = 0;
+
+	while (source->sent < source->length) {
+		uint64_t begin = source->sent ? 0 : WORD, some = source->length - source->sent;
+		uint8_t *to;
+
+		if (some > most - begin)
+			some = most - begin;
+		if (peal_reserve_is_slow(tx, begin + some)) {
+			err = ring_room(tx, peal_record_size(begin + some),
+					patience_left(patience));
+			if (err)
+				break;
+		}
+		to = tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE;
+		if (begin)
+			memcpy(to, &source->length, WORD);
+		gather(source, to + begin, some);
+		source->sent += some;
+		if (source->sent == source->length)
+			peal_count_message(tx->counters, source->length);
+		publish(tx, begin + some, source->sent < source->length ? PEAL_HEADER_MORE : 0,
+			source->tag);
+		/* With timeout 0 it goes on while there is room: that is somebody else's doing. */
+		if (source->sent < source->length && patience->timeout > 0) {
+			err = patience_over(patience, tx->pos, tx->mask + 1);
+			if (err)
+				break;
+		}
+	}
+	return err;
+}
+
+int large_send(struct peal_tx *tx, const struct iovec *pieces, size_t length, uint32_t tag,
+	       int64_t timeout)
+{
+	struct source source = { .piece = pieces, .length = length, .tag = tag };
+	struct peal_link *link = tx->link;
+	struct patience patience;
+	int err = ring_may_send(tx);
+
+	if (!err && length > link->cut.longest)
+		err = large_too_long(tx, length);
+	if (!err)
+		err = large_settle(tx, &timeout);
+	if (err)
+		return err;
+	if (!timeout) {
+		/* Only to learn whether the peer is gone. */
+		err = ring_room(tx, 0, 0);
+		if (tx->pending_header)
+			peal_publish_pending(tx);
+		return err ? err :
+			     error_set(
+				     -EAGAIN,
+				     "a message of %zu bytes is longer than a record of this ring, "
+				     "and the timeout is 0: use peal_send_part",
+				     length);
+	}
+	patience = patience_of(timeout, tx->pos);
+	err = send_fragments(tx, &source, &patience);
+	if (err && source.sent && !ring_ends(err)) {
+		link->cut.abandoned = true;
+		tx->limit = 0; /* every further send comes by large_settle */
+	}
+	return err;
+}
+
+int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout)
+{
+	struct iovec piece = { .iov_base = (void *)(uintptr_t)sending->data,
+			       .iov_len = sending->length };
+	struct source source = { .piece = &piece, .length = sending->length, .tag = sending->tag };
+	struct cut *cut = &tx->link->cut;
+	struct patience patience;
+	int err;
+
+	if (!sending->begun && sending->length <= tx->largest) {
+		err = peal_send(tx, sending->data, sending->length, sending->tag, timeout);
+		sending->sent = err ? 0 : sending->length;
+		return err;
+	}
+	err = ring_may_send(tx);
+	if (!err && sending->length > cut->longest)
+		err = large_too_long(tx, sending->length);
+	if (!err && !sending->begun)
+		err = large_settle(tx, &timeout);
+	else if (!err && (!tx->part || sending->length != cut->length ||
+			  sending->sent != cut->sent || sending->tag != cut->tag))
+		err = error_literal(
+			-EINVAL,
+			"this message is not the one that is half sent: it was given up, or "
+			"its struct was changed");
+	if (err)
+		return err;
+	source.sent = source.offset = sending->begun ? sending->sent : 0;
+	patience = patience_of(timeout, tx->pos);
+	err = send_fragments(tx, &source, &patience);
+	sending->sent = source.sent;
+	tx->part = err && source.sent && !ring_ends(err);
+	sending->begun = tx->part;
+	*cut = (struct cut){ .longest = cut->longest,
+			     .length = source.length,
+			     .sent = source.sent,
+			     .tag = source.tag };
+	if (tx->part)
+		tx->limit = 0; /* what else is sent comes by large_settle */
+	return err;
+}
+
+void peal_abort_part(struct peal_tx *tx)
+{
+	tx->part = 0;
+	tx->link->cut.abandoned = true;
+}
+
+/*
+ * Receiving.
+ */
+
+int large_set_aside(struct join *join, uint64_t most, uint64_t record)
+{
+	uint64_t page = runtime_get()->page_size;
+	int err;
+
+	*join = (struct join){ .at = NULL };
+	if (most <= record)
+		return 0;
+	join->most = most;
+	join->size = (most + page - 1) & ~(page - 1);
+	err = platform_set_aside(join->size, &join->at);
+	if (err)
+		return error_set(
+			err,
+			"%llu bytes of address space for long messages cannot be had (errno %d): "
+			"raise the limit of address space (ulimit -v), or pass a smaller max_message",
+			(unsigned long long)join->size, -err);
+	return 0;
+}
+
+void large_take_down(struct join *join)
+{
+	if (join->at)
+		platform_take_down(join->at, join->size);
+	join->at = NULL;
+}
+
+/* No message is under way any more. */
+static void forget(struct peal_rx *rx)
+{
+	struct join *join = &rx->link->join;
+
+	if (join->used)
+		platform_give_back(join->at, join->used);
+	join->total = join->have = join->used = 0;
+	rx->below = join->below;
+}
+
+void large_forget(struct peal_link *link)
+{
+	forget(&link->rx);
+}
+
+/* A record that the fast way does not take, as far as it has been checked. */
+struct record {
+	enum { MESSAGE, FRAGMENT, ABANDON } kind;
+	uint64_t header;
+	uint64_t size;       /* in the ring */
+	const uint8_t *from; /* what it has of a message, */
+	uint64_t length;     /* so many bytes */
+	uint64_t total;      /* of the whole message */
+};
+
+/* One more fragment of the message under way. NULL, or what it lies about. */
+static const char *check_next(const struct join *join, const struct record *record)
+{
+	uint64_t left = join->total - join->have;
+
+	if ((uint32_t)(record->header >> 32) != join->tag)
+		return "a message stands in the midst of another's fragments";
+	if (!record->length || record->length > left ||
+	    (record->length == left) == ((record->header & PEAL_HEADER_MORE) != 0))
+		return "fragments do not add up to their message";
+	return NULL;
+}
+
+/* The first one. */
+static const char *check_first(const struct join *join, struct record *record)
+{
+	if (record->length <= WORD)
+		return "a first fragment has nothing of its message";
+	memcpy(&record->total, record->from, WORD); /* once: it may change */
+	record->from += WORD;
+	record->length -= WORD;
+	if (record->total > join->most)
+		return "a message is longer than this side accepts";
+	if (record->total <= record->length)
+		return "fragments do not add up to their message";
+	return NULL;
+}
+
+static const char *check(const struct peal_rx *rx, uint64_t header, struct record *record)
+{
+	const struct join *join = &rx->link->join;
+	uint32_t low = (uint32_t)header, odd = low & ~(PEAL_HEADER_LENGTH | PEAL_HEADER_LAST);
+	uint64_t kind, length = (uint64_t)(low & PEAL_HEADER_LENGTH) - 1;
+
+	if (odd && (!join->most || (odd != PEAL_HEADER_MORE && odd != PEAL_HEADER_CONTROL) ||
+		    (low & PEAL_HEADER_LAST)))
+		return "a record has flags that were not agreed on";
+	if (length >= join->below)
+		return "a record's length cannot be true";
+	*record = (struct record){ .kind = MESSAGE,
+				   .header = header,
+				   .size = peal_record_size(length),
+				   .from = peal_next(rx, rx->pos) + PEAL_HEADER_SIZE,
+				   .length = length,
+				   .total = length };
+	if (odd == PEAL_HEADER_CONTROL) {
+		record->kind = ABANDON;
+		memcpy(&kind, record->from, WORD); /* inside the ring, whatever the length */
+		return length == WORD && kind == PEAL_CONTROL_ABANDON ?
+			       NULL :
+			       "a control record of a kind that is not known";
+	}
+	if (join->total) {
+		record->kind = FRAGMENT;
+		record->total = join->total;
+		return check_next(join, record);
+	}
+	if (odd) {
+		record->kind = FRAGMENT;
+		return check_first(join, record);
+	}
+	return NULL;
+}
+
+/* The header of the next record, after one that was consumed. 0: none, and *err says why. */
+static uint64_t next(struct peal_rx *rx, struct patience *patience, int *err)
+{
+	/* Pairs with [publish] in peal_publish. */
+	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)peal_next(rx, rx->pos),
+					  __ATOMIC_ACQUIRE); /* [see] */
+
+	*err = patience_over(patience, rx->pos, rx->mask + 1);
+	if (*err)
+		return 0;
+	return header ? header : peal_peek_wait(rx, patience_left(patience), err);
+}
+
+/* Consumes an ABANDON. NULL, or what it lies about. */
+static const char *abandon(struct peal_rx *rx, const struct record *record)
+{
+	struct join *join = &rx->link->join;
+
+	join->vain = join->total ? 0 : join->vain + 1;
+	forget(rx);
+	peal_give_back(rx, rx->pos + record->size, 0, 0);
+	return join->vain > VAIN_MAX ? "it gives up message after message, and there is none" :
+				       NULL;
+}
+
+int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
+		    int64_t timeout)
+{
+	struct patience patience = patience_of(timeout, rx->pos);
+	struct record record;
+	const char *lie;
+	int err = 0;
+
+	for (;;) {
+		lie = check(rx, header, &record);
+		if (!lie && record.kind == ABANDON)
+			lie = abandon(rx, &record);
+		if (lie)
+			return ring_refuse(rx->link, lie);
+		if (record.kind != ABANDON)
+			break;
+		header = next(rx, &patience, &err);
+		if (!header)
+			return err;
+	}
+	ring_describe(message, record.from, header);
+	if (record.kind == MESSAGE) {
+		rx->held = record.length + 1;
+		return 0;
+	}
+	message->data = NULL;
+	message->length = (size_t)record.total;
+	message->flags = 0;
+	return error_set(
+		-EMSGSIZE,
+		"the next message has %llu bytes, which is more than a record, and cannot be "
+		"shown in place: it stays; use peal_recv",
+		(unsigned long long)record.total);
+}
+
+/* The address space of which this is the beginning has memory behind it. */
+static void use(struct join *join, uint64_t length)
+{
+	uint64_t page = runtime_get()->page_size;
+
+	join->used = (length + page - 1) & ~(page - 1);
+}
+
+/* What was put together in a buffer goes where the next call finds it. */
+static int keep(struct join *join, const void *buffer, bool direct, int err)
+{
+	if (!join->total)
+		return err;
+	if (direct) {
+		use(join, join->have);
+		memcpy(join->at, buffer, join->have);
+	}
+	return error_set(err, "of a message of %llu bytes %llu have come: the rest did not in time",
+			 (unsigned long long)join->total, (unsigned long long)join->have);
+}
+
+/* Copies a fragment to where the message is joined, and consumes it. Whether it was the last. */
+static bool take_fragment(struct peal_rx *rx, const struct record *record, uint8_t *to)
+{
+	struct join *join = &rx->link->join;
+	bool last;
+
+	if (!join->total) {
+		join->total = record->total;
+		join->tag = (uint32_t)(record->header >> 32);
+		rx->below = 0;
+	}
+	memcpy(to + join->have, record->from, record->length);
+	join->have += record->length;
+	if (to == join->at)
+		use(join, join->have);
+	last = join->have == join->total;
+	peal_give_back(rx, rx->pos + record->size, last, last ? join->total : 0);
+	return last;
+}
+
+ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_t size,
+			struct peal_message *about, int64_t timeout)
+{
+	struct join *join = &rx->link->join;
+	struct patience patience = patience_of(timeout, rx->pos);
+	bool direct = false; /* it is joined in the buffer */
+	struct record record;
+	const char *lie;
+	int err = 0;
+
+	do {
+		lie = check(rx, header, &record);
+		if (!lie && record.kind == ABANDON)
+			lie = abandon(rx, &record);
+		if (lie)
+			return ring_refuse(rx->link, lie);
+		if (record.kind == ABANDON)
+			continue;
+		if (about) {
+			ring_describe(about, buffer, header);
+			about->length = (size_t)record.total;
+			about->flags = record.kind == MESSAGE ? about->flags : 0;
+		}
+		if (record.total > size)
+			return error_set(
+				-ENOBUFS,
+				"the next message has %llu bytes, the buffer %zu: it stays; "
+				"pass a larger buffer%s",
+				(unsigned long long)record.total, size,
+				record.kind == MESSAGE ? " or use peal_peek" : "");
+		join->vain = 0;
+		if (record.kind == MESSAGE) {
+			peal_copy(buffer, record.from, (size_t)record.length, rx->inline_copy);
+			peal_advance(rx, rx->pos, record.length);
+			return (ssize_t)record.length;
+		}
+		if (!join->total)
+			direct = true;
+		if (take_fragment(rx, &record, direct ? buffer : join->at)) {
+			if (!direct)
+				memcpy(buffer, join->at, join->total);
+			if (about)
+				about->flags = (uint32_t)header & PEAL_HEADER_LAST;
+			forget(rx);
+			return (ssize_t)record.total;
+		}
+	} while ((header = next(rx, &patience, &err)));
+	return ring_ends(err) || err == -ESTALE ? err : keep(join, buffer, direct, err);
+}
