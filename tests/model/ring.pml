@@ -620,10 +620,6 @@ disarm:	atomic {
 		STEP(closed_after_hangup, LOAD(C, c, CLOSED(SIDE(P))))
 	};
 
-anew:	/* With bit 2, and in slices. */
-	true;
-	goto sleep;
-
 ended:	/* The peer said so, or its socket has hung up. First all that it left. */
 	true;
 	atomic {
@@ -673,6 +669,10 @@ release:
 	};
 	FUTEX_WAKE(C, P);
 	goto next;
+
+anew:	/* With bit 2, and in slices. */
+	true;
+	goto sleep;
 
 close:	true;
 	atomic {
