@@ -62,7 +62,7 @@
 #define SETTLES	0	/* a slice is longer than a store takes, and counts as an acknowledgement */
 #endif
 #ifndef LIAR
-#define LIAR	0	/* the producer said that it is registered for membarrier, and is not */
+#define LIAR	0	/* the producer of ring 0 said that it is registered for membarrier; it is not */
 #endif
 #ifndef DESCRIPTOR
 #define DESCRIPTOR 0	/* the consumer goes on to sleep by: 1 socket, 2 eventfd, edge-triggered */
@@ -224,6 +224,9 @@ byte heir[4];		/* who writes this thread's words: itself, or who closes after it
 #else
 #define HEIR(word) WRITER(word)
 #endif
+
+/* A side whose membarrier does not reach this ring's producer. */
+#define LIED	(liar && ring == 0)
 
 hidden byte word, value;
 
@@ -536,7 +539,7 @@ sleep:	atomic {
 			:: !owed -> skip
 			:: owed && !broken ->
 				if
-				:: !liar && (light -> HAS(heavy_membarrier) : HAS(fence_again)) ->
+				:: !LIED && (light -> HAS(heavy_membarrier) : HAS(fence_again)) ->
 					drain(P)
 				:: else
 				fi;
@@ -590,7 +593,7 @@ sleep:	atomic {
 		:: (by || sleeping[C]) && since && HAS(slices_until_acknowledged) && sent[ring] > got ->
 			drain(P)
 		:: (by || sleeping[C]) && since && settles -> drain(P); owed = 0; since = 0
-		:: (by || sleeping[C]) && liar && HAS(data_slice) && sent[ring] > got -> drain(P)
+		:: (by || sleeping[C]) && LIED && HAS(data_slice) && sent[ring] > got -> drain(P)
 		/* After the slice: by descriptor. */
 		:: !by && sleeping[C] && descriptor -> by = 1
 		fi;
