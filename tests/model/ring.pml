@@ -464,7 +464,7 @@ close:	true;
 		STEP(closed, STORE(P, CLOSED(SIDE(P)), 1));
 		FENCE(P, close_fence);
 		LOAD(P, a, RX_ASLEEP);
-		a = (HAS(close_ring) && (a & ASLEEP) -> a : 0);
+		a = (HAS(close_ring) && (a & ASLEEP) -> a & (ASLEEP + BY_DESCRIPTOR) : 0);
 		if :: a -> wakes++; STORE(P, DATA_WAKE, wakes) :: else fi
 	};
 	if :: a -> RING_BY(a) :: else fi;
@@ -641,7 +641,7 @@ consume:
 	atomic {
 		assert(IS_HEADER(h)); assert(NUMBER(h) == got + 1);
 		size = SIZE(h); h = 0;
-		if :: by = 0 :: direct -> by = 1 fi;
+		if :: by = 0 :: direct && descriptor -> by = 1 fi;
 		INSTEAD(head, STORE(C, HEAD, pos + size));
 		if :: size == 1 -> goto release :: else fi
 	};
