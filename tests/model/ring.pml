@@ -529,8 +529,11 @@ sleep:	atomic {
 		STORE(C, RX_ASLEEP,
 			epoch * EPOCH + MUST_FENCE * (1 - light) + BY_DESCRIPTOR * by + ASLEEP);
 		/*
-		 * HEAVY: a fence; or a membarrier, which is one for all processes that have registered, and
-		 * which the first sleep whose word carries bit 2 again needs as well.
+		 * HEAVY: a fence; or a membarrier, which is one for all who have registered (here: for this
+		 * ring's producer; the other threads' buffers hold nothing that this end loads). The first
+		 * sleep whose word carries bit 2 again needs it as well. If it fails the ringer may have
+		 * looked without a fence just now; it will not any more once it has loaded a word that has
+		 * bit 2 and is not of the times before. That it has, shows when it rings for one.
 		 */
 		if
 		:: (by -> HAS(descriptor_heavy) : HAS(data_heavy)) ->
