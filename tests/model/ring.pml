@@ -511,14 +511,14 @@ next:
 	atomic { LOAD(C, c, CLOSED(SIDE(P))); if :: c -> goto ended :: else fi };
 
 	/* Sleep for data. */
-sleep:	atomic {
+	atomic {
 		if
 		:: !by -> STEP(data_snapshot, LOAD(C, seen, DATA_WAKE))
 		:: by && HAS(drain_before_arm) -> STEP(drain, DRAIN)
 		:: else
 		fi
 	};
-	atomic {
+arm:	atomic {
 		epoch = epoch + ((by -> HAS(descriptor_epoch) : HAS(data_epoch)) || epoch == 0);
 		assert(epoch < 256 / EPOCH);
 		if
@@ -645,6 +645,12 @@ consume:
 		assert(IS_HEADER(h)); assert(NUMBER(h) == got + 1);
 		size = SIZE(h); h = 0;
 		if :: by = 0 :: direct && descriptor -> by = 1 fi;
+		/* Fences may be given up at any time, while awake as well. */
+		if
+		:: asymmetric == 2 && !light && !broken ->
+			light = 1; owed = 1; since = 0; STORE(C, RX_ASLEEP, epoch * EPOCH)
+		:: true
+		fi;
 		INSTEAD(head, STORE(C, HEAD, pos + size));
 		if :: size == 1 -> goto release :: else fi
 	};
@@ -676,9 +682,9 @@ release:
 	FUTEX_WAKE(C, P);
 	goto next;
 
-anew:	/* With bit 2, and in slices. */
+anew:	/* With bit 2, and in slices. What was noted and drained before holds. */
 	true;
-	goto sleep;
+	goto arm;
 
 close:	true;
 	atomic {
