@@ -3,8 +3,9 @@
  *
  * One ring and its two bells under x86-like store buffers: a producer, a consumer, the memory
  * between them, and a killer; with RINGS=2 both rings of a link, two threads a side. It follows
- * peal_publish, peal_advance, bell_sleep, wait_for and peal_close load by load and store by
- * store, and knows nothing of handshakes, batches, fragments, deadlines or hostile peers.
+ * peal_publish, peal_advance, sleep_by_futex, wait_for and peal_close load by load and store by
+ * store, and knows nothing of handshakes, batches, fragments, deadlines or hostile peers, but for
+ * one lie: to have registered for membarrier.
  *
  * Each fence, re-check and the like has a label, and can be taken out: -DGONE=ring_fence takes out
  * [ring-fence]. The script "run" does so with each and wants to see the model fail. A lost wake-up
@@ -51,6 +52,24 @@
 #ifndef ANYTIME
 #define ANYTIME	0	/* see memory, below */
 #endif
+#ifndef ASYMMETRIC
+#define ASYMMETRIC 0	/* the consumer's HEAVY: 0 a fence, 1 membarrier, 2 now this and now that */
+#endif
+#ifndef FAIL
+#define FAIL	0	/* from some moment on membarrier may fail */
+#endif
+#ifndef SETTLES
+#define SETTLES	0	/* a slice is longer than a store takes, and counts as an acknowledgement */
+#endif
+#ifndef LIAR
+#define LIAR	0	/* the producer of ring 0 said that it is registered for membarrier; it is not */
+#endif
+#ifndef DESCRIPTOR
+#define DESCRIPTOR 0	/* the consumer goes on to sleep by: 1 socket, 2 eventfd, edge-triggered */
+#endif
+#ifndef DIRECT
+#define DIRECT	0	/* with DESCRIPTOR: some waits begin with that, as in event loops */
+#endif
 #ifndef GONE
 #define GONE	nothing
 #endif
@@ -91,6 +110,18 @@
 #define ID_publish 30
 #define ID_head 31
 #define ID_room_slice_greedy 32
+#define ID_loaded_fence 33
+#define ID_heavy_membarrier 34
+#define ID_fence_again 35
+#define ID_slices_until_acknowledged 36
+#define ID_acknowledged_since 37
+#define ID_data_slice 38
+#define ID_drain 39
+#define ID_drain_before_arm 40
+#define ID_descriptor_epoch 41
+#define ID_descriptor_heavy 42
+#define ID_descriptor_recheck 43
+#define ID_descriptor_ring 44
 #define ID(label)	ID_(label)
 #define ID_(label)	ID_##label
 
@@ -98,6 +129,8 @@
 hidden byte messages = MESSAGES, patient = PATIENT, lazy_times = LAZY, spurious_times = SPURIOUS;
 hidden byte early = EARLY, may_kill = KILL, gone = ID(GONE);
 hidden byte answers = ANSWERS, echo = ECHO, sizes = SIZES, anytime = ANYTIME;
+hidden byte asymmetric = ASYMMETRIC, may_fail = FAIL, settles = SETTLES, liar = LIAR;
+hidden byte descriptor = DESCRIPTOR, direct = DIRECT;
 #ifdef AT_RUN_TIME
 c_decl {
 	static void parameter(unsigned char *at, const char *name)
@@ -139,22 +172,24 @@ c_decl {
 #define DATA_WAKE (AREA + WORDS)
 #define TX_ASLEEP (AREA + WORDS + 1)
 #define TX_WANTS (AREA + WORDS + 2)
-#define HEAD	(AREA + WORDS + 3)
-#define RX_ASLEEP (AREA + WORDS + 4)
-#define ROOM_WAKE (AREA + WORDS + 5)
-#define PER_RING (WORDS + 6)
+#define DATA_ACKNOWLEDGED (AREA + WORDS + 3)
+#define HEAD	(AREA + WORDS + 4)
+#define RX_ASLEEP (AREA + WORDS + 5)
+#define ROOM_WAKE (AREA + WORDS + 6)
+#define PER_RING (WORDS + 7)
 #define CLOSED(side) (RINGS * PER_RING + 2 * (side))
 #define HUP(side) (RINGS * PER_RING + 2 * (side) + 1)
 
 #define IS_SIDES(word) ((word) >= RINGS * PER_RING)
 #define SIDE_OF(word) (((word) - RINGS * PER_RING) / 2)
 #define WRITER(word) (IS_SIDES(word) -> CLOSER(SIDE_OF(word)) : \
-	(word) / PER_RING * 2 + ((word) % PER_RING >= WORDS + 3))
+	(word) / PER_RING * 2 + ((word) % PER_RING >= WORDS + 4))
 
 /* Asleep words. */
 #define ASLEEP	1
+#define BY_DESCRIPTOR 2
 #define MUST_FENCE 4
-#define EPOCH	8
+#define EPOCH	8	/* the last one that fits is asserted */
 #define AT_REST	(MUST_FENCE * HAS(must_fence))
 
 /* What the data area holds: 0; headers, each with the number and size of its message; payloads. */
@@ -167,6 +202,7 @@ c_decl {
 byte mem[RINGS * PER_RING + 4];
 chan buffer[2 * RINGS] = [DEPTH] of { byte, byte };	/* stores that nobody else sees yet */
 bit sleeping[2 * RINGS];	/* queued in the kernel on the futex that this end waits on */
+byte pending[RINGS];	/* on the consumer's descriptor: bytes in a socket, or an edge not yet seen */
 bit dead[2 * RINGS];	/* killed, and its socket has hung up */
 bit done[2 * RINGS];	/* through, and closed if it is the one that closes */
 
@@ -174,6 +210,7 @@ bit done[2 * RINGS];	/* through, and closed if it is the one that closes */
 byte sent[RINGS];	/* messages whose header was stored */
 byte visible[RINGS];	/* messages whose header has reached memory */
 byte consumed[RINGS];	/* the head that was stored */
+bit fresh[RINGS];	/* the descriptor was rung since it last woke the consumer */
 byte need[RINGS];	/* of a producer that sleeps: the head it cannot do without, */
 byte wanted[RINGS];	/* and the one that it asked for */
 bit slipped[RINGS];	/* the last look at tx_asleep overtook the head stored before it */
@@ -187,6 +224,9 @@ byte heir[4];		/* who writes this thread's words: itself, or who closes after it
 #else
 #define HEIR(word) WRITER(word)
 #endif
+
+/* A side whose membarrier does not reach this ring's producer. */
+#define LIED	(liar && ring == 0)
 
 hidden byte word, value;
 
@@ -237,9 +277,30 @@ hidden byte word, value;
  * sleeps, which is the kernel's promise; futex_wait is not relied on to be one.
  */
 #define FUTEX_WAIT(me, at, seen) \
-	atomic { LOAD(me, value, at); if :: value == seen -> sleeping[me] = 1 :: else fi }
+	LOAD(me, value, at); if :: value == seen -> sleeping[me] = 1 :: else fi
 #define FUTEX_WAKE(me, peer) \
 	atomic { drain(me); sleeping[peer] = 0 }
+
+/*
+ * The data bell is rung by what the asleep word names. A socket that is full is rung already. What
+ * wakes by a descriptor sees all that was stored before it was rung: the kernel's locks see to that.
+ */
+#define SOCKET_HOLDS 2
+#define RING_BY(asleep) \
+	atomic { \
+		drain(P); \
+		if \
+		:: !((asleep) & BY_DESCRIPTOR) || !HAS(descriptor_ring) -> sleeping[C] = 0 \
+		:: else -> fresh[ring] = 1; \
+			if \
+			:: descriptor == 1 && pending[ring] < SOCKET_HOLDS -> pending[ring]++ \
+			:: descriptor == 2 -> pending[ring] = 1 \
+			:: else \
+			fi \
+		fi \
+	}
+/* Reads the socket empty, or lets go by an edge that nobody waits for. */
+#define DRAIN	pending[ring] = 0
 
 /* Up to the system call. rung is what was rung for, last_rung what the protocol keeps of it. */
 #define RING(me, at, asleep, label) \
@@ -259,10 +320,10 @@ proctype producer(byte ring)
 {
 	byte tail, limit, size, h, seen, wants, epoch, a, last_rung, rung, wakes;
 	byte spurious, self;
-	bit c, modest;
+	bit c, modest, remembered;
 
 	{
-	limit = WORDS; spurious = spurious_times;
+	limit = WORDS; spurious = spurious_times; remembered = 1;
 next:	if
 	:: patient -> resting[ring] = 1;
 		atomic { consumed[ring] == tail || done[C] || dead[C] -> resting[ring] = 0 }
@@ -318,7 +379,7 @@ look:	true;
 		fi
 	};
 	atomic { INSTEAD(room_snapshot, LOAD(P, seen, ROOM_WAKE)) };
-	FUTEX_WAIT(P, ROOM_WAKE, seen);
+	atomic { FUTEX_WAIT(P, ROOM_WAKE, seen) };
 	atomic {
 		if
 		:: !sleeping[P] -> goto disarm
@@ -362,7 +423,12 @@ publish:
 		fi;
 		tail = tail + size; size = 0;
 		LOAD(P, a, RX_ASLEEP);
-		if :: !(a & MUST_FENCE) -> goto bell :: else fi
+		/* To fence or not goes by what was just loaded, not by what was loaded some time ago. */
+		if
+		:: HAS(loaded_fence) -> c = (a & MUST_FENCE) != 0
+		:: else -> c = remembered; remembered = (a & MUST_FENCE) != 0
+		fi;
+		if :: !c -> goto bell :: else -> c = 0 fi
 	};
 	atomic {
 		FENCE(P, ring_fence);
@@ -374,9 +440,10 @@ bell:		if
 		fi;
 		assert(!quiet[C]);	/* no system call while both are awake */
 		assert(a != rung);	/* and one for each sleep */
+		if :: may_fail -> STORE(P, DATA_ACKNOWLEDGED, a) :: else fi;
 		RING(P, DATA_WAKE, a, data_wake); a = 0
 	};
-	FUTEX_WAKE(P, C);
+	RING_BY(rung);
 	goto next;
 
 hung_up:
@@ -397,10 +464,10 @@ close:	true;
 		STEP(closed, STORE(P, CLOSED(SIDE(P)), 1));
 		FENCE(P, close_fence);
 		LOAD(P, a, RX_ASLEEP);
-		a = (HAS(close_ring) -> a & ASLEEP : 0);
+		a = (HAS(close_ring) && (a & ASLEEP) -> a & (ASLEEP + BY_DESCRIPTOR) : 0);
 		if :: a -> wakes++; STORE(P, DATA_WAKE, wakes) :: else fi
 	};
-	if :: a -> FUTEX_WAKE(P, C) :: else fi;
+	if :: a -> RING_BY(a) :: else fi;
 #if RINGS == 2
 	/* The other bell, in the name of the consumer of the other ring. */
 	d_step { self = P; ring = 1 - ring; wakes = mem[ROOM_WAKE] };
@@ -420,7 +487,12 @@ proctype consumer(byte ring)
 {
 	byte pos, got, size, h, seen, epoch, a, last_rung, rung, wakes;
 	byte spurious, lazy;
+	byte since;	/* the first sleep whose word carried bit 2 again, but no membarrier went with it */
 	bit c, hung_up;
+	bit by;		/* descriptor, not futex */
+	bit light;	/* the word carries no bit 2 */
+	bit owed;	/* it did not, and the ringer may not know that it does */
+	bit broken;	/* membarrier has failed */
 
 	{
 	lazy = lazy_times; spurious = spurious_times;
@@ -439,14 +511,55 @@ next:
 	atomic { LOAD(C, c, CLOSED(SIDE(P))); if :: c -> goto ended :: else fi };
 
 	/* Sleep for data. */
-	atomic { STEP(data_snapshot, LOAD(C, seen, DATA_WAKE)) };
 	atomic {
-		epoch = epoch + (HAS(data_epoch) || !epoch);
-		awake[C] = 0; quiet[C] = 0;
-		STORE(C, RX_ASLEEP, epoch * EPOCH + MUST_FENCE + ASLEEP);
-		FENCE(C, data_heavy);
 		if
-		:: HAS(data_recheck) -> LOAD(C, h, AREA + pos % WORDS);
+		:: !by -> STEP(data_snapshot, LOAD(C, seen, DATA_WAKE))
+		:: by && HAS(drain_before_arm) -> STEP(drain, DRAIN)
+		:: else
+		fi
+	};
+arm:	atomic {
+		epoch = epoch + ((by -> HAS(descriptor_epoch) : HAS(data_epoch)) || epoch == 0);
+		assert(epoch < 256 / EPOCH);
+		if
+		:: asymmetric && !broken -> light = 1; owed = 1; since = 0
+		:: asymmetric != 1 || broken -> light = 0
+		fi;
+		awake[C] = 0; quiet[C] = 0;
+		STORE(C, RX_ASLEEP,
+			epoch * EPOCH + MUST_FENCE * (1 - light) + BY_DESCRIPTOR * by + ASLEEP);
+		/*
+		 * HEAVY: a fence; or a membarrier, which is one for all who have registered (here: for this
+		 * ring's producer; the other threads' buffers hold nothing that this end loads). The first
+		 * sleep whose word carries bit 2 again needs it as well. If it fails the ringer may have
+		 * looked without a fence just now; it will not any more once it has loaded a word that has
+		 * bit 2 and is not of the times before. That it has, shows when it rings for one.
+		 */
+		if
+		:: (by -> HAS(descriptor_heavy) : HAS(data_heavy)) ->
+			drain(C);
+			if
+			:: !owed -> skip
+			:: owed && !broken ->
+				if
+				:: !LIED && (light -> HAS(heavy_membarrier) : HAS(fence_again)) ->
+					drain(P)
+				:: else
+				fi;
+				owed = light; since = 0
+			:: owed && (may_fail || broken) ->
+				broken = 1;
+				if
+				:: light -> goto anew
+				:: !light && !since -> since = epoch
+				:: else
+				fi
+			fi
+		:: else
+		fi;
+		if
+		:: (by -> HAS(descriptor_recheck) : HAS(data_recheck)) ->
+			LOAD(C, h, AREA + pos % WORDS);
 			if :: h -> h = 0; goto disarm :: else fi
 		:: else
 		fi
@@ -458,14 +571,34 @@ next:
 		:: else
 		fi
 	};
-	atomic { INSTEAD(data_snapshot, LOAD(C, seen, DATA_WAKE)) };
-	FUTEX_WAIT(C, DATA_WAKE, seen);
 	atomic {
 		if
-		:: !sleeping[C] -> goto disarm
-		/* The slice: nothing but a death may need it. */
-		:: sleeping[C] && dead[P] -> skip
-		:: sleeping[C] && spurious -> spurious--
+		:: !by -> INSTEAD(data_snapshot, LOAD(C, seen, DATA_WAKE))
+		:: else -> INSTEAD(drain_before_arm, DRAIN)
+		fi
+	};
+	atomic { if :: !by -> FUTEX_WAIT(C, DATA_WAKE, seen) :: else fi };
+	atomic {
+		if
+		:: !by && !sleeping[C] -> goto disarm
+		/* The bytes stay, the edge is gone once it was seen. */
+		:: by && pending[ring] ->
+			assert(fresh[ring]);	/* no bell wakes twice */
+			fresh[ring] = 0;
+			if :: descriptor == 2 -> pending[ring] = 0 :: else fi;
+			goto disarm
+		:: by && (mem[HUP(SIDE(P))] || buffer[HEIR(HUP(SIDE(P)))]??[eval(HUP(SIDE(P))),_]) ->
+			drain(HEIR(HUP(SIDE(P))))
+		/* The slice: nothing but a death may need it, */
+		:: !by && sleeping[C] && dead[P] -> skip
+		:: (by || sleeping[C]) && spurious -> spurious--
+		/* and a ringer that may not know yet that it must fence, or that has lied. */
+		:: (by || sleeping[C]) && since && HAS(slices_until_acknowledged) && sent[ring] > got ->
+			drain(P)
+		:: (by || sleeping[C]) && since && settles -> drain(P); owed = 0; since = 0
+		:: (by || sleeping[C]) && LIED && HAS(data_slice) && sent[ring] > got -> drain(P)
+		/* After the slice: by descriptor. */
+		:: !by && sleeping[C] && descriptor -> by = 1
 		fi;
 		sleeping[C] = 0
 	};
@@ -473,8 +606,23 @@ next:
 	atomic { LOAD(C, hung_up, HUP(SIDE(P))) };
 disarm:	atomic {
 		awake[C] = 1; seen = 0;
-		STEP(data_disarm, STORE(C, RX_ASLEEP, epoch * EPOCH + AT_REST));
-		if :: !hung_up -> c = 0; goto next :: else -> hung_up = 0 fi;
+		STEP(data_disarm, STORE(C, RX_ASLEEP, epoch * EPOCH + AT_REST * (1 - light)));
+		if
+		:: !hung_up ->
+			c = 0;
+			if
+			:: since -> LOAD(C, h, DATA_ACKNOWLEDGED);
+				if
+				:: (h & MUST_FENCE) && (h >= since * EPOCH || !HAS(acknowledged_since)) ->
+					owed = 0; since = 0
+				:: else
+				fi;
+				h = 0
+			:: else
+			fi;
+			goto next
+		:: else -> hung_up = 0
+		fi;
 		STEP(closed_after_hangup, LOAD(C, c, CLOSED(SIDE(P))))
 	};
 
@@ -496,6 +644,13 @@ consume:
 	atomic {
 		assert(IS_HEADER(h)); assert(NUMBER(h) == got + 1);
 		size = SIZE(h); h = 0;
+		if :: by = 0 :: direct && descriptor -> by = 1 fi;
+		/* Fences may be given up at any time, while awake as well. */
+		if
+		:: asymmetric == 2 && !light && !broken ->
+			light = 1; owed = 1; since = 0; STORE(C, RX_ASLEEP, epoch * EPOCH)
+		:: true
+		fi;
 		INSTEAD(head, STORE(C, HEAD, pos + size));
 		if :: size == 1 -> goto release :: else fi
 	};
@@ -527,9 +682,14 @@ release:
 	FUTEX_WAKE(C, P);
 	goto next;
 
+anew:	/* With bit 2, and in slices. What was noted and drained before holds. */
+	true;
+	goto arm;
+
 close:	true;
 	atomic {
 		pos = 0; epoch = 0; last_rung = 0; rung = 0; lazy = 0;
+		by = 0; light = 0; owed = 0; broken = 0; since = 0;
 #if RINGS == 2
 		done[C] = 1; goto through;
 #endif
@@ -591,6 +751,9 @@ init
 			parameter(&early, "EARLY"); parameter(&may_kill, "KILL");
 			parameter(&answers, "ANSWERS"); parameter(&echo, "ECHO");
 			parameter(&sizes, "SIZES"); parameter(&anytime, "ANYTIME");
+			parameter(&asymmetric, "ASYMMETRIC"); parameter(&may_fail, "FAIL");
+			parameter(&settles, "SETTLES"); parameter(&liar, "LIAR");
+			parameter(&descriptor, "DESCRIPTOR"); parameter(&direct, "DIRECT");
 			parameter(&gone, "GONE");
 		};
 #endif
