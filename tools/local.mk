@@ -50,8 +50,9 @@ peal_perf_SOURCES = \
 	tools/peal-perf/transport.c \
 	tools/peal-perf/transport.h \
 	tools/peal-perf/transport_bare.c \
-	tools/peal-perf/transport_futex.c \
+	tools/peal-perf/transport_park.c \
 	tools/peal-perf/transport_peal.c \
+	tools/peal-perf/transport_pipe.c \
 	tools/peal-perf/transport_socket.c \
 	tools/peal-perf/watch.c \
 	tools/peal-perf/watch.h \

@@ -163,6 +163,7 @@ int partner_main(int argc, char **argv)
 	/* Ctrl-C on a terminal comes to both; the driver decides what to do about it. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
 	if (partner_settle(atoi(argv[3]), atoi(argv[4]))) {
 		fprintf(stderr, "peal-perf: the partner: %s\n", complaint());
 		return 1;

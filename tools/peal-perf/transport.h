@@ -68,7 +68,9 @@ extern const struct transport transport_peal;
 extern const struct transport transport_bare;
 extern const struct transport transport_uds;
 extern const struct transport transport_seqpacket;
+extern const struct transport transport_pipe;
 extern const struct transport transport_futex;
+extern const struct transport transport_eventfd;
 extern const struct transport transport_floor;
 
 /* The index-th transport that may be named by a user; NULL past the last. */
