@@ -33,6 +33,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/memory.h \
 	tools/peal-perf/options.c \
 	tools/peal-perf/options.h \
+	tools/peal-perf/pace.c \
+	tools/peal-perf/pace.h \
 	tools/peal-perf/partner.c \
 	tools/peal-perf/partner.h \
 	tools/peal-perf/payload.c \

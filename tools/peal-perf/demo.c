@@ -20,12 +20,10 @@
 #define PICTURE_ROWS 20
 #define BAR_WIDTH 28
 
-void demo_options(struct options *options)
+void demo_defaults(struct options *options)
 {
 	unsigned kept = 0;
 
-	if (options->transports_named)
-		return;
 	/* The yardsticks, and what wakes how soon, are for those who work on Peal. */
 	for (unsigned i = 0; i < options->transport_count; i++) {
 		const struct transport *transport = options->transports[i];

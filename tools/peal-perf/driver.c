@@ -257,10 +257,13 @@ int driver_open(struct driver *driver, const struct transport *transport, struct
 /* Whether the two sides agree on what was sent. */
 static int compare(enum test_id test, const struct slice *slice, const struct reply *reply)
 {
+	bool reverse = test == TEST_RATE;
+
 	if (test != TEST_FLOOR && slice->messages != reply->messages)
 		return complain(-EBADMSG,
 				"%" PRIu64 " messages were sent, but %" PRIu64 " were received",
-				slice->messages, reply->messages);
+				reverse ? reply->messages : slice->messages,
+				reverse ? slice->messages : reply->messages);
 	return 0;
 }
 
@@ -273,7 +276,7 @@ static bool says_why(const struct driver *driver)
 }
 
 int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_place,
-	       struct slice *slice, struct usage *usage)
+	       struct slice *slice, struct usage usage[SIDES])
 {
 	const struct transport *transport = driver->ends[slot].transport;
 	const struct loops *loops = in_place ? transport->in_place : transport->loops;
@@ -290,6 +293,7 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 	request.test = test;
 	request.in_place = in_place;
 	request.ticks = slice->ticks;
+	request.step = slice->step;
 	slice->out = driver->buffers.out;
 	slice->in = driver->buffers.in;
 
@@ -299,7 +303,7 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 		goto disarm;
 	before = usage_now(thread);
 	err = loops->run[test][INITIATOR](driver->ends[slot].end, slice);
-	*usage = usage_since(&before, thread);
+	usage[INITIATOR] = usage_since(&before, thread);
 	/* A side that has given up, or lost its peer, is to hear the reason from the other one. */
 	if (!err || says_why(driver)) {
 		int heard = hear(driver, &reply);
@@ -311,9 +315,9 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 		err = compare(test, slice, &reply);
 	if (err)
 		goto disarm;
-	usage->cpu_s += reply.usage.cpu_s;
-	usage->switches += reply.usage.switches;
+	usage[ANSWERER] = reply.usage;
 	slice->partner_width = reply.width;
+	slice->late = reply.late;
 	if (test == TEST_STREAM) {
 		slice->count = reply.count;
 		slice->elapsed = reply.elapsed;

@@ -23,6 +23,8 @@
 #define RECORD_OVERHEAD 16 /* of the largest message that fits a ring */
 #define ROUNDS_MOST 100000
 #define DURATION_MOST 86400
+#define RATE_LEAST 10
+#define RATE_MOST 100000000
 #define WORD 32 /* longest word that is compared to names */
 
 static int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -86,24 +88,34 @@ const char *options_nearest(const char *word, const char *const *names, unsigned
 	return nearest;
 }
 
-char *options_size_text(char *text, uint64_t size)
+static char *number_text(char *text, uint64_t number, unsigned thousand)
 {
 	static const char units[] = { 'k', 'm', 'g' };
 	char unit[2] = "";
 
-	for (unsigned i = 0; i < sizeof(units) && size && !(size & 1023); i++) {
-		size >>= 10;
+	for (unsigned i = 0; i < sizeof(units) && number && !(number % thousand); i++) {
+		number /= thousand;
 		unit[0] = units[i];
 	}
-	snprintf(text, OPTIONS_SIZE_TEXT, "%" PRIu64 "%s", size, unit);
+	snprintf(text, OPTIONS_SIZE_TEXT, "%" PRIu64 "%s", number, unit);
 	return text;
 }
 
+char *options_size_text(char *text, uint64_t size)
+{
+	return number_text(text, size, 1024);
+}
+
+char *options_rate_text(char *text, uint64_t rate)
+{
+	return number_text(text, rate, 1000);
+}
+
 /* Reads "64", "1k", "2M", "1g". */
-static bool read_size(const char *text, uint64_t *size)
+static bool read_number(const char *text, unsigned thousand, uint64_t *value)
 {
 	unsigned long long number;
-	unsigned shift = 0;
+	uint64_t unit = 1;
 	char *end;
 
 	if (text[0] < '0' || text[0] > '9')
@@ -113,20 +125,20 @@ static bool read_size(const char *text, uint64_t *size)
 	switch (*end) {
 	case 'g':
 	case 'G':
-		shift += 10;
+		unit *= thousand;
 		/* fallthrough */
 	case 'm':
 	case 'M':
-		shift += 10;
+		unit *= thousand;
 		/* fallthrough */
 	case 'k':
 	case 'K':
-		shift += 10;
+		unit *= thousand;
 		end++;
 	}
-	if (*end || errno || number > UINT64_MAX >> shift)
+	if (*end || errno || number > UINT64_MAX / unit)
 		return false;
-	*size = (uint64_t)number << shift;
+	*value = (uint64_t)number * unit;
 	return true;
 }
 
@@ -151,7 +163,7 @@ static int parse_sizes(struct options *options, const char *list)
 	while (next_word(&list, word, sizeof(word))) {
 		uint64_t size;
 
-		if (!read_size(word, &size))
+		if (!read_number(word, 1024, &size))
 			return usage(
 				"size \"%s\" is not a number of bytes: give a list such as 8,64,1k,64k",
 				word);
@@ -162,6 +174,29 @@ static int parse_sizes(struct options *options, const char *list)
 		if (options->size_count == OPTIONS_SIZES)
 			return usage("more than %d sizes: give fewer at a time", OPTIONS_SIZES);
 		options->sizes[options->size_count++] = size;
+	}
+	return 0;
+}
+
+static int parse_rates(struct options *options, const char *list)
+{
+	char word[WORD + 1];
+
+	options->rate_count = 0;
+	while (next_word(&list, word, sizeof(word))) {
+		uint64_t rate;
+
+		if (!read_number(word, 1000, &rate))
+			return usage(
+				"rate \"%s\" is not a number of messages a second: give a list "
+				"such as 1k,10k,1m",
+				word);
+		if (rate < RATE_LEAST || rate > RATE_MOST)
+			return usage("rate %s is out of range: give %d to %d messages a second",
+				     word, RATE_LEAST, RATE_MOST);
+		if (options->rate_count == OPTIONS_RATES)
+			return usage("more than %d rates: give fewer at a time", OPTIONS_RATES);
+		options->rates[options->rate_count++] = rate;
 	}
 	return 0;
 }
@@ -241,7 +276,7 @@ static int parse_ring(struct options *options, const char *text)
 	char least[OPTIONS_SIZE_TEXT], near[OPTIONS_SIZE_TEXT];
 	uint64_t ring, below;
 
-	if (!read_size(text, &ring))
+	if (!read_number(text, 1024, &ring))
 		return usage("ring \"%s\" is not a number of bytes: give one such as 64k or 2m",
 			     text);
 	options_size_text(least, page);
@@ -339,12 +374,16 @@ static const struct option {
 	int (*parse)(struct options *options, const char *text);
 	const char *about;
 } all_options[] = {
-	{ "--size", "LIST", parse_sizes, "bytes of a message: 8,64,1k,64k unless given" },
+	{ "--size", "LIST", parse_sizes,
+	  "bytes of a message: 8,64,1k,64k unless given; 64 for rate" },
+	{ "--rate", "LIST", parse_rates,
+	  "messages a second, for rate: 1k,10k,100k,1m unless given" },
 	{ "--wait", "LIST", parse_waits, "any of spin,adaptive,sleep; all unless given" },
 	{ "--transport", "LIST", parse_transports, "those below; all unless given" },
 	{ "--ring", "SIZE", parse_ring, "bytes of a ring in each direction; 2m unless given" },
 	{ "--rounds", "N", parse_rounds, "rounds of slices; at least 10 unless given" },
-	{ "--duration", "S", parse_duration, "measured seconds per size, shared among its slices" },
+	{ "--duration", "S", parse_duration,
+	  "measured seconds per size and rate, shared among slices" },
 	{ "--cpus", "A,B", parse_cpus, "one for each side; the first two allowed unless given" },
 	{ "--threads", NULL, parse_threads, "both sides as threads of one process" },
 	{ "--zero-copy", NULL, parse_zero_copy, "write and read payloads in Peal's own memory" },
@@ -439,10 +478,8 @@ static int check(const struct options *options)
 	return 0;
 }
 
-int options_parse(struct options *options, int argc, char **argv)
+void options_default(struct options *options)
 {
-	int used, err;
-
 	memset(options, 0, sizeof(*options));
 	options->waits = (1u << WAIT_MODES) - 1;
 	options->ring = RING_DEFAULT;
@@ -453,6 +490,11 @@ int options_parse(struct options *options, int argc, char **argv)
 	options->size_count = 4;
 	for (unsigned i = 0; transport_at(i); i++)
 		add_transport(options, transport_at(i));
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	int used, err;
 
 	for (; argc; argc -= used, argv += used) {
 		err = parse_one(options, argc, argv, &used);

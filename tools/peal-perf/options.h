@@ -13,12 +13,15 @@
 
 #define OPTIONS_SIZES 32
 #define OPTIONS_TRANSPORTS 16
+#define OPTIONS_RATES 16
 
 #define EXIT_USAGE 64
 
 struct options {
 	uint64_t sizes[OPTIONS_SIZES];
 	unsigned size_count;
+	uint64_t rates[OPTIONS_RATES]; /* messages a second */
+	unsigned rate_count;           /* 0: none was given */
 	const struct transport *transports[OPTIONS_TRANSPORTS];
 	unsigned transport_count;
 	bool transports_named; /* rather than all by default */
@@ -32,9 +35,12 @@ struct options {
 	bool help, version;
 };
 
+/* Sets what most sub-commands do if nothing is said. */
+void options_default(struct options *options);
+
 /*
- * Reads what follows the sub-command. 0, or EXIT_USAGE after a sentence on stderr that names the
- * value, the limit and the mend. What is not given is set to its default.
+ * Reads what follows the sub-command, and finds CPUs if none are given. 0, or EXIT_USAGE after a
+ * sentence on stderr that names the value, the limit and the mend.
  */
 int options_parse(struct options *options, int argc, char **argv);
 
@@ -47,5 +53,8 @@ void options_help(void);
 /* "64", "1k", "2m": a size as options take it. Returns text. */
 #define OPTIONS_SIZE_TEXT 24
 char *options_size_text(char *text, uint64_t size);
+
+/* "500", "10k", "1m": likewise a rate, by thousands. */
+char *options_rate_text(char *text, uint64_t rate);
 
 #endif

@@ -64,6 +64,7 @@ static int slot_run(struct partner *partner, const struct slot *slot, const stru
 	struct slice slice = {
 		.size = request->setup.size,
 		.ticks = request->ticks,
+		.step = request->step,
 		.out = partner->buffers.out,
 		.in = partner->buffers.in,
 	};
@@ -73,6 +74,7 @@ static int slot_run(struct partner *partner, const struct slot *slot, const stru
 	reply->messages = slice.messages;
 	reply->count = slice.count;
 	reply->elapsed = slice.elapsed;
+	reply->late = slice.late;
 	reply->width = slice.width;
 	return err;
 }

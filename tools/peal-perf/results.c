@@ -90,6 +90,16 @@ void row_finish(struct row *row)
 	row->width[1] = figure_of(row, offsetof(struct round, width[1]), 1);
 }
 
+const struct usage *row_sender(const struct row *row)
+{
+	return &row->usage[row->test == TEST_RATE ? ANSWERER : INITIATOR];
+}
+
+const struct usage *row_receiver(const struct row *row)
+{
+	return &row->usage[row->test == TEST_RATE ? INITIATOR : ANSWERER];
+}
+
 bool results_whole(const struct results *results)
 {
 	for (unsigned i = 0; i < results->count; i++)

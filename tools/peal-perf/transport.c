@@ -47,6 +47,7 @@ const char *test_name(enum test_id test)
 		[TEST_FLOOR] = "floor",
 		[TEST_LATENCY] = "latency",
 		[TEST_STREAM] = "stream",
+		[TEST_RATE] = "rate",
 	};
 
 	return test < TESTS ? names[test] : NULL;

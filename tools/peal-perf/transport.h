@@ -22,9 +22,12 @@ struct slice;
 enum wait_mode { WAIT_SPIN, WAIT_ADAPTIVE, WAIT_SLEEP, WAIT_MODES };
 
 /* What can be measured. */
-enum test_id { TEST_FLOOR, TEST_LATENCY, TEST_STREAM, TESTS };
+enum test_id { TEST_FLOOR, TEST_LATENCY, TEST_STREAM, TEST_RATE, TESTS };
 
-/* The driver initiates round trips and sends streams; the partner answers and receives. */
+/*
+ * The driver initiates round trips and sends streams; the partner answers and receives. In TEST_RATE
+ * it is the partner that sends: the driver has the clock and the histogram.
+ */
 enum side { INITIATOR, ANSWERER, SIDES };
 
 /* What the two sides must agree on before they meet. */

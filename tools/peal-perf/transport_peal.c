@@ -72,10 +72,21 @@ static int copy_consume(void *end, struct slice *slice)
 	return slice_consume(&copy_verbs, end, slice);
 }
 
+static int copy_arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&copy_verbs, end, slice);
+}
+
+static int copy_pace(void *end, struct slice *slice)
+{
+	return slice_pace(&copy_verbs, end, slice);
+}
+
 static const struct loops copy_loops = {
 	.run = {
 		[TEST_LATENCY] = { copy_ping, copy_pong },
 		[TEST_STREAM] = { copy_produce, copy_consume },
+		[TEST_RATE] = { copy_arrive, copy_pace },
 	},
 };
 
@@ -144,10 +155,21 @@ static int place_consume(void *end, struct slice *slice)
 	return slice_consume(&place_verbs, end, slice);
 }
 
+static int place_arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&place_verbs, end, slice);
+}
+
+static int place_pace(void *end, struct slice *slice)
+{
+	return slice_pace(&place_verbs, end, slice);
+}
+
 static const struct loops place_loops = {
 	.run = {
 		[TEST_LATENCY] = { place_ping, place_pong },
 		[TEST_STREAM] = { place_produce, place_consume },
+		[TEST_RATE] = { place_arrive, place_pace },
 	},
 };
 

@@ -100,10 +100,21 @@ static int stream_consume(void *end, struct slice *slice)
 	return slice_consume(&stream_verbs, end, slice);
 }
 
+static int stream_arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&stream_verbs, end, slice);
+}
+
+static int stream_pace(void *end, struct slice *slice)
+{
+	return slice_pace(&stream_verbs, end, slice);
+}
+
 static const struct loops stream_loops = {
 	.run = {
 		[TEST_LATENCY] = { stream_ping, stream_pong },
 		[TEST_STREAM] = { stream_produce, stream_consume },
+		[TEST_RATE] = { stream_arrive, stream_pace },
 	},
 };
 
@@ -159,10 +170,21 @@ static int packet_consume(void *end, struct slice *slice)
 	return slice_consume(&packet_verbs, end, slice);
 }
 
+static int packet_arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&packet_verbs, end, slice);
+}
+
+static int packet_pace(void *end, struct slice *slice)
+{
+	return slice_pace(&packet_verbs, end, slice);
+}
+
 static const struct loops packet_loops = {
 	.run = {
 		[TEST_LATENCY] = { packet_ping, packet_pong },
 		[TEST_STREAM] = { packet_produce, packet_consume },
+		[TEST_RATE] = { packet_arrive, packet_pace },
 	},
 };
 
