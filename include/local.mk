@@ -11,6 +11,7 @@ pealinclude_HEADERS = \
 	include/peal/options.h \
 	include/peal/ring.h \
 	include/peal/runtime.h \
+	include/peal/set.h \
 	include/peal/stats.h
 nodist_pealinclude_HEADERS = include/peal/version.h
 

@@ -13,6 +13,7 @@
 #include <peal/options.h>
 #include <peal/ring.h>
 #include <peal/runtime.h>
+#include <peal/set.h>
 #include <peal/stats.h>
 #include <peal/version.h>
 

@@ -20,8 +20,11 @@
 #define SPIN_SLICE ((uint64_t)MS)      /* between two looks at `closed` */
 #define LOOK_EVERY ((uint64_t)10 * MS) /* between two looks at the socket */
 #define SLICE_MAX ((uint64_t)100 * MS)
-#define STREAM_MESSAGES 4u   /* since the last wait: less is request and reply */
-#define IDLE_RINGS_MAX 1000u /* an honest peer rings once or twice in a wait */
+#define STREAM_MESSAGES 4u           /* since the last wait: less is request and reply */
+#define FUTEX_NS ((uint64_t)10 * MS) /* then by descriptor, where there is one */
+#define FENCE_NS 16u                 /* what a fence costs a publication */
+#define BARRIER_NS 10000u            /* what a membarrier may cost, until it is measured */
+#define IDLE_RINGS_MAX 1000u         /* an honest peer rings once or twice in a wait */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -56,14 +59,49 @@ static bool await(struct peal_link *link, struct news *news, uint64_t ns)
 	return news->seen >= news->want;
 }
 
+static void weigh(uint64_t *mean, uint64_t value)
+{
+	*mean += value / 8 - *mean / 8;
+}
+
+/*
+ * Who pays for the barrier: a fence in every publication of the peer's, or a membarrier in every
+ * sleep of ours. By what this ring has seen, with some reluctance to change.
+ */
+static void choose_barrier(struct bell *bell, uint64_t messages)
+{
+	bool fence = bell->word & PEAL_ASLEEP_FENCE;
+	uint64_t fences = (messages > bell->per_sleep ? messages : bell->per_sleep) * FENCE_NS;
+	uint64_t barrier = bell->barrier_ns ? bell->barrier_ns : BARRIER_NS;
+
+	if (!bell->asymmetric)
+		return;
+	if (fence && (bell->always || fences > 2 * barrier)) {
+		bell->word &= ~PEAL_ASLEEP_FENCE;
+		bell->fence_again = false;
+	} else if (!fence && !bell->always && fences < barrier / 2) {
+		bell->word |= PEAL_ASLEEP_FENCE;
+		bell->fence_again = true;
+	}
+}
+
 void bell_breathe(struct peal_link *link, struct bell *bell)
 {
 	uint64_t messages = bell->counters->messages, since = messages - bell->messages;
+	uint32_t word = bell->word;
 	uint64_t begun;
 
 	bell->messages = messages;
 	if (since < STREAM_MESSAGES)
 		return;
+	/* Fences that are not needed any more are given up while awake, too. The other way needs a
+	 * sleep. */
+	if (bell->asymmetric && (word & PEAL_ASLEEP_FENCE) && !bell->armed) {
+		choose_barrier(bell, messages - bell->slept_at);
+		if (bell->word != word)
+			__atomic_store_n(bell->asleep, bell->word,
+					 __ATOMIC_RELEASE); /* [unfence] */
+	}
 	begun = arch_ticks();
 	do
 		link->ring->relax();
@@ -94,9 +132,101 @@ static bool look_due(struct bell *bell, uint64_t now)
 	return true;
 }
 
+/* The peer can ring no more than once for a word; the next one is another sleep. */
+static void arm(struct bell *bell, uint64_t wants, uint32_t how)
+{
+	if (bell->wants)
+		__atomic_store_n(bell->wants, wants,
+				 __ATOMIC_RELAXED); /* ordered by the next line */
+	bell->word += PEAL_ASLEEP_EPOCH;            /* [epoch] */
+	__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP | how,
+			 __ATOMIC_RELEASE); /* [arm] */
+}
+
+static void disarm(struct bell *bell)
+{
+	__atomic_store_n(bell->asleep, bell->word, __ATOMIC_RELEASE); /* [disarm] */
+	bell->armed = false;
+}
+
+/* Whether a fence of ours does not do for this sleep: the ringer does not fence, or may not have seen
+ * yet that it has to. */
+static bool needs_membarrier(const struct bell *bell)
+{
+	/* Who rings for room does not fence in any case: what slips through is the slices' to mend. */
+	return !bell->wants && (!(bell->word & PEAL_ASLEEP_FENCE) || bell->fence_again);
+}
+
+/* The sleeper's half of the barrier, for whoever has been armed. *took: what a membarrier did. False:
+ * it could not be had. */
+static bool heavy(bool membarrier, uint64_t *took)
+{
+	uint64_t begun;
+
+	/* Pairs with [ring-fence] in peal_publish. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* [heavy] */
+	*took = 0;
+	if (!membarrier)
+		return true;
+	begun = platform_now();
+	if (!platform_barrier()) /* [heavy-membarrier] [fence-again] */
+		return false;
+	*took = platform_now() - begun;
+	return true;
+}
+
+/* What a membarrier for this bell came to. Where it failed the word asks for fences from now on, and
+ * has to be armed again. */
+static void settle(struct bell *bell, bool had, uint64_t took)
+{
+	if (had) {
+		bell->barrier_ns = bell->barrier_ns ? bell->barrier_ns : took;
+		weigh(&bell->barrier_ns, took);
+		bell->fence_again = false;
+		return;
+	}
+	bell->word |= PEAL_ASLEEP_FENCE;
+	bell->fence_again = bell->asymmetric = false;
+	bell->unacknowledged = true;
+	bell->fence_since = bell->word + PEAL_ASLEEP_EPOCH;
+}
+
+/* Arms a bell, with the barrier. */
+static void arm_fully(struct bell *bell, uint64_t wants, uint32_t how)
+{
+	bool membarrier = needs_membarrier(bell);
+	uint64_t took;
+	bool had;
+
+	arm(bell, wants, how);
+	had = heavy(membarrier, &took);
+	if (membarrier)
+		settle(bell, had, took);
+	if (!had) {
+		arm(bell, wants, how);
+		heavy(false, &took);
+	}
+}
+
+/*
+ * After a membarrier has failed: whether the ringer may still be between a publication and a look
+ * that did not know of the fence. Once it has rung for a word since then it has seen it.
+ */
+static bool slices_are_needed(struct bell *bell)
+{
+	uint32_t word;
+
+	if (!bell->unacknowledged)
+		return false;
+	word = __atomic_load_n(bell->acknowledged, __ATOMIC_ACQUIRE);
+	if ((word & PEAL_ASLEEP_FENCE) && (int32_t)(word - bell->fence_since) >= 0)
+		bell->unacknowledged = false; /* [slices-until-acknowledged] */
+	return bell->unacknowledged;
+}
+
 /* Once to sleep and wake up: until the wake counter moves, or for ns nanoseconds. */
-static int bell_sleep(struct peal_link *link, struct bell *bell, struct news *news, uint64_t wants,
-		      uint64_t ns)
+static int sleep_by_futex(struct peal_link *link, struct bell *bell, struct news *news,
+			  uint64_t wants, uint64_t ns)
 {
 	uint32_t seen;
 	int err = 0;
@@ -104,60 +234,79 @@ static int bell_sleep(struct peal_link *link, struct bell *bell, struct news *ne
 	/* Pairs with [wake]. Before we say that we sleep: a ring that comes after
 	 * that moves the counter away from what was seen. */
 	seen = __atomic_load_n(bell->wake, __ATOMIC_ACQUIRE); /* [snapshot] */
-	if (bell->wants)
-		__atomic_store_n(bell->wants, wants,
-				 __ATOMIC_RELAXED); /* ordered by the next line */
-	bell->word += PEAL_ASLEEP_EPOCH;            /* [epoch] */
-	__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP, __ATOMIC_RELEASE); /* [arm] */
-	/* Pairs with [ring-fence] in peal_publish. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);          /* [heavy] */
+	arm_fully(bell, wants, 0);
+	if (slices_are_needed(bell))
+		ns = least(ns, MS);
 	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
 		peal_count(&bell->counters->sleeps, 1);
-		err = link->waiter->wait(bell->wake, seen, (int64_t)ns, link->shared);
+		err = link->waiter->wait(bell->wake, seen, ns > INT64_MAX ? -1 : (int64_t)ns,
+					 link->shared);
 	}
-	__atomic_store_n(bell->asleep, bell->word, __ATOMIC_RELEASE); /* [disarm] */
+	disarm(bell);
 	return err;
 }
 
-static int wait_for(struct peal_link *link, struct bell *bell, struct news *news, int64_t timeout)
+/* The same by our descriptors, which also tell that the peer is gone; so it may last. The data
+ * bell's only: two threads must not share a descriptor. */
+static int sleep_by_descriptor(struct peal_link *link, struct bell *bell, struct news *news,
+			       uint64_t ns)
 {
-	uint64_t now, end, spin_end, slice = bell->first_slice, wants = news->want;
+	int err = 0;
+
+	link_drain(link); /* [drain] [drain-before-arm] */
+	arm_fully(bell, 0, PEAL_ASLEEP_DESCRIPTOR);
+	if (slices_are_needed(bell))
+		ns = least(ns, MS);
+	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
+		peal_count(&bell->counters->sleeps, 1);
+		err = link_poll(link, ns > INT64_MAX ? -1 : (int64_t)ns);
+	}
+	disarm(bell);
+	return err;
+}
+
+/* What was learnt from a wait that was not over at once. */
+static void learn(struct bell *bell, uint64_t begun, bool slept)
+{
+	uint64_t now = platform_now(), end = now;
+
+	if (slept) {
+		uint64_t rung = __atomic_load_n(bell->rung_ns, __ATOMIC_RELAXED);
+
+		/* Waking up is not what one waited for. */
+		if (rung > begun && rung < now)
+			end = rung;
+		weigh(&bell->per_sleep, bell->counters->messages - bell->slept_at);
+		bell->slept_at = bell->counters->messages;
+		choose_barrier(bell, 0);
+	}
+	/* A long silence must not be remembered for long. */
+	weigh(&bell->typical_ns, least(end - begun, (uint64_t)MS));
+}
+
+/* How long to spin: not at all where that has lately been in vain. */
+static uint64_t budget(const struct bell *bell)
+{
+	return bell->spin_ns == UINT64_MAX || bell->typical_ns <= bell->spin_ns ? bell->spin_ns : 0;
+}
+
+bool bell_spins(const struct bell *bell)
+{
+	return budget(bell) != 0;
+}
+
+/*
+ * To sleep until there is news: by futex in slices, and after a while by descriptor without a limit,
+ * so that an idle link wakes for nothing.
+ */
+static int sleep_for(struct peal_link *link, struct bell *bell, struct news *news, uint64_t now,
+		     uint64_t end)
+{
+	uint64_t slice = bell->first_slice, wants = news->want;
+	uint64_t by_futex = later(now, FUTEX_NS);
+	bool timeless = !bell->wants && link->pair; /* nothing to look after but the bell */
 	unsigned idle = 0;
 	int err;
-
-	if (timeout == 0) {
-		if (bell->wants)
-			peal_count(&bell->counters->waits, 1);
-		err = link_verdict(link, look_due(bell, platform_now()));
-		if (err)
-			return conclude(link, bell, news, err);
-		return error_literal(-EAGAIN, bell->wants ?
-						      "the ring is full, and the timeout is 0" :
-						      "the ring is empty, and the timeout is 0");
-	}
-	peal_count(&bell->counters->waits, 1);
-
-	/* What comes at once costs no look at the clock. */
-	if (bell->spin_ns) {
-		if (bell->wants)
-			bell_breathe(link, bell);
-		if (there(news) || await(link, news, 0))
-			return 0;
-	}
-	now = platform_now();
-	end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
-	spin_end = later(now, bell->spin_ns);
-
-	while (now < spin_end) {
-		if (there(news) || await(link, news, least(SPIN_SLICE, least(spin_end, end) - now)))
-			return 0;
-		now = platform_now();
-		err = link_verdict(link, look_due(bell, now));
-		if (err)
-			return conclude(link, bell, news, err);
-		if (now >= end)
-			return timed_out(bell);
-	}
 
 	/* A producer first asks for a good part of the ring, so that a slow consumer does not cost a
 	 * wake-up a record; after the first slice for just what it needs. */
@@ -165,7 +314,15 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 		wants = least(wants + (link->own.capacity >> 2), link->tx.pos); /* [wants-limit] */
 	__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
 	for (;;) {
-		err = bell_sleep(link, bell, news, wants, least(slice, end - now)); /* [slice] */
+		if (!bell->wants && now >= by_futex && link_can_poll(link))
+			err = sleep_by_descriptor(link, bell, news,
+						  end == UINT64_MAX ? end : end - now);
+		else if (timeless && now >= by_futex)
+			err = sleep_by_futex(link, bell, news, wants,
+					     end == UINT64_MAX ? end : end - now);
+		else
+			err = sleep_by_futex(link, bell, news, wants,
+					     least(slice, end - now)); /* [slice] */
 		if (there(news)) {
 			err = 0;
 			break;
@@ -196,6 +353,54 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	return err;
 }
 
+static int wait_for(struct peal_link *link, struct bell *bell, struct news *news, int64_t timeout)
+{
+	uint64_t now, begun, end, spin_end, spin = budget(bell);
+	int err;
+
+	if (timeout == 0) {
+		if (bell->wants)
+			peal_count(&bell->counters->waits, 1);
+		err = link_verdict(link, look_due(bell, platform_now()));
+		if (err)
+			return conclude(link, bell, news, err);
+		return error_literal(-EAGAIN, bell->wants ?
+						      "the ring is full, and the timeout is 0" :
+						      "the ring is empty, and the timeout is 0");
+	}
+	peal_count(&bell->counters->waits, 1);
+	if (bell->armed)
+		disarm(bell);
+
+	/* What comes at once costs no look at the clock. */
+	if (spin) {
+		if (bell->wants)
+			bell_breathe(link, bell);
+		if (there(news) || await(link, news, 0))
+			return 0;
+	}
+	begun = now = platform_now();
+	end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
+	spin_end = later(now, spin);
+
+	while (now < spin_end) {
+		if (there(news) ||
+		    await(link, news, least(SPIN_SLICE, least(spin_end, end) - now))) {
+			learn(bell, begun, false);
+			return 0;
+		}
+		now = platform_now();
+		err = link_verdict(link, look_due(bell, now));
+		if (err)
+			return conclude(link, bell, news, err);
+		if (now >= end)
+			return timed_out(bell);
+	}
+	err = sleep_for(link, bell, news, now, end);
+	learn(bell, begun, true);
+	return err;
+}
+
 int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
 	      int64_t timeout, uint64_t *seen)
 {
@@ -214,7 +419,11 @@ static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
 	/* Pairs with [snapshot] in bell_sleep. */
 	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
-	if ((asleep & PEAL_ASLEEP_DESCRIPTOR) && link->fd >= 0)
+	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))
+		link->waiter->wake(wake, link->shared);
+	else if (link->peer_eventfd >= 0)
+		platform_ring_eventfd(link->peer_eventfd);
+	else if (link->fd >= 0)
 		platform_ring(link->fd);
 	else
 		link->waiter->wake(wake, link->shared);
@@ -249,6 +458,62 @@ void peal_ring_room(struct peal_rx *rx)
 	rx->last_rung = asleep;
 	ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns, rx->counters,
 	     asleep);
+}
+
+bool bell_arm(struct peal_link *link, uint32_t what)
+{
+	bool membarrier = false;
+
+	/* Who waits by descriptor uses both ends. */
+	if (link->tx.pending_header)
+		peal_publish_pending(&link->tx);
+
+	if (what & PEAL_DATA) {
+		struct bell *bell = &link->data;
+
+		membarrier = needs_membarrier(bell);
+		arm(bell, 0, PEAL_ASLEEP_DESCRIPTOR);
+		bell->armed = true;
+	}
+	if (what & PEAL_ROOM) {
+		struct bell *bell = &link->room;
+
+		arm(bell, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
+		bell->armed = true;
+		/* The consumer looks for us without a fence, and here are no slices to make up for it. */
+		membarrier |= link->registered;
+	}
+	return membarrier;
+}
+
+bool bell_barrier(bool membarrier, uint64_t *took)
+{
+	return heavy(membarrier, took);
+}
+
+bool bell_is_news(struct peal_link *link, uint32_t what)
+{
+	const struct peal_rx *rx = &link->rx;
+	struct news data = { .word = (const uint64_t *)(const void *)peal_next(rx, rx->pos),
+			     .want = 1 };
+	struct news room = { .word = &link->tx.peer->head, .want = link->room_want };
+
+	return ((what & PEAL_DATA) && there(&data)) || ((what & PEAL_ROOM) && there(&room)) ||
+	       link_verdict(link, false);
+}
+
+void bell_settle(struct peal_link *link, bool had, uint64_t took)
+{
+	if (needs_membarrier(&link->data))
+		settle(&link->data, had, took);
+}
+
+void bell_disarm(struct peal_link *link)
+{
+	if (link->data.armed)
+		disarm(&link->data);
+	if (link->room.armed)
+		disarm(&link->room);
 }
 
 void bell_ring_out(struct peal_link *link)

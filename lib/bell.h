@@ -25,6 +25,21 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
  */
 void bell_breathe(struct peal_link *link, struct bell *bell);
 
+/* Whether a wait by this bell spins before it sleeps, by what such waits have cost lately. */
+bool bell_spins(const struct bell *bell);
+
+/*
+ * To wait by descriptor for data, room or both (PEAL_DATA, PEAL_ROOM), of one link or many: arm each
+ * (true: it takes a membarrier), one barrier for all, settle each with what came of it, and look at
+ * each. Where the membarrier could not be had all that follows from arming is to be done again. Disarm
+ * tells the peer that nobody waits any more. By the one thread that uses both ends.
+ */
+bool bell_arm(struct peal_link *link, uint32_t what);
+bool bell_barrier(bool membarrier, uint64_t *took);
+void bell_settle(struct peal_link *link, bool had, uint64_t took);
+bool bell_is_news(struct peal_link *link, uint32_t what);
+void bell_disarm(struct peal_link *link);
+
 /* Rings both of the peer's bells if it sleeps; for ending a link. Wake counters are added to
  * atomically: where the peer has lied, the other end's thread may be ringing at the same time. */
 void bell_ring_out(struct peal_link *link);

@@ -193,7 +193,7 @@ static int take_refusal(struct wire_message *answer)
 	return error_set(err, "the server refused: %s", answer->text);
 }
 
-static int take_welcome(const struct wire_message *answer, const struct platform_parcel *parcel,
+static int take_welcome(const struct wire_message *answer, struct platform_parcel *parcel,
 			const struct peal_options *options, struct link_plan *plan)
 {
 	const struct platform_credentials *who = &parcel->credentials;
@@ -217,7 +217,7 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	struct peal_options options;
 	struct wire_message message;
 	struct platform_parcel parcel = { .count = 0 }, received = { .count = 0 };
-	struct link_plan plan = { .fd = -1, .role = 0 };
+	struct link_plan plan = { .fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = 0 };
 	struct opening opening;
 	uint64_t now = platform_now();
 	uint64_t deadline = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ?
@@ -242,8 +242,8 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	if (err)
 		goto fail;
 	parcel.count = 1;
-	wire_fill(&message, WIRE_HELLO, &options, &plan.own,
-		  options.max_message ? options.max_message : CAPACITY_MAX);
+	wire_fill(&message, WIRE_HELLO, &options,
+		  options.max_message ? options.max_message : CAPACITY_MAX, &plan, &parcel);
 	err = say_hello(plan.fd, &message, &parcel, deadline, timeout);
 	/* Only now: asked for earlier it would give the socket a name. The server's answer carries its
 	 * credentials in any case. */
@@ -260,13 +260,16 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		err = link_create(link, &plan, &options);
 	if (err)
 		goto fail;
-	wire_close_parcel(&parcel, true);
+	platform_close(parcel.fd[0]);
 	end_opening(&opening, true);
 	return 0;
 fail:
+	platform_close(plan.peer_eventfd);
 	segment_destroy(&plan.theirs);
 	segment_destroy(&plan.own);
-	wire_close_parcel(&parcel, true);
+	platform_close(plan.own_eventfd);
+	if (parcel.count)
+		platform_close(parcel.fd[0]);
 	end_opening(&opening, false);
 	return err;
 }

@@ -39,8 +39,23 @@ AT(text, 192);
 AT(spare_end, 448);
 _Static_assert(sizeof(struct wire_message) == 504, "wire, version 1");
 
+bool wire_trusts(const struct peal_options *options, enum wire_type our)
+{
+	return our == WIRE_HELLO ? !(options->flags & PEAL_DISTRUST_PEER) :
+				   (options->flags & PEAL_TRUST_PEER) != 0;
+}
+
+/* A client does not know yet whether its server would ring an eventfd; a server does. */
+static bool gives_eventfd(const struct peal_options *options, enum wire_type our,
+			  const struct link_plan *plan)
+{
+	return options->bell == PEAL_BELL_EVENTFD ||
+	       (options->bell == PEAL_BELL_AUTO && our == WIRE_WELCOME && plan->peer_rings_eventfd);
+}
+
 void wire_fill(struct wire_message *message, enum wire_type type,
-	       const struct peal_options *options, const struct segment *own, uint64_t rx_largest)
+	       const struct peal_options *options, uint64_t rx_largest, struct link_plan *plan,
+	       struct platform_parcel *parcel)
 {
 	memset(message, 0, sizeof(*message));
 	message->magic = WIRE_MAGIC;
@@ -51,12 +66,25 @@ void wire_fill(struct wire_message *message, enum wire_type type,
 	message->layout_low = WIRE_LAYOUT_LOW;
 	message->layout_high = WIRE_LAYOUT_HIGH;
 	message->abi = options->abi;
-	message->page = own->page;
-	message->capacity = own->capacity;
+	message->features = WIRE_SOCKET_BELL;
+	if (wire_trusts(options, type))
+		message->features |= WIRE_TRUSTS_EVENTFD;
+	if (options->barrier != PEAL_BARRIER_FENCE &&
+	    runtime_registered(options->barrier == PEAL_BARRIER_ASYMMETRIC))
+		message->features |= WIRE_MEMBARRIER;
+	message->page = plan->own.page;
+	message->capacity = plan->own.capacity;
 	message->max_message = rx_largest;
 	message->wait = options->wait;
-	message->descriptors = 1;
 	message->descriptor[0] = WIRE_SEGMENT;
+	/* Without one we are rung by the socket. */
+	if (options->wait != PEAL_WAIT_SPIN && gives_eventfd(options, type, plan))
+		plan->own_eventfd = platform_eventfd();
+	if (plan->own_eventfd >= 0) {
+		message->descriptor[1] = WIRE_EVENTFD;
+		parcel->fd[parcel->count++] = plan->own_eventfd;
+	}
+	message->descriptors = (uint32_t)parcel->count;
 	options_copy_name(message->name, options->name);
 }
 
@@ -122,22 +150,36 @@ static int check_geometry(const struct wire_message *message, const struct peal_
 	return 0;
 }
 
-int wire_adopt(const struct wire_message *message, const struct platform_parcel *parcel,
+/* A segment, and perhaps an eventfd. */
+static int check_descriptors(const struct wire_message *message,
+			     const struct platform_parcel *parcel)
+{
+	bool right = message->descriptors == (uint32_t)parcel->count &&
+		     message->descriptor[0] == WIRE_SEGMENT &&
+		     (parcel->count == 1 ||
+		      (parcel->count == 2 && message->descriptor[1] == WIRE_EVENTFD));
+
+	return right ? 0 :
+		       error_set(
+			       -EPROTO,
+			       "the handshake came with %d descriptors: a segment, and at most an "
+			       "eventfd, are right",
+			       parcel->count);
+}
+
+int wire_adopt(const struct wire_message *message, struct platform_parcel *parcel,
 	       const struct peal_options *options, struct link_plan *plan)
 {
+	enum wire_type our = message->type == WIRE_HELLO ? WIRE_WELCOME : WIRE_HELLO;
 	int err;
 
-	if (message->needed)
+	if (message->needed & ~WIRE_OFFERED)
 		return error_set(-EPROTONOSUPPORT,
 				 "the peer needs features 0x%llx, which this side has not",
 				 (unsigned long long)message->needed);
-	if (message->descriptors != 1 || parcel->count != 1 ||
-	    message->descriptor[0] != WIRE_SEGMENT)
-		return error_set(
-			-EPROTO,
-			"the handshake came with %d descriptors where one of a segment is right",
-			parcel->count);
-	err = check_geometry(message, options);
+	err = check_descriptors(message, parcel);
+	if (!err)
+		err = check_geometry(message, options);
 	if (err)
 		return err;
 	err = segment_adopt(&plan->theirs, parcel->fd[0], message->page, message->capacity,
@@ -149,6 +191,10 @@ int wire_adopt(const struct wire_message *message, const struct platform_parcel 
 	plan->tx_largest = options->ring - RECORD_OVERHEAD;
 	if (message->max_message < plan->tx_largest)
 		plan->tx_largest = message->max_message;
+	plan->registered = (message->features & WIRE_MEMBARRIER) != 0;
+	plan->peer_rings_eventfd = (message->features & WIRE_TRUSTS_EVENTFD) != 0;
+	if (parcel->count == 2 && wire_trusts(options, our))
+		plan->peer_eventfd = parcel->fd[--parcel->count];
 	options_copy_name(plan->peer.name, message->name);
 	return 0;
 }
@@ -165,10 +211,10 @@ bool wire_allows(const struct peal_options *options, const struct platform_crede
 
 void wire_close_parcel(struct platform_parcel *parcel, bool proved)
 {
-	if (!proved)
-		platform_close_aside(parcel->fd, parcel->count);
-	else
-		for (int i = 0; i < parcel->count; i++)
-			platform_close(parcel->fd[i]);
+	int known = proved && parcel->count ? 1 : 0;
+
+	if (known)
+		platform_close(parcel->fd[0]);
+	platform_close_aside(parcel->fd + known, parcel->count - known);
 	parcel->count = 0;
 }

@@ -34,13 +34,16 @@ enum wire_descriptor {
 };
 
 /* Feature bits. Offered by one side they are in force only if the other side offers them too; what
- * is needed and not offered is a reason to refuse. This version offers none. */
-#define WIRE_TRUSTS_EVENTFD ((uint64_t)1 << 0) /* the sender may be rung by eventfd */
+ * is needed and not offered is a reason to refuse. */
+#define WIRE_TRUSTS_EVENTFD ((uint64_t)1 << 0) /* the sender rings an eventfd, if given one */
 #define WIRE_UNSEALED ((uint64_t)1 << 1)       /* unsealed memory will do */
 #define WIRE_MEMBARRIER ((uint64_t)1 << 2)     /* the sender's process is registered */
 #define WIRE_FRAGMENTS ((uint64_t)1 << 3)      /* messages longer than a record */
 #define WIRE_CALLS ((uint64_t)1 << 4)          /* control records of calls */
 #define WIRE_SOCKET_BELL ((uint64_t)1 << 5)    /* the sender may be rung by a byte on the socket */
+
+/* What the other side may need of us. */
+#define WIRE_OFFERED (WIRE_MEMBARRIER | WIRE_SOCKET_BELL)
 
 /*
  * HELLO (client), then WELCOME or REFUSE (server). One struct for all. Written by: the sender.
@@ -71,9 +74,14 @@ struct wire_message {
 	uint8_t spare_end[56];
 };
 
-/* What we say of ourselves, in a message of this type. */
+/* What we say of ourselves, in a message of this type; and an eventfd for the peer to ring goes into
+ * the parcel, behind the segment that is there, and into the plan, if it is to have one. */
 void wire_fill(struct wire_message *message, enum wire_type type,
-	       const struct peal_options *options, const struct segment *own, uint64_t rx_largest);
+	       const struct peal_options *options, uint64_t rx_largest, struct link_plan *plan,
+	       struct platform_parcel *parcel);
+
+/* Whether these options let us ring a peer's eventfd. */
+bool wire_trusts(const struct peal_options *options, enum wire_type our);
 
 /* A refusal with its reason, an errno and a sentence. Sent as far as possible without waiting. */
 void wire_refuse(int fd, int err, const char *sentence);
@@ -85,8 +93,8 @@ void wire_refuse(int fd, int err, const char *sentence);
 int wire_check_version(const struct wire_message *message, int64_t length);
 
 /* Checks what the other side says of its memory against our limits and adopts it; plan->theirs and
- * the lengths are filled in. Descriptors stay in the parcel. */
-int wire_adopt(const struct wire_message *message, const struct platform_parcel *parcel,
+ * the lengths are filled in. Descriptors stay in the parcel, but for an eventfd that we shall ring. */
+int wire_adopt(const struct wire_message *message, struct platform_parcel *parcel,
 	       const struct peal_options *options, struct link_plan *plan);
 
 /* Whether one with these credentials passes the options' allow and group; fd: its socket, asked about
@@ -94,7 +102,7 @@ int wire_adopt(const struct wire_message *message, const struct platform_parcel 
 bool wire_allows(const struct peal_options *options, const struct platform_credentials *who,
 		 int fd);
 
-/* Closes what a stranger sent: aside where it was not proved. */
+/* Closes what a stranger sent: aside, but for a segment that was proved. */
 void wire_close_parcel(struct platform_parcel *parcel, bool proved);
 
 #endif

@@ -44,13 +44,17 @@ static void orphan(struct handle *handle)
 							      offsetof(struct peal_link, handle));
 
 	platform_close(link->fd);
-	link->fd = -1;
+	platform_close(link->own_eventfd);
+	platform_close(link->peer_eventfd);
+	platform_close(link->poller);
+	link->fd = link->own_eventfd = link->peer_eventfd = link->poller = -1;
 	link->stale = true;
 	link_end_receiving(link);
 	link->tx.data = (uint8_t *)nowhere.data;
 	link->tx.mask = 0;
 	link->tx.limit = 0;
 	link->tx.reserved = 0;
+	link->tx.pending_header = 0;
 	link->tx.peer = &nowhere.page;
 	link->tx.counters = &nowhere.counters;
 	link->rx.held = 0;
@@ -82,6 +86,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.asleep = &link->page->tx_asleep,
 		.wants = &link->page->tx_wants,
 		.wake = &link->peer_page->room_wake,
+		.rung_ns = &link->peer_page->room_rung_ns,
+		.acknowledged = &link->peer_page->room_acknowledged,
 		.counters = &link->slot->tx,
 		.spin_ns = spin_ns,
 		.first_slice = FIRST_ROOM_SLICE,
@@ -99,11 +105,19 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	link->data = (struct bell){
 		.asleep = &link->page->rx_asleep,
 		.wake = &link->peer_page->data_wake,
+		.rung_ns = &link->peer_page->data_rung_ns,
+		.acknowledged = &link->peer_page->data_acknowledged,
 		.counters = &link->slot->rx,
 		.word = options_asleep_word(options),
 		.spin_ns = spin_ns,
 		.first_slice = FIRST_DATA_SLICE,
+		.asymmetric = plan->registered && options->barrier != PEAL_BARRIER_FENCE,
+		.always = options->barrier == PEAL_BARRIER_ASYMMETRIC,
 	};
+	if (link->data.asymmetric && link->data.always) {
+		link->data.word &= ~PEAL_ASLEEP_FENCE;
+		__atomic_store_n(link->data.asleep, link->data.word, __ATOMIC_RELEASE);
+	}
 }
 
 int link_create(struct peal_link **made, const struct link_plan *plan,
@@ -123,6 +137,11 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	link->peer_page = segment_page(&link->theirs);
 	link->peer = plan->peer;
 	link->fd = plan->fd;
+	link->own_eventfd = plan->own_eventfd;
+	link->peer_eventfd = plan->peer_eventfd;
+	link->registered = plan->registered;
+	link->poller = -1;
+	link->one_thread = options->flags & PEAL_ONE_THREAD;
 	link->shared = !plan->pair;
 	link->pair = plan->pair;
 	link->slot = stats_take(plan->role, options->wait, &plan->peer, link->own.capacity,
@@ -143,7 +162,8 @@ int link_verdict(struct peal_link *link, bool look)
 	/* Pairs with [closed] in peal_close: what was published before it is there. */
 	if (__atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE)) /* [closed-seen] */
 		return -EPIPE;
-	if (!look || link->fd < 0 || !platform_hung_up(link->fd))
+	if (!__atomic_load_n(&link->hung_up, __ATOMIC_RELAXED) &&
+	    (!look || link->fd < 0 || !platform_hung_up(link->fd)))
 		return 0;
 	/* It may have closed between the two looks. */
 	if (__atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE)) /* [closed-after-hangup] */
@@ -228,6 +248,7 @@ void peal_close(struct peal_link *link)
 	if (!link)
 		return;
 	if (!link->stale) {
+		peal_flush(&link->tx);
 		/* Pairs with [closed-seen]: all that was published is seen by who sees this. */
 		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
 				 __ATOMIC_RELEASE); /* [closed] */
@@ -238,9 +259,14 @@ void peal_close(struct peal_link *link)
 				 __ATOMIC_RELEASE);
 		bell_ring_out(link);
 		stats_give(link->slot);
+		if (link->fd >= 0)
+			platform_drain(link->fd); /* what is left is no stranger's, but rings */
 	}
 	registry_lock();
 	registry_remove(&link->handle);
+	platform_close(link->poller);
+	platform_close(link->own_eventfd);
+	platform_close(link->peer_eventfd);
 	platform_close_socket(link->fd);
 	registry_unlock();
 	let_go_of_memory(link);
@@ -252,7 +278,7 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 	struct peal_options options;
 	struct pair *pair;
 	struct segment segments[2] = { { .at = NULL }, { .at = NULL } };
-	struct link_plan plan = { .fd = -1, .role = 2 };
+	struct link_plan plan = { .fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = 2 };
 	int i, fd, err = options_take(&options, given);
 
 	links[0] = links[1] = NULL;
@@ -270,6 +296,8 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 		platform_close(fd);
 	}
 	plan.pair = pair;
+	plan.registered = options.barrier != PEAL_BARRIER_FENCE &&
+			  runtime_registered(options.barrier == PEAL_BARRIER_ASYMMETRIC);
 	plan.tx_largest = plan.rx_largest = options_largest(&options, options.ring);
 	plan.peer = (struct peal_peer){ .pid = platform_pid(), .uid = platform_uid() };
 	plan.peer.gid = platform_gid();

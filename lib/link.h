@@ -26,11 +26,25 @@ struct bell {
 	uint64_t *wants;      /* on our page: until this much room; NULL at the data bell */
 	const uint32_t *wake; /* on the peer's page: counts its rings */
 	struct peal_counters *counters;
-	uint32_t word;        /* what *asleep says while awake: epoch and modes */
-	uint64_t spin_ns;     /* how long to spin before sleeping; UINT64_MAX: never sleep */
+	const uint64_t *rung_ns;      /* beside it, when; hostile, and only for estimates */
+	const uint32_t *acknowledged; /* and for which asleep value */
+	uint32_t word;                /* what *asleep says while awake: epoch and modes */
+	bool armed; /* *asleep says that we sleep, while the program waits for our descriptor */
+	uint64_t spin_ns; /* how long to spin before sleeping, at most; UINT64_MAX: never sleep */
+	uint64_t typical_ns;  /* what waits that were not over at once have lasted */
 	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
 	uint64_t messages;    /* counted when the last wait began */
 	uint64_t look_at;     /* monotonic ns of the next look at the socket */
+
+	/* The data bell's barrier. */
+	bool asymmetric;  /* may be: the peer's process is registered, and nobody forbade it */
+	bool always;      /* asymmetric as long as it can be had */
+	bool fence_again; /* the ringer may not have seen yet that it has to fence */
+	bool unacknowledged; /* membarrier has failed, and the ringer has not shown yet that it fences */
+	uint32_t fence_since; /* the first word that asked it to */
+	uint64_t slept_at;    /* messages counted at the last sleep */
+	uint64_t per_sleep;   /* messages between two sleeps */
+	uint64_t barrier_ns;  /* what a membarrier costs; 0: not measured yet */
 };
 
 struct peal_link {
@@ -52,12 +66,20 @@ struct peal_link {
 	const struct peal_page *peer_page; /* the peer's, hostile */
 	struct stats_slot *slot;
 	struct peal_peer peer;
-	int fd;            /* the control socket; -1: none */
-	bool shared;       /* the peer is another process */
-	bool stale;        /* a child of a fork has this copy */
-	struct pair *pair; /* what the two ends of peal_pair share; NULL for others */
-	uint64_t breath;   /* ticks of the pause before a wait in a stream */
-	int broken;        /* the peer lied (atomic: either thread may find out) */
+	int fd;             /* the control socket; -1: none */
+	int own_eventfd;    /* that the peer rings, and we only poll; -1: none */
+	int peer_eventfd;   /* that we ring, since we trust the peer; -1: none */
+	int poller;         /* the socket and own_eventfd; -1: not needed so far */
+	bool hung_up;       /* the socket was seen at its end (atomic) */
+	bool one_thread;    /* one thread uses both ends */
+	uint32_t in_set;    /* 1 + its place there; 0: in none */
+	uint64_t room_want; /* the head at which the last reservation that found no room has it */
+	bool registered;    /* the peer's process, for our barriers */
+	bool shared;        /* the peer is another process */
+	bool stale;         /* a child of a fork has this copy */
+	struct pair *pair;  /* what the two ends of peal_pair share; NULL for others */
+	uint64_t breath;    /* ticks of the pause before a wait in a stream */
+	int broken;         /* the peer lied (atomic: either thread may find out) */
 };
 
 struct pair {
@@ -66,9 +88,12 @@ struct pair {
 
 /* What makes a link. */
 struct link_plan {
-	struct segment own, theirs; /* the link's from here on */
-	int fd;                     /* likewise */
-	uint32_t role;              /* 0 client, 1 server, 2 pair */
+	struct segment own, theirs;    /* the link's from here on */
+	int fd;                        /* likewise */
+	int own_eventfd, peer_eventfd; /* likewise; -1: none */
+	bool registered;               /* the peer's process, for our barriers */
+	bool peer_rings_eventfd;       /* if it is given one */
+	uint32_t role;                 /* 0 client, 1 server, 2 pair */
 	struct pair *pair;
 	uint64_t tx_largest, rx_largest;
 	struct peal_peer peer;
@@ -89,6 +114,11 @@ int link_broken(struct peal_link *link, const char *lie);
  * if it lied. look: ask the socket too, which enters the kernel.
  */
 int link_verdict(struct peal_link *link, bool look);
+
+/* By descriptor (descriptor.c): whether that can be done, waiting, and taking note of all rings so far. */
+bool link_can_poll(struct peal_link *link);
+int link_poll(struct peal_link *link, int64_t ns);
+void link_drain(struct peal_link *link);
 
 /* The sentence of a verdict. */
 int link_say_verdict(struct peal_link *link, int verdict);

@@ -251,11 +251,13 @@ static bool admit(const struct peal_listener *listener, const struct guest *gues
 
 /* Makes a link of a HELLO. 0 or an errno with its sentence; the guest's socket is the link's then. */
 static int welcome(struct peal_listener *listener, struct guest *guest,
-		   const struct wire_message *hello, const struct platform_parcel *parcel,
+		   const struct wire_message *hello, struct platform_parcel *parcel,
 		   struct peal_link **link)
 {
 	const struct peal_options *options = &listener->options;
-	struct link_plan plan = { .fd = guest->fd, .role = 1 };
+	struct link_plan plan = {
+		.fd = guest->fd, .own_eventfd = -1, .peer_eventfd = -1, .role = 1
+	};
 	struct platform_parcel ours = { .count = 0 };
 	struct wire_message answer;
 	int err;
@@ -276,8 +278,8 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	if (err)
 		goto fail;
 	ours.count = 1;
-	wire_fill(&answer, WIRE_WELCOME, options, &plan.own,
-		  options->max_message ? options->max_message : CAPACITY_MAX);
+	wire_fill(&answer, WIRE_WELCOME, options,
+		  options->max_message ? options->max_message : CAPACITY_MAX, &plan, &ours);
 	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
 	if (err) {
 		err = error_set(
@@ -291,10 +293,13 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	err = link_create(link, &plan, options);
 	if (err)
 		goto fail;
-	wire_close_parcel(&ours, true);
+	platform_close(ours.fd[0]);
 	return 0;
 fail:
-	wire_close_parcel(&ours, true);
+	platform_close(plan.own_eventfd);
+	if (ours.count)
+		platform_close(ours.fd[0]);
+	platform_close(plan.peer_eventfd);
 	segment_destroy(&plan.own);
 	segment_destroy(&plan.theirs);
 	return err;

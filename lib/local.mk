@@ -9,6 +9,7 @@ libpealcore_la_SOURCES = \
 	lib/bell.c \
 	lib/bell.h \
 	lib/connect.c \
+	lib/descriptor.c \
 	lib/error.c \
 	lib/error.h \
 	lib/ffi.c \
@@ -26,6 +27,7 @@ libpealcore_la_SOURCES = \
 	lib/runtime.h \
 	lib/segment.c \
 	lib/segment.h \
+	lib/set.c \
 	lib/stats.c \
 	lib/stats.h
 libpealcore_la_LIBADD = $(LIBNUMA_LIBS) $(LIBCAP_LIBS)

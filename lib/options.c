@@ -23,6 +23,8 @@
 
 #define ADDRESS_MAX 107
 
+#define FLAGS ((uint32_t)(PEAL_PREFAULT | PEAL_ONE_THREAD | PEAL_TRUST_PEER | PEAL_DISTRUST_PEER))
+
 #define SIZE_VERSION_1 sizeof(struct peal_options)
 
 static int check_head(const struct peal_options *given)
@@ -53,9 +55,9 @@ static int check_head(const struct peal_options *given)
 		if (given->spare[i])
 			return error_set(-EOPNOTSUPP,
 					 "options->spare[%u] is not 0: no such option here", i);
-	if (given->flags & ~(uint32_t)PEAL_PREFAULT)
+	if (given->flags & ~FLAGS)
 		return error_set(-EOPNOTSUPP, "options->flags has unknown bits: 0x%x",
-				 given->flags & ~(uint32_t)PEAL_PREFAULT);
+				 given->flags & ~FLAGS);
 	return 0;
 }
 
@@ -80,6 +82,12 @@ static int check_values(const struct peal_options *options)
 	if (options->spin_ns > 1000000000u)
 		return error_set(-EINVAL, "options->spin_ns is %llu: at most 1000000000",
 				 (unsigned long long)options->spin_ns);
+	if (options->barrier > PEAL_BARRIER_ASYMMETRIC)
+		return error_set(-EINVAL, "options->barrier is %u: 0 auto, 1 fence, 2 asymmetric",
+				 options->barrier);
+	if (options->bell > PEAL_BELL_SOCKET)
+		return error_set(-EINVAL, "options->bell is %u: 0 auto, 1 eventfd, 2 socket",
+				 options->bell);
 	if (options->allow > PEAL_ALLOW_ANYONE)
 		return error_set(-EINVAL, "options->allow is %u: 0 user, 1 group, 2 anyone",
 				 options->allow);

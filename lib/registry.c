@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 #include "lib/registry.h"
+#include "lib/runtime.h"
 #include "lib/stats.h"
-#include "platform/platform.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct handle *handles;
@@ -39,6 +39,7 @@ static void after_fork_in_child(void)
 		handle->orphan(handle);
 	}
 	stats_forget();
+	runtime_forget();
 	platform_after_fork(true);
 	stats_unlock();
 	pthread_mutex_unlock(&lock);

@@ -25,6 +25,7 @@
 #define SPIN_NS_MAX 1000000000u
 
 static struct runtime runtime;
+static int registered; /* for barriers of others (atomic). 1: yes, -1: cannot be had */
 
 static void relax_first(void);
 static void (*relax_picked)(void) = relax_first;
@@ -272,6 +273,23 @@ const struct runtime *runtime_get(void)
 
 	pthread_once(&once, detect);
 	return &runtime;
+}
+
+bool runtime_registered(bool whatever_it_costs)
+{
+	int now = __atomic_load_n(&registered, __ATOMIC_RELAXED);
+
+	if (!now && (whatever_it_costs || platform_single_threaded())) {
+		/* Twice does no harm. */
+		now = platform_barrier_register() && platform_barrier() ? 1 : -1;
+		__atomic_store_n(&registered, now, __ATOMIC_RELAXED);
+	}
+	return now > 0;
+}
+
+void runtime_forget(void)
+{
+	registered = 0;
 }
 
 const char *peal_runtime_version(void)

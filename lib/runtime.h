@@ -25,6 +25,16 @@ struct runtime {
 
 const struct runtime *runtime_get(void);
 
+/*
+ * Whether this process is registered for barriers of others (membarrier), so that they may sleep
+ * without a fence in our publications. Registers it: whatever that costs, or only while it costs
+ * next to nothing, which is as long as there is one thread.
+ */
+bool runtime_registered(bool whatever_it_costs);
+
+/* In the child of a fork, which has to register itself. */
+void runtime_forget(void);
+
 /* The candidate nearest to a word by edits, for warnings. candidates is ended by NULL. */
 const char *runtime_nearest(const char *word, const char *const *candidates);
 

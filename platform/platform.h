@@ -73,6 +73,15 @@ struct peal_waiter_ops {
 /* In order of preference, ended by NULL; the last one is always usable. */
 extern const struct peal_waiter_ops *const platform_waiter_ops[];
 
+/*
+ * A full memory barrier in every thread of every registered process, now. Registering a process
+ * that has threads takes some 10 ms, so ask platform_single_threaded() first where that matters.
+ * False: cannot be had.
+ */
+bool platform_barrier_register(void);
+bool platform_barrier(void);
+bool platform_single_threaded(void);
+
 /* The monotonic clock, ns. */
 uint64_t platform_now(void);
 
@@ -140,6 +149,14 @@ bool platform_uid_is_mapped(uint32_t uid);
 /* One byte for a peer that polls its socket; a full socket is a bell already rung. */
 void platform_ring(int fd);
 
+/* An eventfd that never blocks, to be handed to a peer; and one from a peer that is trusted, rung. */
+int platform_eventfd(void);
+void platform_ring_eventfd(int fd);
+
+/* Takes all bytes out of a socket that a peer rang us by, and closes aside what should not have come
+ * with them. False: the other end is gone. Never waits. */
+bool platform_drain(int fd);
+
 /* Whether the other end of a connected socket is gone. */
 bool platform_hung_up(int fd);
 void platform_hang_up(int fd);
@@ -168,7 +185,16 @@ int platform_poll(int fd, bool writable, int64_t ns);
 /* A descriptor that polls readable when one of its members does. */
 int platform_poller(void);
 int platform_poller_add(int poller, int fd, uint32_t key);
+
+/* The same for a descriptor that is never read: it polls readable once for every time it was rung. */
+int platform_poller_add_edge(int poller, int fd, uint32_t key);
+
+/* Waits until a member is readable, and takes note of edges. 0, -ETIMEDOUT, -EINTR. Negative ns: no limit. */
+int platform_poller_wait(int poller, int64_t ns);
 void platform_poller_remove(int poller, int fd);
+
+/* Gives a member another key. */
+void platform_poller_change(int poller, int fd, uint32_t key, bool edge);
 
 /* The keys of members that are readable now, at most so many; their number, or a negative errno. */
 int platform_poller_ready(int poller, uint32_t *keys, int most);

@@ -93,6 +93,29 @@ PEAL_API int peal_pair(struct peal_link *links[2], const struct peal_options *op
  */
 PEAL_API void peal_close(struct peal_link *link);
 
+/* What peal_link_arm is for. */
+enum peal_for {
+	PEAL_DATA = 1, /* a message, or the end of the link */
+	PEAL_ROOM = 2  /* room for what the last reserve or send found none for */
+};
+
+/*
+ * A descriptor that polls readable (select, poll, epoll level- or edge-triggered, an event loop's) when
+ * there is something to do on an armed link. It belongs to the link, and is only to be polled.
+ * -EOPNOTSUPP: a pair, or a link that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE: after a fork. By a thread
+ * that uses both ends; enters the kernel at the first call.
+ */
+PEAL_API int peal_link_fd(struct peal_link *link);
+
+/*
+ * To be called before each wait for the descriptor: tells the peer to ring it, and looks once more.
+ * what: PEAL_DATA, PEAL_ROOM or both. 0: wait for the descriptor; 1: there is something now, so do
+ * not wait. When it polls readable, receive (or send) with timeout 0 until -EAGAIN, then arm again.
+ * -EINVAL: nothing to be armed for; else as peal_link_fd. By a thread that uses both ends; enters the
+ * kernel; never waits.
+ */
+PEAL_API int peal_link_arm(struct peal_link *link, uint32_t what);
+
 /* The two ends; they belong to the link. */
 PEAL_API struct peal_tx *peal_link_tx(struct peal_link *link);
 PEAL_API struct peal_rx *peal_link_rx(struct peal_link *link);

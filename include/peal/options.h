@@ -26,6 +26,23 @@ enum peal_wait {
 	PEAL_WAIT_SLEEP = 2     /* sleep at once: least CPU */
 };
 
+/* Which side pays for the barrier that sleeping needs. */
+enum peal_barrier {
+	PEAL_BARRIER_AUTO = 0,  /* by what each ring has seen: fence, or asymmetric for streams */
+	PEAL_BARRIER_FENCE = 1, /* the peer, with a fence in each message that it sends us */
+	PEAL_BARRIER_ASYMMETRIC =
+		2 /* this side, with a membarrier in each sleep; fence where the peer
+				     * has not registered for it. Registering a process that has
+				     * threads takes some 10 ms, once */
+};
+
+/* By which descriptor the peer rings this side when it waits by descriptor. */
+enum peal_bell {
+	PEAL_BELL_AUTO = 0,    /* servers: an eventfd; clients: the socket */
+	PEAL_BELL_EVENTFD = 1, /* an eventfd, if the peer trusts us; else the socket */
+	PEAL_BELL_SOCKET = 2   /* a byte on the socket: one descriptor less, and slower */
+};
+
 /* Whom a server admits, and whom a client accepts as its server. Root is always admitted. */
 enum peal_allow {
 	PEAL_ALLOW_USER =
@@ -37,7 +54,15 @@ enum peal_allow {
 
 /* Bits of peal_options.flags. */
 enum peal_flag {
-	PEAL_PREFAULT = 1 /* touch all memory of a link when it is made, not when it is first used */
+	PEAL_PREFAULT =
+		1, /* touch all memory of a link when it is made, not when it is first used */
+	PEAL_ONE_THREAD =
+		2, /* one thread uses both ends: a batch is published before it waits for the
+			      * peer's messages */
+	PEAL_TRUST_PEER =
+		4, /* ring the peer by an eventfd that it hands over, although a hostile one
+			      * can make us wait in that; clients do so in any case, unless ... */
+	PEAL_DISTRUST_PEER = 8 /* ... they are told not to */
 };
 
 /* The other side of a link. */
@@ -94,7 +119,11 @@ struct peal_options {
 	/* Servers: nanoseconds that a client has for its handshake; 0: 1 s. */
 	uint64_t handshake_ns;
 
-	uint64_t spare[16]; /* zero */
+	/* An enum peal_barrier, and an enum peal_bell. */
+	uint32_t barrier;
+	uint32_t bell;
+
+	uint64_t spare[15]; /* zero */
 };
 
 /* Sets all options to their defaults. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -246,6 +248,36 @@ void platform_ring(int fd)
 	send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+int platform_eventfd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void platform_ring_eventfd(int fd)
+{
+	const uint64_t one = 1;
+
+	/* Full is rung. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+bool platform_drain(int fd)
+{
+	struct platform_parcel parcel;
+	int64_t length;
+	char byte;
+
+	do {
+		length = platform_receive(fd, &byte, sizeof(byte), &parcel);
+		if (length > 0)
+			platform_close_aside(parcel.fd, parcel.count);
+	} while (length > 0 || length == -EINTR || length == -EPROTO || length == -EMFILE);
+	return length == -EAGAIN;
+}
+
 bool platform_hung_up(int fd)
 {
 	struct pollfd look = { .fd = fd, .events = POLLRDHUP };
@@ -409,6 +441,30 @@ int platform_poller_add(int poller, int fd, uint32_t key)
 	struct epoll_event event = { .events = EPOLLIN, .data.u32 = key };
 
 	return epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int platform_poller_add_edge(int poller, int fd, uint32_t key)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u32 = key };
+
+	return epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int platform_poller_wait(int poller, int64_t ns)
+{
+	struct epoll_event event;
+	int64_t ms = ns < 0 ? -1 : (ns + 999999) / 1000000;
+	int count = epoll_wait(poller, &event, 1, ms > INT_MAX ? INT_MAX : (int)ms);
+
+	return count > 0 ? 0 : count ? -errno : -ETIMEDOUT;
+}
+
+void platform_poller_change(int poller, int fd, uint32_t key, bool edge)
+{
+	struct epoll_event event = { .events = edge ? EPOLLIN | EPOLLET : EPOLLIN,
+				     .data.u32 = key };
+
+	epoll_ctl(poller, EPOLL_CTL_MOD, fd, &event);
 }
 
 void platform_poller_remove(int poller, int fd)

@@ -641,10 +641,12 @@ static int bytes_waiting(int fd)
 
 START_TEST(who_sleeps_by_descriptor_is_rung_through_the_socket)
 	{
+		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, 4096);
 		struct meeting meeting;
 		struct peal_tx *out;
 
-		meeting_open(&meeting, NULL, NULL);
+		options.bell = PEAL_BELL_SOCKET;
+		meeting_open(&meeting, &options, NULL);
 		out = peal_link_tx(meeting.client);
 		use(meeting.client);
 		for (uint32_t epoch = 1; epoch < 4; epoch++) {
@@ -666,10 +668,12 @@ END_TEST
 
 START_TEST(a_full_socket_is_a_bell_already_rung)
 	{
+		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, 4096);
 		struct meeting meeting;
 		char byte;
 
-		meeting_open(&meeting, NULL, NULL);
+		options.bell = PEAL_BELL_SOCKET;
+		meeting_open(&meeting, &options, NULL);
 		use(meeting.client);
 		for (uint32_t epoch = 1; epoch < 3000; epoch++) {
 			__atomic_store_n(&meeting.server->page->rx_asleep,

@@ -63,12 +63,16 @@ static void listen_with(const struct peal_options *options)
 /* What a stranger who has done its homework says. */
 static struct wire_message homework(enum wire_type type)
 {
+	struct link_plan plan = { .own = segment, .own_eventfd = -1, .peer_eventfd = -1 };
+	struct platform_parcel parcel = { .count = 1 };
 	struct wire_message message;
 	struct peal_options options;
 
 	ck_assert_int_eq(options_take(&options, NULL), 0);
 	options.name = "stranger";
-	wire_fill(&message, type, &options, &segment, CAPACITY_MAX);
+	options.bell = PEAL_BELL_SOCKET;
+	options.flags = PEAL_DISTRUST_PEER;
+	wire_fill(&message, type, &options, CAPACITY_MAX, &plan, &parcel);
 	return message;
 }
 
@@ -110,12 +114,12 @@ static const struct flaw flaws[] = {
 	{ "type 0", FIELD(type), 0, 0, 1, -EPROTO, "type 0", "" },
 	{ "type 9", FIELD(type), 9, 0, 1, -EPROTO, "type 9", "" },
 	{ "needs", FIELD(needed), 8, 0, 1, -EPROTONOSUPPORT, "0x8", "" },
-	{ "no descriptor", NONE, 0, 0, -EPROTO, "0 descriptors", "one" },
-	{ "2 descriptors", NONE, 0, 2, -EPROTO, "2 descriptors", "one" },
+	{ "no descriptor", NONE, 0, 0, -EPROTO, "0 descriptors", "an eventfd" },
+	{ "2 descriptors", NONE, 0, 2, -EPROTO, "2 descriptors", "an eventfd" },
 	{ "5 descriptors", NONE, 0, 5, -EPROTO, "more descriptors", "" },
 	{ "16 descriptors", NONE, 0, 16, -EPROTO, "more descriptors", "" },
-	{ "says 0", FIELD(descriptors), 0, 0, 1, -EPROTO, "descriptors", "one" },
-	{ "says 2", FIELD(descriptors), 2, 0, 1, -EPROTO, "descriptors", "one" },
+	{ "says 0", FIELD(descriptors), 0, 0, 1, -EPROTO, "descriptors", "an eventfd" },
+	{ "says 2", FIELD(descriptors), 2, 0, 1, -EPROTO, "descriptors", "an eventfd" },
 	{ "of data", FIELD(descriptor[0]), WIRE_DATA, 0, 1, -EPROTO, "descriptors", "segment" },
 	{ "no page", FIELD(page), 0, 0, 1, -EPROTO, "0 bytes", "pages here" },
 	{ "large page", FIELD(page), 1 << 20, 0, 1, -EPROTO, "1048576 bytes", "pages here" },
@@ -264,7 +268,7 @@ START_TEST(a_server_welcomes_whose_message_is_right)
 
 		message.max_message = 100;
 		memset(message.spare, 0xff, sizeof(message.spare)); /* for later versions to use */
-		message.features = UINT64_MAX;
+		message.features = ~WIRE_TRUSTS_EVENTFD;
 		message.version_high = 9;
 		message.layout_high = 9;
 		listen_with(NULL);
@@ -278,7 +282,7 @@ START_TEST(a_server_welcomes_whose_message_is_right)
 		ck_assert_uint_eq(message.version_high, 1);
 		ck_assert_uint_eq(message.layout_high, 1);
 		ck_assert_uint_eq(message.abi, PEAL_ABI);
-		ck_assert_uint_eq(message.features, 0);
+		ck_assert_uint_eq(message.features & ~WIRE_MEMBARRIER, WIRE_SOCKET_BELL);
 		ck_assert_uint_eq(message.needed, 0);
 		ck_assert_uint_eq(message.page, stage_page());
 		ck_assert_uint_eq(message.capacity, 65536);
@@ -576,7 +580,8 @@ START_TEST(a_client_says_who_it_is_and_what_it_speaks)
 		options.max_message = 1234;
 		fd = answer_caller(&options, &hello);
 		ck_assert_mem_eq(&hello, first, sizeof(first));
-		ck_assert_uint_eq(hello.features, 0);
+		ck_assert_uint_eq(hello.features & ~WIRE_MEMBARRIER,
+				  WIRE_SOCKET_BELL | WIRE_TRUSTS_EVENTFD);
 		ck_assert_uint_eq(hello.needed, 0);
 		ck_assert_uint_eq(hello.page, stage_page());
 		ck_assert_uint_eq(hello.capacity, 16384);

@@ -1,0 +1,122 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Sets: many links that one thread looks at, waits for, and serves. Looking is inline and costs a few
+ * nanoseconds a link; a set that sleeps is woken by a descriptor, and idle links cost nothing then.
+ *
+ * Threads: a set, and both ends of the links in it, belong to one thread at a time. A link is in one set
+ * at most. Remove a link before it is closed. After a fork a child's set answers -ESTALE.
+ */
+#ifndef PEAL_SET_H
+#define PEAL_SET_H
+
+#include <stdint.h>
+
+#include <peal/error.h>
+#include <peal/link.h>
+#include <peal/ring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct peal_set;
+
+/* What peal_set_poll looks at. */
+struct peal_set_member {
+	const struct peal_rx *rx;
+	struct peal_link *link;
+	void *data;
+	uint64_t flags; /* for the library */
+};
+
+/* Binary interface, version 1: the head of a set, for peal_set_poll. */
+struct peal_set_head {
+	struct peal_set_member *members;
+	uint32_t *ready; /* indexes of members, room for all */
+	uint32_t count;
+	uint32_t ready_count;
+	uint32_t next;  /* of ready, to be handed out */
+	uint32_t ended; /* members of which the library knows that their link has ended */
+};
+
+/*
+ * Makes an empty set, which the caller frees. -EMFILE, -ENFILE, -ENOMEM. Any thread; enters the
+ * kernel.
+ */
+PEAL_API int peal_set_create(struct peal_set **set);
+
+/* Frees a set; its links stay open. NULL is ignored. Enters the kernel. */
+PEAL_API void peal_set_free(struct peal_set *set);
+
+/*
+ * Adds a link, with something of the caller's that peal_set_next gives back. -EEXIST: it is in a set;
+ * -EOPNOTSUPP: a pair; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC; -ESTALE: after a fork. Enters the kernel.
+ */
+PEAL_API int peal_set_add(struct peal_set *set, struct peal_link *link, void *data);
+
+/* Takes a link out, and forgets what was ready. -ENOENT: it is not in there. Enters the kernel. */
+PEAL_API int peal_set_remove(struct peal_set *set, struct peal_link *link);
+
+/*
+ * Waits until a link has a message, or has ended, and returns how many do (1 or more): get them with
+ * peal_set_next. Spins first, as the links' options say, and sleeps then. -EAGAIN (timeout 0: after one
+ * look, at the descriptors too), -ETIMEDOUT; -ENOENT: the set is empty; -ESTALE. Enters the kernel but
+ * for what is there at once.
+ */
+PEAL_API int peal_set_wait(struct peal_set *set, int64_t timeout);
+
+/* A descriptor that polls readable when there is something to do in an armed set; for event loops, as
+ * peal_link_fd. It belongs to the set. -ESTALE: after a fork. Never enters the kernel. */
+PEAL_API int peal_set_fd(const struct peal_set *set);
+
+/* Arms all links with one barrier. 0: wait for the descriptor; 1: there is something now, see
+ * peal_set_next. Errors as peal_set_wait, and -EOPNOTSUPP: a link in it spins. Enters the kernel. */
+PEAL_API int peal_set_arm(struct peal_set *set);
+
+/*
+ * Looks at all links once and returns how many have a message: get them with peal_set_next. Of links
+ * that have ended only peal_set_wait and peal_set_arm know. Never enters the kernel.
+ */
+static inline int peal_set_poll(struct peal_set *set)
+{
+	struct peal_set_head *head = (struct peal_set_head *)(void *)set;
+	const struct peal_set_member *members = head->members;
+	uint32_t count = head->count, ready = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct peal_rx *rx = members[i].rx;
+		const void *at = rx->data + (rx->pos & rx->mask);
+
+		/* No order is needed: whoever receives looks again. */
+		head->ready[ready] = i;
+		ready += __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED) != 0;
+	}
+	head->ready_count = ready;
+	head->next = 0;
+	return (int)ready;
+}
+
+/*
+ * The next link of those that the last peal_set_poll, _wait or _arm found, and what was added with it
+ * (data may be NULL). NULL: no more. Receive with timeout 0, until -EAGAIN or as long as is fair.
+ * Never enters the kernel.
+ */
+static inline struct peal_link *peal_set_next(struct peal_set *set, void **data)
+{
+	struct peal_set_head *head = (struct peal_set_head *)(void *)set;
+	const struct peal_set_member *member;
+
+	if (head->next == head->ready_count)
+		return NULL;
+	member = &head->members[head->ready[head->next++]];
+	if (data)
+		*data = member->data;
+	return member->link;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Waiting for a link by descriptor: the control socket, which tells that the peer is gone and by which
+ * it may ring, and an eventfd that only it rings. It knows nothing of what is armed when: that is in
+ * bell.c.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "lib/bell.h"
+#include "lib/error.h"
+
+#define SETTLE_NS 1000000u
+#define STORES_NS 20000u
+
+#define KEY_SOCKET 0
+#define KEY_EVENTFD 1
+
+/* The eventfd is never read, so only a poller can tell one ring from the next. */
+static int make_poller(struct peal_link *link)
+{
+	int err = 0;
+
+	if (link->poller >= 0 || link->own_eventfd < 0)
+		return 0;
+	registry_lock();
+	link->poller = platform_poller();
+	if (link->poller < 0) {
+		err = link->poller;
+	} else {
+		err = platform_poller_add(link->poller, link->fd, KEY_SOCKET);
+		if (!err)
+			err = platform_poller_add_edge(link->poller, link->own_eventfd,
+						       KEY_EVENTFD);
+		if (err)
+			platform_close(link->poller);
+	}
+	if (err)
+		link->poller = -1;
+	registry_unlock();
+	return err;
+}
+
+bool link_can_poll(struct peal_link *link)
+{
+	return link->fd >= 0 && !make_poller(link);
+}
+
+int link_poll(struct peal_link *link, int64_t ns)
+{
+	return link->poller >= 0 ? platform_poller_wait(link->poller, ns) :
+				   platform_poll(link->fd, false, ns);
+}
+
+void link_drain(struct peal_link *link)
+{
+	if (!platform_drain(link->fd))
+		__atomic_store_n(&link->hung_up, true, __ATOMIC_RELAXED);
+	if (link->poller >= 0)
+		platform_poller_wait(link->poller, 0);
+}
+
+static int check(struct peal_link *link)
+{
+	int err;
+
+	if (link->stale)
+		return error_literal(-ESTALE,
+				     "this link is from before a fork: only the parent can use it");
+	if (link->pair)
+		return error_literal(-EOPNOTSUPP,
+				     "the ends of a pair have no descriptor: use peal_listen and "
+				     "peal_connect, or wait in peal_recv");
+	if (link->data.spin_ns == UINT64_MAX)
+		return error_literal(
+			-EOPNOTSUPP,
+			"the link spins (PEAL_WAIT_SPIN), so nobody rings for it: choose "
+			"another way of waiting");
+	err = make_poller(link);
+	return err ? error_set(err,
+			       "no descriptor to wait by (errno %d): raise the limit of "
+			       "descriptors (nofile)",
+			       -err) :
+		     0;
+}
+
+int peal_link_fd(struct peal_link *link)
+{
+	int err = check(link);
+
+	return err ? err : link->poller >= 0 ? link->poller : link->fd;
+}
+
+/*
+ * The consumer stores its head and looks for us, in that order but without a fence, so its look may
+ * have been before our arming and its head be seen after our look. Neither a membarrier nor slices
+ * are to be had here; but no store stays in a store buffer for as long as this.
+ */
+static void let_stores_out(void)
+{
+	uint64_t until = platform_now() + STORES_NS;
+
+	while (platform_now() < until)
+		peal_relax();
+}
+
+int peal_link_arm(struct peal_link *link, uint32_t what)
+{
+	bool membarrier, had;
+	uint64_t took;
+	int err = check(link);
+
+	if (!err && (!what || (what & ~(uint32_t)(PEAL_DATA | PEAL_ROOM))))
+		err = error_set(-EINVAL, "peal_link_arm for 0x%x: PEAL_DATA, PEAL_ROOM or both",
+				what);
+	if (err)
+		return err;
+	/* Never between arming and waiting: that would eat the one bell of this sleep. */
+	link_drain(link); /* [drain] [drain-before-arm] */
+	do {
+		membarrier = bell_arm(link, what);
+		had = bell_barrier(membarrier, &took);
+		if (membarrier)
+			bell_settle(link, had, took);
+		/* No more membarrier: a filter has come. A publication that did not know of the fence yet is
+		 * out of its store buffer long before this is over; later ones fence. */
+		if (!had) {
+			link->registered = false;
+			platform_sleep(SETTLE_NS);
+		} else if ((what & PEAL_ROOM) && !link->registered) {
+			let_stores_out();
+		}
+	} while (!had);
+	if (!bell_is_news(link, what))
+		return 0;
+	bell_disarm(link);
+	return 1;
+}
