@@ -227,6 +227,24 @@ static int parse_waits(struct options *options, const char *list)
 	return 0;
 }
 
+static int parse_barrier(struct options *options, const char *word)
+{
+	const char *names[BARRIER_MODES];
+	const char *nearest;
+
+	for (unsigned i = 0; i < BARRIER_MODES; i++) {
+		names[i] = barrier_name((enum barrier_mode)i);
+		if (!strcmp(names[i], word)) {
+			options->barrier = (enum barrier_mode)i;
+			return 0;
+		}
+	}
+	nearest = options_nearest(word, names, BARRIER_MODES);
+	return usage("unknown barrier \"%s\": %s%s%sgive one of fence, asymmetric, auto", word,
+		     nearest ? "did you mean " : "", nearest ? nearest : "",
+		     nearest ? "? Else " : "");
+}
+
 static int unknown_transport(const char *word)
 {
 	const char *names[OPTIONS_TRANSPORTS];
@@ -379,6 +397,8 @@ static const struct option {
 	{ "--rate", "LIST", parse_rates,
 	  "messages a second, for rate: 1k,10k,100k,1m unless given" },
 	{ "--wait", "LIST", parse_waits, "any of spin,adaptive,sleep; all unless given" },
+	{ "--barrier", "WHICH", parse_barrier,
+	  "of Peal's sleepers: fence, asymmetric or auto, the default" },
 	{ "--transport", "LIST", parse_transports, "those below; all unless given" },
 	{ "--ring", "SIZE", parse_ring, "bytes of a ring in each direction; 2m unless given" },
 	{ "--rounds", "N", parse_rounds, "rounds of slices; at least 10 unless given" },

@@ -26,6 +26,7 @@ struct options {
 	unsigned transport_count;
 	bool transports_named; /* rather than all by default */
 	unsigned waits;        /* 1 << each of enum wait_mode */
+	enum barrier_mode barrier;
 	uint64_t ring;
 	unsigned rounds;   /* 0: as many as the duration needs, at least 10 */
 	double duration_s; /* measured time per size; 0: the command's own */

@@ -166,7 +166,7 @@ static double late_share(const struct row *row)
 	return row->messages ? (double)row->late / (double)row->messages : NAN;
 }
 
-static void json_row(struct json *json, const struct row *row)
+static void json_row(struct json *json, const struct row *row, const struct options *options)
 {
 	const struct usage *usage = row->usage;
 	bool none = !row->kept;
@@ -211,6 +211,8 @@ static void json_row(struct json *json, const struct row *row)
 		json_number(json, "sender_cpu_ns_per_msg", cpu_ns(row, row_sender(row)), 2);
 		json_number(json, "receiver_cpu_ns_per_msg", cpu_ns(row, row_receiver(row)), 2);
 	}
+	if (row->transport == &transport_peal)
+		json_string(json, "barrier", barrier_name(options->barrier));
 	if (row->test == TEST_RATE) {
 		json_integer(json, "rate", row->pace);
 		json_number(json, "late", late_share(row), 6);
@@ -230,7 +232,7 @@ void report_json(const struct results *results, const struct options *options, c
 	json_runtime(&json);
 	json_array(&json, "results");
 	for (unsigned i = 0; i < results->count; i++)
-		json_row(&json, results->rows[i]);
+		json_row(&json, results->rows[i], options);
 	json_end_array(&json);
 	if (results->interrupted)
 		json_bool(&json, "interrupted", true);
@@ -360,6 +362,9 @@ void report_table(const struct results *results, const struct options *options)
 		printf("\nrounds: kept/dropped; ratios are medians over those kept, of p50 in latency, of "
 		       "rates in stream\n");
 	report_runtime();
+	if (options->barrier != BARRIER_AUTO)
+		printf("Peal's sleepers were told to use the barrier %s.\n",
+		       barrier_name(options->barrier));
 	if (none)
 		printf("Where no round was kept the machine was too restless: the floor moved by more "
 		       "than 15 %%\nwithin each of them. Try again, with more --rounds, or when it is "

@@ -155,6 +155,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 		.size = run->size,
 		.ring = options->ring,
 		.wait = entry->wait,
+		.barrier = options->barrier,
 	};
 	const char *sentence = transport->refuse ? transport->refuse(&setup) : NULL;
 	int slot;

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * The lists of transports, waiting modes and tests, by name. It knows nothing of how they work.
+ * The lists of transports, waiting modes, barriers and tests, by name. It knows nothing of how they work.
  */
 #include "config.h"
 
@@ -39,6 +39,17 @@ const char *wait_name(enum wait_mode wait)
 	};
 
 	return wait < WAIT_MODES ? names[wait] : NULL;
+}
+
+const char *barrier_name(enum barrier_mode barrier)
+{
+	static const char *const names[BARRIER_MODES] = {
+		[BARRIER_AUTO] = "auto",
+		[BARRIER_FENCE] = "fence",
+		[BARRIER_ASYMMETRIC] = "asymmetric",
+	};
+
+	return barrier < BARRIER_MODES ? names[barrier] : NULL;
 }
 
 const char *test_name(enum test_id test)

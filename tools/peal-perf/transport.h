@@ -21,6 +21,9 @@ struct slice;
 /* How a side waits; the same three for all transports, which need not have them all. */
 enum wait_mode { WAIT_SPIN, WAIT_ADAPTIVE, WAIT_SLEEP, WAIT_MODES };
 
+/* Which side pays for the barrier that Peal's sleeping needs. */
+enum barrier_mode { BARRIER_AUTO, BARRIER_FENCE, BARRIER_ASYMMETRIC, BARRIER_MODES };
+
 /* What can be measured. */
 enum test_id { TEST_FLOOR, TEST_LATENCY, TEST_STREAM, TEST_RATE, TESTS };
 
@@ -32,10 +35,11 @@ enum side { INITIATOR, ANSWERER, SIDES };
 
 /* What the two sides must agree on before they meet. */
 struct setup {
-	uint64_t size;  /* bytes of a message */
-	uint64_t ring;  /* bytes of a ring in each direction, for transports with rings */
-	uint32_t wait;  /* an enum wait_mode */
-	char path[100]; /* of the socket where they meet; fits a sockaddr_un */
+	uint64_t size;    /* bytes of a message */
+	uint64_t ring;    /* bytes of a ring in each direction, for transports with rings */
+	uint32_t wait;    /* an enum wait_mode */
+	uint32_t barrier; /* an enum barrier_mode, for Peal */
+	char path[100];   /* of the socket where they meet; fits a sockaddr_un */
 };
 
 /* Runs one side of one slice; 0 or a negative errno with a complaint. */
@@ -83,6 +87,7 @@ const struct transport *transport_at(unsigned index);
 const struct transport *transport_by_name(const char *name);
 
 const char *wait_name(enum wait_mode wait);
+const char *barrier_name(enum barrier_mode barrier);
 const char *test_name(enum test_id test);
 
 #endif

@@ -180,11 +180,17 @@ static void options_set(struct peal_options *options, const struct setup *setup)
 		[WAIT_ADAPTIVE] = PEAL_WAIT_ADAPTIVE,
 		[WAIT_SLEEP] = PEAL_WAIT_SLEEP,
 	};
+	static const uint32_t barriers[BARRIER_MODES] = {
+		[BARRIER_AUTO] = PEAL_BARRIER_AUTO,
+		[BARRIER_FENCE] = PEAL_BARRIER_FENCE,
+		[BARRIER_ASYMMETRIC] = PEAL_BARRIER_ASYMMETRIC,
+	};
 
 	peal_options_init(options);
 	options->ring = setup->ring;
 	options->max_peer_ring = setup->ring;
 	options->wait = waits[setup->wait];
+	options->barrier = barriers[setup->barrier];
 	options->flags = PEAL_PREFAULT;
 	options->name = "peal-perf";
 }
