@@ -51,6 +51,7 @@ static void orphan(struct handle *handle)
 	link->tx.mask = 0;
 	link->tx.limit = 0;
 	link->tx.reserved = 0;
+	link->tx.pending_header = 0;
 	link->tx.peer = &nowhere.page;
 	link->tx.counters = &nowhere.counters;
 	link->rx.held = 0;
@@ -228,6 +229,7 @@ void peal_close(struct peal_link *link)
 	if (!link)
 		return;
 	if (!link->stale) {
+		peal_flush(&link->tx);
 		/* Pairs with [closed-seen]: all that was published is seen by who sees this. */
 		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
 				 __ATOMIC_RELEASE); /* [closed] */

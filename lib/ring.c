@@ -70,17 +70,76 @@ static int take_head(struct peal_tx *tx, uint64_t head)
 {
 	struct peal_link *link = tx->link;
 
-	if (head < link->last_head || head > tx->pos || head % 8)
+	uint64_t published = tx->pending_header ? tx->pending_at : tx->pos;
+
+	if (head < link->last_head || head > published || head % 8)
 		return link_broken(link, "its read position is not where it can be");
 	link->last_head = head;
 	tx->limit = head + tx->mask + 1;
 	return 0;
 }
 
+/* Publishes what is pending, of which there is something. */
+void peal_publish_pending(struct peal_tx *tx)
+{
+	uint64_t *header = (uint64_t *)(void *)(tx->data + (tx->pending_at & tx->mask));
+	uint64_t *behind = (uint64_t *)(void *)(tx->data + (tx->pos & tx->mask));
+	uint64_t value = tx->pending_header;
+
+	tx->pending_header = 0;
+	/* As [zero-behind]; there is room for it behind every record. */
+	__atomic_store_n(behind, 0, __ATOMIC_RELAXED); /* [zero-batch] */
+	/* Pairs with [see] in peal_see. */
+	__atomic_store_n(header, value, __ATOMIC_RELEASE); /* [publish-batch] */
+	peal_look(tx, &tx->peer->rx_asleep);
+}
+
+/* Adds the last record of a batch, whose payload is written at pos, and publishes them all. */
+void peal_publish_batch(struct peal_tx *tx, size_t length, uint32_t tag)
+{
+	peal_hold(tx, tx->pos, tx->data + (tx->pos & tx->mask), length, tag);
+	peal_publish_pending(tx);
+}
+
+static bool ends(int err)
+{
+	return err == -EPIPE || err == -ECONNRESET || err == -EPROTO;
+}
+
+/* Looks again how far the peer has read. */
+static int look_for_room(struct peal_tx *tx)
+{
+	/* Pairs with [head] in peal_advance: what was consumed may be overwritten. */
+	return take_head(tx, __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE)); /* [room] */
+}
+
+/* Room for a record of so many bytes and the zero header behind it. Nothing waits that is not
+ * published: the room may be what it takes itself. */
+static int wait_for_room(struct peal_tx *tx, uint64_t size, int64_t timeout)
+{
+	struct peal_link *link = tx->link;
+	uint64_t head, end = tx->pos + size + PEAL_HEADER_SIZE;
+	int err = link_verdict(link, false);
+
+	if (err)
+		return link_say_verdict(link, err);
+	err = look_for_room(tx);
+	if (err || end <= tx->limit)
+		return err;
+	if (tx->pending_header) {
+		peal_publish_pending(tx);
+		/* Ringing may have shown that the peer has closed. */
+		err = link_verdict(link, false);
+		if (err)
+			return link_say_verdict(link, err);
+	}
+	err = bell_wait(link, &link->room, &tx->peer->head, end - tx->mask - 1, timeout, &head);
+	return err ? err : take_head(tx, head);
+}
+
 int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
 {
 	struct peal_link *link = tx->link;
-	uint64_t head, end;
 	int err;
 
 	tx->reserved = 0;
@@ -94,23 +153,12 @@ int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout)
 			"a message of %zu bytes is too long: the limit is %llu (the ring's %llu "
 			"less 16, and what the peer accepts); use a larger ring",
 			length, (unsigned long long)tx->largest, (unsigned long long)tx->mask + 1);
-	err = link_verdict(link, false);
-	if (err) {
+	err = wait_for_room(tx, peal_record_size(length), timeout);
+	if (ends(err)) {
+		if (tx->pending_header)
+			peal_publish_pending(tx);
 		end_sending(link, err);
-		return link_say_verdict(link, err);
 	}
-	/* Pairs with [head] in peal_advance: what was consumed may be overwritten. */
-	head = __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE); /* [room] */
-	err = take_head(tx, head);
-	end = tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE;
-	if (!err && end > tx->limit) {
-		err = bell_wait(link, &link->room, &tx->peer->head, end - tx->mask - 1, timeout,
-				&head);
-		if (!err)
-			err = take_head(tx, head);
-	}
-	if (err == -EPIPE || err == -ECONNRESET || err == -EPROTO)
-		end_sending(link, err);
 	return err;
 }
 
@@ -151,6 +199,39 @@ int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32
 	return peal_commit(tx, length, tag);
 }
 
+/* Whether a message fits without waiting. */
+static bool fits_now(struct peal_tx *tx, size_t length)
+{
+	if (!peal_reserve_is_slow(tx, length))
+		return true;
+	/* A limit of 0: there is something to be told at the next call. */
+	return length <= tx->largest && tx->limit && !look_for_room(tx) &&
+	       !peal_reserve_is_slow(tx, length);
+}
+
+int peal_send_batch(struct peal_tx *tx, const struct peal_message *messages, int count,
+		    int64_t timeout)
+{
+	int i, err;
+
+	if (count < 1)
+		return error_set(-EINVAL, "a batch of %d messages: 1 is the least", count);
+	PEAL_DEBUG_ENTER(tx);
+	err = peal_send_more(tx, messages[0].data, messages[0].length, messages[0].tag, timeout);
+	for (i = 1; !err && i < count && fits_now(tx, messages[i].length); i++) {
+		uint64_t pos = tx->pos;
+		uint8_t *at = tx->data + (pos & tx->mask);
+
+		peal_copy(at + PEAL_HEADER_SIZE, messages[i].data, messages[i].length,
+			  tx->inline_copy);
+		peal_hold(tx, pos, at, messages[i].length, messages[i].tag);
+	}
+	if (!err && tx->pending_header)
+		peal_publish_pending(tx);
+	PEAL_DEBUG_LEAVE(tx);
+	return err ? err : i;
+}
+
 /* Nothing more comes out of this end; the verdict stays. */
 static void end_receiving(struct peal_link *link, int verdict)
 {
@@ -179,7 +260,7 @@ uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
 		*err = bell_wait(link, &link->data, at, 1, timeout, &header);
 	if (!*err)
 		return header;
-	if (*err == -EPIPE || *err == -ECONNRESET || *err == -EPROTO)
+	if (ends(*err))
 		end_receiving(link, *err);
 	return 0;
 }
@@ -221,6 +302,104 @@ ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_
 		"the next message has %zu bytes, the buffer %zu: it stays; pass a larger buffer or "
 		"use peal_peek",
 		length, size);
+}
+
+/* What is shown of a record. */
+static void describe(struct peal_message *message, const void *data, uint64_t header)
+{
+	message->data = data;
+	message->length = (size_t)peal_plain_length(header);
+	message->tag = (uint32_t)(header >> 32);
+	message->flags = (uint32_t)header & PEAL_HEADER_LAST;
+}
+
+/* The header at pos if a message is there that the fast way may take; else 0. */
+static uint64_t plain_header(const struct peal_rx *rx, uint64_t pos)
+{
+	/* Pairs with [publish] in peal_publish. */
+	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)peal_next(rx, pos),
+					  __ATOMIC_ACQUIRE); /* [see] */
+
+	return header && peal_plain_length(header) <= rx->largest ? header : 0;
+}
+
+int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_message *messages,
+		    int count, int64_t timeout)
+{
+	uint64_t pos, header, length, bytes = 0;
+	uint8_t *to = buffer;
+	size_t left = size;
+	int taken = 0, err = 0;
+
+	if (count < 1)
+		return error_set(-EINVAL, "a batch of %d messages: 1 is the least", count);
+	PEAL_DEBUG_ENTER(rx);
+	pos = rx->pos;
+	header = peal_see(rx, peal_next(rx, pos), timeout, &err);
+	if (!header)
+		goto out;
+	length = peal_plain_length(header);
+	if (length > size || length > rx->largest) {
+		ssize_t got = peal_recv_other(rx, header, buffer, size, messages, timeout);
+
+		err = got < 0 ? (int)got : 0;
+		taken = 1;
+		goto out;
+	}
+	do {
+		length = peal_plain_length(header);
+		if (length > left)
+			break;
+		describe(&messages[taken++], to, header);
+		peal_copy(to, peal_next(rx, pos) + PEAL_HEADER_SIZE, (size_t)length,
+			  rx->inline_copy);
+		bytes += length;
+		pos += peal_record_size(length);
+		/* The next one begins at a multiple of 8, if there is room for as much. */
+		length = (length + 7) & ~(uint64_t)7;
+		if (length > left)
+			break;
+		if (length)
+			to += length;
+		left -= length;
+	} while (taken < count && (header = plain_header(rx, pos)));
+	peal_give_back(rx, pos, (uint64_t)taken, bytes);
+out:
+	PEAL_DEBUG_LEAVE(rx);
+	return err ? err : taken;
+}
+
+int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct peal_message *message),
+	       void *each_data, int limit, int64_t timeout)
+{
+	uint64_t pos, header, bytes = 0;
+	struct peal_message message;
+	int shown = 0, stop = 0;
+	int err = peal_peek(rx, &message, timeout);
+
+	if (err)
+		return err;
+	PEAL_DEBUG_ENTER(rx);
+	pos = rx->pos;
+	for (;;) {
+		/* Before it is shown: it is the peer's to change. */
+		uint64_t size = peal_record_size(message.length);
+
+		bytes += message.length;
+		stop = each(each_data, &message);
+		pos += size;
+		shown++;
+		/* An honest producer has no room for more than a lap; another one does not keep us. */
+		if (stop || shown == limit || pos - rx->pos > rx->mask)
+			break;
+		header = plain_header(rx, pos);
+		if (!header)
+			break;
+		describe(&message, peal_next(rx, pos) + PEAL_HEADER_SIZE, header);
+	}
+	peal_give_back(rx, pos, (uint64_t)shown, bytes);
+	PEAL_DEBUG_LEAVE(rx);
+	return shown;
 }
 
 void peal_debug_enter(uint32_t *owner, const char *verb)

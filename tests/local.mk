@@ -16,6 +16,7 @@ process = tests/process/libscene.la $(behaviour)
 
 unit_tests = \
 	tests/unit/address \
+	tests/unit/batch \
 	tests/unit/bell \
 	tests/unit/debug \
 	tests/unit/exchange \
@@ -55,11 +56,13 @@ tests_librunner_la_LDFLAGS =
 
 # What the unit tests stand on.
 check_LTLIBRARIES += tests/unit/libstage.la
-tests_unit_libstage_la_SOURCES = tests/unit/stage.c tests/unit/stage.h \
+tests_unit_libstage_la_SOURCES = tests/unit/combination.c tests/unit/combination.h \
+	tests/unit/stage.c tests/unit/stage.h \
 	tests/unit/stepper.c tests/unit/stepper.h tests/unit/stranger.c tests/unit/stranger.h
 tests_unit_libstage_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_libstage_la_LDFLAGS =
 tests_unit_address_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)

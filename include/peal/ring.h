@@ -129,8 +129,8 @@ struct peal_tx {
 	uint32_t barrier;        /* reserved: 0 */
 	uint32_t prefetch_bytes; /* reserved: 0 */
 	uint32_t inline_copy; /* payloads from 8 to so many bytes (at most 64) are copied without a call */
-	uint64_t pending_at;     /* reserved for batches: where the first unpublished record is, */
-	uint64_t pending_header; /* and its header; 0: none */
+	uint64_t pending_at;     /* the position of the first record that is not published yet, */
+	uint64_t pending_header; /* and its header; 0: all are */
 	uint32_t owner;          /* debug builds: the thread that is inside a verb */
 	uint32_t spare0;
 	struct peal_link *link;
@@ -159,12 +159,14 @@ struct peal_message {
 	const void *data; /* peal_peek: in place; peal_recv: the caller's buffer */
 	size_t length;
 	uint32_t tag;
-	uint32_t flags; /* PEAL_HEADER_LAST or 0 */
+	uint32_t flags; /* received: PEAL_HEADER_LAST or 0; not looked at in sending */
 };
 
 /* The slow ways; not to be called by programs. */
 PEAL_API int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeout);
 PEAL_API int peal_commit_refuse(struct peal_tx *tx, size_t length);
+PEAL_API void peal_publish_pending(struct peal_tx *tx);
+PEAL_API void peal_publish_batch(struct peal_tx *tx, size_t length, uint32_t tag);
 PEAL_API void peal_ring_data(struct peal_tx *tx, uint32_t asleep);
 PEAL_API void peal_ring_room(struct peal_rx *rx);
 PEAL_API uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err);
@@ -191,14 +193,19 @@ static inline void peal_count(uint64_t *counter, uint64_t by)
 			 __ATOMIC_RELAXED);
 }
 
-/* A message: both loads first, so that the pointer need not be loaded twice. */
+/* Messages: both loads first, so that the pointer need not be loaded twice. */
+static inline void peal_count_messages(struct peal_counters *counters, uint64_t messages,
+				       uint64_t length)
+{
+	messages += __atomic_load_n(&counters->messages, __ATOMIC_RELAXED);
+	length += __atomic_load_n(&counters->bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&counters->messages, messages, __ATOMIC_RELAXED);
+	__atomic_store_n(&counters->bytes, length, __ATOMIC_RELAXED);
+}
+
 static inline void peal_count_message(struct peal_counters *counters, uint64_t length)
 {
-	uint64_t messages = __atomic_load_n(&counters->messages, __ATOMIC_RELAXED) + 1;
-	uint64_t bytes = __atomic_load_n(&counters->bytes, __ATOMIC_RELAXED) + length;
-
-	__atomic_store_n(&counters->messages, messages, __ATOMIC_RELAXED);
-	__atomic_store_n(&counters->bytes, bytes, __ATOMIC_RELAXED);
+	peal_count_messages(counters, 1, length);
 }
 
 /* Bytes that a message takes in a ring, its header included. length is at most 2^63. */
@@ -240,26 +247,10 @@ static inline int peal_reserve_is_slow(const struct peal_tx *tx, size_t length)
 					 tx->limit); /* [room-for-zero] */
 }
 
-/*
- * Publishes the record at `at`, which is where pos is and whose payload is written, and wakes the
- * peer if it sleeps.
- */
-static inline void peal_publish(struct peal_tx *tx, uint64_t pos, uint8_t *at, size_t length,
-				uint32_t tag)
+/* Looks whether the peer sleeps, after a publication, and wakes it. */
+static inline void peal_look(struct peal_tx *tx, const uint32_t *word)
 {
-	uint64_t size = peal_record_size(length);
-	uint64_t *header = (uint64_t *)(void *)at;
-	uint64_t *behind = (uint64_t *)(void *)(at + size);
-	const uint32_t *word = &tx->peer->rx_asleep;
 	uint32_t asleep;
-
-	tx->pos = pos + size;
-	/* Makes the last lap's bytes behind this record harmless. Ordered by the next line. */
-	__atomic_store_n(behind, 0, __ATOMIC_RELAXED); /* [zero-behind] */
-	/* Pairs with [see] in peal_see. */
-	__atomic_store_n(header, (uint64_t)tag << 32 | (length + 1),
-			 __ATOMIC_RELEASE); /* [publish] */
-	peal_count_message(tx->counters, length);
 
 	/* Publish, then look: pairs with [arm] and [heavy] in bell_sleep. The fence is only needed
 	 * against a sleeper that asks for it; the others pay for both sides. */
@@ -273,6 +264,54 @@ static inline void peal_publish(struct peal_tx *tx, uint64_t pos, uint8_t *at, s
 		if ((asleep & PEAL_ASLEEP) && asleep != tx->last_rung) /* [once-per-sleep] */
 			peal_ring_data(tx, asleep);
 	}
+}
+
+/*
+ * Publishes the record at `at`, which is where pos is and whose payload is written, together with
+ * what is pending before it, and wakes the peer if it sleeps.
+ */
+static inline void peal_publish(struct peal_tx *tx, uint64_t pos, uint8_t *at, size_t length,
+				uint32_t tag)
+{
+	uint64_t size = peal_record_size(length);
+	uint64_t *header = (uint64_t *)(void *)at;
+	uint64_t *behind = (uint64_t *)(void *)(at + size);
+	const uint32_t *word = &tx->peer->rx_asleep;
+
+	if (PEAL_UNLIKELY(tx->pending_header)) {
+		peal_publish_batch(tx, length, tag);
+		return;
+	}
+	tx->pos = pos + size;
+	/* Makes the last lap's bytes behind this record harmless. Ordered by the next line. */
+	__atomic_store_n(behind, 0, __ATOMIC_RELAXED); /* [zero-behind] */
+	/* Pairs with [see] in peal_see. */
+	__atomic_store_n(header, (uint64_t)tag << 32 | (length + 1),
+			 __ATOMIC_RELEASE); /* [publish] */
+	peal_count_message(tx->counters, length);
+	peal_look(tx, word);
+}
+
+/*
+ * Leaves the record at `at` to a later publication. Behind it nothing is zeroed: the header that
+ * comes there, or the zero behind the last record, is stored before the first header of the batch,
+ * which is stored last.
+ */
+static inline void peal_hold(struct peal_tx *tx, uint64_t pos, uint8_t *at, size_t length,
+			     uint32_t tag)
+{
+	uint64_t header = (uint64_t)tag << 32 | (length + 1);
+
+	tx->pos = pos + peal_record_size(length);
+	if (tx->pending_header) {
+		/* Ordered by [publish-batch]. */
+		__atomic_store_n((uint64_t *)(void *)at, header, __ATOMIC_RELAXED);
+		peal_count(&tx->counters->batched, 1);
+	} else {
+		tx->pending_at = pos;
+		tx->pending_header = header;
+	}
+	peal_count_message(tx->counters, length);
 }
 
 /*
@@ -323,7 +362,42 @@ PEAL_INLINE int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag)
 	return err;
 }
 
-/* Gives a reservation back; nothing was sent. The tx's thread; never enters the kernel. */
+/*
+ * Like peal_commit, but leaves the message to the next publication: it goes out with the next
+ * peal_commit, peal_send, peal_sendv or peal_flush, all at once, which is one look at the peer for
+ * all of them. Nothing waits behind what is not published: before a verb waits for room, answers
+ * -EAGAIN, -ETIMEDOUT or that the peer is gone, and before peal_close, it goes out too. Errors and
+ * thread as peal_commit; never enters the kernel.
+ */
+PEAL_INLINE int peal_commit_more(struct peal_tx *tx, size_t length, uint32_t tag)
+{
+	int err = 0;
+
+	PEAL_DEBUG_ENTER(tx);
+	if (PEAL_LIKELY(length < tx->reserved)) {
+		uint64_t pos = tx->pos;
+
+		tx->reserved = 0;
+		peal_hold(tx, pos, tx->data + (pos & tx->mask), length, tag);
+	} else {
+		err = peal_commit_refuse(tx, length);
+	}
+	PEAL_DEBUG_LEAVE(tx);
+	return err;
+}
+
+/* Publishes what peal_commit_more and peal_send_more have left pending. A reservation stays. The
+ * tx's thread. Never waits; enters the kernel only to wake. */
+PEAL_INLINE void peal_flush(struct peal_tx *tx)
+{
+	PEAL_DEBUG_ENTER(tx);
+	if (tx->pending_header)
+		peal_publish_pending(tx);
+	PEAL_DEBUG_LEAVE(tx);
+}
+
+/* Gives a reservation back; nothing of it was sent, and what is pending before it stays so. The
+ * tx's thread; never enters the kernel. */
 PEAL_INLINE void peal_abort(struct peal_tx *tx)
 {
 	tx->reserved = 0;
@@ -355,6 +429,39 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
 }
 
 /*
+ * Like peal_send, but leaves the message to the next publication, as peal_commit_more does. Errors
+ * and thread as peal_send.
+ */
+PEAL_INLINE int peal_send_more(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
+			       int64_t timeout)
+{
+	int err = 0;
+
+	PEAL_DEBUG_ENTER(tx);
+	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length)))
+		err = peal_reserve_slow(tx, length, timeout);
+	if (PEAL_LIKELY(!err)) {
+		uint64_t pos = tx->pos;
+		uint8_t *at = tx->data + (pos & tx->mask);
+
+		tx->reserved = 0;
+		peal_copy(at + PEAL_HEADER_SIZE, data, length, tx->inline_copy);
+		peal_hold(tx, pos, at, length, tag);
+	}
+	PEAL_DEBUG_LEAVE(tx);
+	return err;
+}
+
+/*
+ * Sends copies of up to count messages (data, length and tag of each), from 1 on, in one
+ * publication. Waits for room for the first, and for no other. Returns how many were sent, at
+ * least 1, or an error if not even the first was: -EINVAL: count is less than 1; else as peal_send.
+ * An error of a later message is that of the call that begins with it. Thread as peal_send.
+ */
+PEAL_API int peal_send_batch(struct peal_tx *tx, const struct peal_message *messages, int count,
+			     int64_t timeout);
+
+/*
  * Sends one message gathered from count pieces (0 to 1024). -EINVAL: count is out of range or the
  * lengths add up to more than a size_t; else as peal_send.
  */
@@ -384,20 +491,26 @@ static inline uint64_t peal_plain_length(uint64_t header)
 	return ((uint32_t)header & ~PEAL_HEADER_LAST) - 1;
 }
 
-/* Gives the record at pos back. */
-static inline void peal_advance(struct peal_rx *rx, uint64_t pos, uint64_t length)
+/* Gives all records up to pos back, which is so many messages of so many bytes. */
+static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t messages,
+				  uint64_t bytes)
 {
-	pos += peal_record_size(length);
 	rx->pos = pos;
 	rx->held = 0;
 	/* Pairs with [room] in peal_reserve_slow. */
 	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
-	peal_count_message(rx->counters, length);
+	peal_count_messages(rx->counters, messages, bytes);
 	/* No fence: a ring that slips through is made up for by the next release, or by the
 	 * producer's slice. */
 	if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
 			  PEAL_ASLEEP)) /* [room-look] */
 		peal_ring_room(rx);
+}
+
+/* Gives the record at pos back. */
+static inline void peal_advance(struct peal_rx *rx, uint64_t pos, uint64_t length)
+{
+	peal_give_back(rx, pos + peal_record_size(length), 1, length);
 }
 
 /*
@@ -484,6 +597,27 @@ PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 	PEAL_DEBUG_LEAVE(rx);
 	return result;
 }
+
+/*
+ * Waits for a message, and copies it out with those that are there behind it: at most count, from
+ * 1 on, and as long as they fit into the buffer, each at a multiple of 8 bytes from its beginning.
+ * messages[i].data is where each is. Returns how many, at least 1. What was copied is released at
+ * the end, all at once. -EINVAL: count is less than 1; -ENOBUFS: the first is longer than size; it
+ * stays, and messages[0].length tells how long. Other errors and thread as peal_recv.
+ */
+PEAL_API int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size,
+			     struct peal_message *messages, int count, int64_t timeout);
+
+/*
+ * Waits for a message, and shows it and those that are there behind it in place, one after the
+ * other: at most limit (0 or less: all that one ring holds). each() returns 0 to go on; anything
+ * else, and the message that it was shown is the last. It must not use this rx; message->data holds until peal_drain
+ * returns, and is as hostile as in peal_peek. What was shown is released at the end, all at once.
+ * Returns how many messages were shown, at least 1. Errors and thread as peal_peek.
+ */
+PEAL_API int peal_drain(struct peal_rx *rx,
+			int (*each)(void *each_data, const struct peal_message *message),
+			void *each_data, int limit, int64_t timeout);
 
 #ifdef __cplusplus
 }

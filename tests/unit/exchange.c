@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "lib/link.h"
+#include "tests/unit/combination.h"
 #include "tests/unit/stage.h"
 
 /* Enough for many laps of the ring; busy machines let two that spin take turns of milliseconds. */
@@ -26,72 +27,13 @@
 
 #define RING ((uint64_t)64 << 10)
 
-/*
- * A combination of tables and a way of waiting, by number.
- */
-
-struct combination {
-	const struct peal_ring_ops *ring;
-	const struct peal_waiter_ops *waiter;
-	uint32_t wait;
-};
-
-static int rings(void)
-{
-	int count = 0;
-
-	while (arch_ring_ops[count])
-		count++;
-	return count;
-}
-
-static int waiters(void)
-{
-	int count = 0;
-
-	while (platform_waiter_ops[count])
-		count++;
-	return count;
-}
-
-static int combinations(void)
-{
-	return rings() * waiters() * 3;
-}
-
-/* False, with the test skipped, if it cannot be used here. */
-static bool choose(int number, struct combination *chosen)
-{
-	const char *why;
-
-	chosen->wait = (uint32_t)number % 3;
-	chosen->waiter = platform_waiter_ops[number / 3 % waiters()];
-	chosen->ring = arch_ring_ops[number / 3 / waiters()];
-	if (!chosen->ring->usable(&why)) {
-		skip("ring variant %s: %s", chosen->ring->name, why);
-		return false;
-	}
-	if (!chosen->waiter->usable(&why)) {
-		skip("waiter %s: %s", chosen->waiter->name, why);
-		return false;
-	}
-	return true;
-}
-
 static struct peal_link *links[2];
 
 static bool open_chosen(int number, uint64_t ring)
 {
-	struct combination chosen;
+	struct peal_options options = stage_options(0, ring);
 
-	if (!choose(number, &chosen))
-		return false;
-	pair_open(links, chosen.wait, ring);
-	for (int i = 0; i < 2; i++) {
-		links[i]->ring = chosen.ring;
-		links[i]->waiter = chosen.waiter;
-	}
-	return true;
+	return combination_open(number, links, &options);
 }
 
 /*
@@ -443,7 +385,7 @@ static Suite *suite(void)
 {
 	Suite *s = suite_create("exchange");
 	TCase *all = tcase_create("exchange");
-	int count = combinations();
+	int count = combination_count();
 
 	tcase_set_timeout(all, runner_long() ? 600 : 60);
 	tcase_add_loop_test(all, two_threads_exchange_messages_in_both_directions, 0, count);

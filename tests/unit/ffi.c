@@ -26,14 +26,24 @@ struct peal_message {
 
 int peal_reserve(struct peal_tx *tx, size_t length, void **at, int64_t timeout);
 int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag);
+int peal_commit_more(struct peal_tx *tx, size_t length, uint32_t tag);
+void peal_flush(struct peal_tx *tx);
 void peal_abort(struct peal_tx *tx);
 int peal_send(struct peal_tx *tx, const void *data, size_t length, uint32_t tag, int64_t timeout);
+int peal_send_more(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
+		   int64_t timeout);
+int peal_send_batch(struct peal_tx *tx, const struct peal_message *messages, int count,
+		    int64_t timeout);
 int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
 	       int64_t timeout);
 int peal_peek(struct peal_rx *rx, struct peal_message *message, int64_t timeout);
 void peal_release(struct peal_rx *rx);
 ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size, struct peal_message *about,
 		  int64_t timeout);
+int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_message *messages,
+		    int count, int64_t timeout);
+int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct peal_message *message),
+	       void *each_data, int limit, int64_t timeout);
 
 static struct peal_link *links[2];
 static struct peal_tx *tx;
@@ -104,6 +114,35 @@ START_TEST(messages_are_written_and_read_in_place)
 	}
 END_TEST
 
+static int add_tag(void *data, const struct peal_message *message)
+{
+	*(uint32_t *)data += message->tag;
+	return 0;
+}
+
+START_TEST(messages_go_in_batches)
+	{
+		struct peal_message batch[2] = { { .data = "ding", .length = 4, .tag = 3 },
+						 { .data = "dong", .length = 4, .tag = 4 } };
+		struct peal_message got[4];
+		uint32_t sum = 0;
+		void *at;
+
+		ck_assert_int_eq(peal_reserve(tx, 4, &at, 0), 0);
+		memcpy(at, "ding", 4);
+		ck_assert_int_eq(peal_commit_more(tx, 4, 1), 0);
+		ck_assert_int_eq(peal_send_more(tx, "dong", 4, 2, 0), 0);
+		ck_assert_int_eq(peal_recv_batch(rx, buffer, sizeof(buffer), got, 4, 0), -EAGAIN);
+		peal_flush(tx);
+		ck_assert_int_eq(peal_recv_batch(rx, buffer, sizeof(buffer), got, 4, 0), 2);
+		ck_assert_mem_eq(buffer, "ding", 4);
+		ck_assert_mem_eq(got[1].data, "dong", 4);
+		ck_assert_int_eq(peal_send_batch(tx, batch, 2, 0), 2);
+		ck_assert_int_eq(peal_drain(rx, add_tag, &sum, 0, 0), 2);
+		ck_assert_uint_eq(sum, 7);
+	}
+END_TEST
+
 START_TEST(errors_are_the_same)
 	{
 		struct peal_message about;
@@ -136,6 +175,7 @@ static Suite *suite(void)
 	tcase_add_test(all, messages_are_sent_and_received);
 	tcase_add_test(all, pieces_are_gathered);
 	tcase_add_test(all, messages_are_written_and_read_in_place);
+	tcase_add_test(all, messages_go_in_batches);
 	tcase_add_test(all, errors_are_the_same);
 	suite_add_tcase(s, all);
 	return s;
