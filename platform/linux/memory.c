@@ -78,7 +78,7 @@ static bool can_count;
  * Whether all of the first size bytes of a memfd are there. st_blocks alone does not tell: it counts
  * blocks beyond the end of file too, which can be given back. Before Linux 6.5 it has to do.
  */
-static bool all_cached(int fd, uint64_t size)
+static bool all_cached(int fd, uint64_t size, bool may_be_forbidden)
 {
 	struct {
 		uint64_t offset, length;
@@ -88,7 +88,7 @@ static bool all_cached(int fd, uint64_t size)
 	} pages = { 0 };
 
 	if (syscall(SYS_cachestat, fd, &range, &pages, 0))
-		return false;
+		return may_be_forbidden && (errno == ENOSYS || errno == EPERM || errno == EACCES);
 	/* What was swapped out counts as evicted. */
 	return (pages.cached + pages.evicted) * platform_page_size() >= size;
 }
@@ -107,7 +107,7 @@ static int prove(int fd, uint64_t size)
 		return -ERANGE;
 	if ((uint64_t)status.st_blocks * 512 < size)
 		return -EFAULT;
-	if (__atomic_load_n(&can_count, __ATOMIC_RELAXED) && !all_cached(fd, size))
+	if (__atomic_load_n(&can_count, __ATOMIC_RELAXED) && !all_cached(fd, size, true))
 		return -EFAULT;
 	return 0;
 }
@@ -135,7 +135,7 @@ static bool usable(const char **why)
 	if (other != MAP_FAILED)
 		goto out;
 	*why = "a sealed memfd could not be proved";
-	__atomic_store_n(&can_count, all_cached(fd, page), __ATOMIC_RELAXED);
+	__atomic_store_n(&can_count, all_cached(fd, page, false), __ATOMIC_RELAXED);
 	if (prove(fd, page))
 		goto out;
 	*why = "sealed: only its owner can write it";

@@ -385,6 +385,24 @@ START_TEST(a_silent_client_is_dropped_when_its_time_is_up)
 	}
 END_TEST
 
+/* As many as a server has places for, and more: without anybody else who comes. */
+START_TEST(many_silent_clients_are_all_dropped_when_their_time_is_up)
+	{
+		static const unsigned counts[] = { 64, 65, 70 };
+		struct peer server;
+		int fds[70];
+
+		start_server(&server, "200000000", "welcome");
+		for (unsigned i = 0; i < counts[_i]; i++)
+			fds[i] = stranger(scene_path("server"));
+		for (unsigned i = 0; i < counts[_i]; i++) {
+			expect_hung_up(fds[i]);
+			close(fds[i]);
+		}
+		peer_kill(&server);
+	}
+END_TEST
+
 /*
  * Out of descriptors.
  */
@@ -432,6 +450,64 @@ static uint64_t cpu_time(void)
 	return (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * (uint64_t)SECOND +
 	       (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000;
 }
+
+START_TEST(a_silent_client_with_no_end_to_its_time_costs_no_cpu_time)
+	{
+		struct peal_options options = scene_options(PEAL_WAIT_ADAPTIVE, 4096);
+		struct peal_listener *listener;
+		struct peal_link *link;
+		uint64_t cpu;
+		int fd;
+
+		options.handshake_ns = UINT64_MAX;
+		ck_assert_int_eq(peal_listen(&listener, scene_path("server"), &options), 0);
+		fd = stranger(scene_path("server"));
+		cpu = cpu_time();
+		ck_assert_int_eq(peal_accept(listener, &link, 300 * MS), -ETIMEDOUT);
+		cpu = cpu_time() - cpu;
+		ck_assert_msg(cpu < (uint64_t)(100 * MS), "%" PRIu64 " ms of CPU while it waited",
+			      cpu / (uint64_t)MS);
+		close(fd);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+START_TEST(without_any_descriptor_the_newcomer_waits_outside_and_the_server_too)
+	{
+		struct peal_options options = scene_options(PEAL_WAIT_ADAPTIVE, 4096);
+		struct peal_listener *listener;
+		unsigned returns = 0, told = 0;
+		struct peal_link *link;
+		struct rlimit limit;
+		struct peer peer;
+		uint64_t end, cpu;
+
+		options.handshake_ns = (uint64_t)(800 * MS); /* it looks again after an eighth */
+		ck_assert_int_eq(peal_listen(&listener, scene_path("server"), &options), 0);
+		peer_start(&peer);
+		peer_tell(&peer, "connect %s %" PRId64, scene_path("server"), SCENE_PATIENCE);
+		peer_wait_asleep(&peer);
+		limit = limit_descriptors(3); /* all numbers above are as good as taken */
+		cpu = cpu_time();
+		for (end = scene_now() + (uint64_t)(300 * MS); scene_now() < end; returns++) {
+			int err = peal_accept(listener, &link, 50 * MS);
+
+			ck_assert_msg(err == -EMFILE || err == -ETIMEDOUT, "%d %s", err,
+				      peal_error());
+			told += err == -EMFILE;
+		}
+		cpu = cpu_time() - cpu;
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		ck_assert_uint_ge(told, 1);
+		ck_assert_msg(returns < 20 && cpu < (uint64_t)(100 * MS),
+			      "%u returns, %" PRIu64 " ms of CPU", returns, cpu / (uint64_t)MS);
+		ck_assert_msg(!peal_accept(listener, &link, SCENE_PATIENCE), "%s", peal_error());
+		ck_assert_msg(peer_hear(&peer, "connect") == 0, "%s", peer.text);
+		peal_close(link);
+		peal_listener_close(listener);
+		peer_end(&peer);
+	}
+END_TEST
 
 START_TEST(out_of_descriptors_the_newcomer_is_told_and_nobody_else_notices)
 	{
@@ -598,6 +674,9 @@ static Suite *serving(void)
 	tcase_add_test(tcase, clients_that_stall_or_talk_nonsense_delay_nobody_and_leave_nothing);
 	tcase_add_test(tcase, more_silent_clients_than_a_server_has_places_for_keep_nobody_out);
 	tcase_add_loop_test(tcase, a_silent_client_is_dropped_when_its_time_is_up, 0, 2);
+	tcase_add_loop_test(tcase, many_silent_clients_are_all_dropped_when_their_time_is_up, 0, 3);
+	tcase_add_test(tcase, a_silent_client_with_no_end_to_its_time_costs_no_cpu_time);
+	tcase_add_test(tcase, without_any_descriptor_the_newcomer_waits_outside_and_the_server_too);
 	tcase_add_test(tcase, out_of_descriptors_the_newcomer_is_told_and_nobody_else_notices);
 	tcase_add_test(tcase, a_client_that_is_out_of_descriptors_says_so_and_loses_none);
 	tcase_add_test(tcase, clients_whose_descriptors_are_too_many_under_way_get_in_in_the_end);

@@ -149,6 +149,20 @@ START_TEST(an_address_may_be_relative)
 	}
 END_TEST
 
+START_TEST(an_orderly_end_removes_the_socket_of_a_relative_address_from_elsewhere)
+	{
+		int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		ck_assert_int_eq(chdir(folder.name), 0);
+		ck_assert_int_eq(peal_listen(&listener, "./socket", NULL), 0);
+		ck_assert_int_eq(chdir("/"), 0);
+		peal_listener_close(listener);
+		ck_assert(!is_there(folder.path));
+		ck_assert_int_eq(fchdir(here), 0);
+		close(here);
+	}
+END_TEST
+
 START_TEST(a_missing_folder_is_named)
 	{
 		char path[128];
@@ -613,6 +627,8 @@ static Suite *suite(void)
 	tcase_add_test(refused, an_address_longer_than_107_bytes_is_refused);
 	tcase_add_test(refused, an_address_of_107_bytes_is_served);
 	tcase_add_test(refused, an_address_may_be_relative);
+	tcase_add_test(refused,
+		       an_orderly_end_removes_the_socket_of_a_relative_address_from_elsewhere);
 	tcase_add_test(refused, a_missing_folder_is_named);
 	tcase_add_test(refused, connecting_to_nothing_is_refused);
 	tcase_add_test(refused, connecting_to_what_an_ended_server_left_is_refused);

@@ -197,6 +197,33 @@ START_TEST(an_end_is_free_again_after_an_error)
 	}
 END_TEST
 
+/* In a child, whose parent has a thread inside the end. */
+static const char *try_ends(void *data)
+{
+	char byte;
+	ssize_t sent = peal_send(peal_link_tx(links[0]), "", 0, 0, 0);
+	ssize_t received = peal_recv(peal_link_rx(links[0]), &byte, 1, NULL, 0);
+
+	(void)data;
+	if (sent != -ESTALE || received != -ESTALE)
+		return wrong("send gives %zd and recv %zd", sent, received);
+	return NULL;
+}
+
+START_TEST(a_thread_that_was_inside_is_not_in_the_child_of_a_fork)
+	{
+		pthread_t thread;
+
+		pair_open(links, PEAL_WAIT_SLEEP, 0);
+		pthread_create(&thread, NULL, _i ? send_for_ever : receive_for_ever, links[0]);
+		wait_asleep(links[0], _i);
+		child_run(try_ends, NULL);
+		peal_close(links[1]);
+		pthread_join(thread, NULL);
+		peal_close(links[0]);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("debug");
@@ -207,6 +234,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_thread_at_each_end_is_as_it_should_be);
 	tcase_add_test(all, an_end_may_go_from_one_thread_to_another);
 	tcase_add_test(all, an_end_is_free_again_after_an_error);
+	tcase_add_loop_test(all, a_thread_that_was_inside_is_not_in_the_child_of_a_fork, 0, 2);
 	suite_add_tcase(s, all);
 	return s;
 }

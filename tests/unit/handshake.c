@@ -7,19 +7,31 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/handshake.h"
 #include "lib/options.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/stranger.h"
+
+#ifdef PEAL_SANITIZER
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
 
 static struct folder folder;
 static struct peal_listener *listener;
@@ -377,6 +389,153 @@ START_TEST(a_server_that_only_polls_drops_stalling_clients_too)
 		expect_refusal(fd, -ETIMEDOUT, "handshake", "too long");
 		close(fd);
 		peal_listener_close(listener);
+	}
+END_TEST
+
+START_TEST(a_server_that_polls_is_woken_to_drop_who_stalls)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct pollfd look = { .events = POLLIN };
+		int fd;
+
+		options.handshake_ns = (uint64_t)(20 * MS);
+		listen_with(&options);
+		look.fd = peal_listener_fd(listener);
+		fd = stranger_connect(folder.path);
+		while (!stranger_hears(fd)) {
+			ck_assert_msg(poll(&look, 1, 10000) == 1, "the server is not woken");
+			expect_nobody();
+		}
+		expect_refusal(fd, -ETIMEDOUT, "handshake", "too long");
+		close(fd);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+/* A descriptor whose close waits for somebody else, at the other end: *peer. -1: no network here. */
+static int slow_to_close(int *peer)
+{
+	static const struct linger linger = { .l_onoff = 1, .l_linger = 60 };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(door, (struct sockaddr *)&address, length) || listen(door, 1) ||
+	    getsockname(door, (struct sockaddr *)&address, &length) ||
+	    connect(fd, (struct sockaddr *)&address, length)) {
+		close(door);
+		close(fd);
+		return -1;
+	}
+	*peer = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+	ck_assert_int_ge(*peer, 0);
+	close(door);
+	while (send(fd, flaws, sizeof(flaws), MSG_DONTWAIT) > 0)
+		;
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	return fd;
+}
+
+START_TEST(a_descriptor_that_is_slow_to_close_holds_up_no_other)
+	{
+		struct wire_message hello = homework(WIRE_HELLO);
+		int peer, slow = slow_to_close(&peer), count;
+
+		if (slow < 0) {
+			skip("TCP needs a loopback interface");
+			return;
+		}
+		listen_with(NULL);
+		count = descriptors_count();
+		for (int i = 0; i < 4; i++) {
+			int fd = stranger_connect(folder.path);
+			int wrong_one = i ? wrong_memory(1) : slow;
+
+			stranger_say(fd, &hello, sizeof(hello), wrong_one, 1);
+			close(wrong_one); /* the server has the last one */
+			expect_nobody();
+			expect_refusal(fd, -EPROTO, "not sealed", "memory");
+			close(fd);
+			descriptors_expect(count - 1); /* the slow one has lost its number, too */
+		}
+		close(peer);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+/* Whether a function is true in a child, which ends with it. */
+static bool is_true_in_a_child(bool (*is_true)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(!is_true());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status == 0;
+}
+
+/* From now on what is mapped is locked, and no more than a page can be. False for who may lock as
+ * much as it likes. */
+static bool use_up_locked_memory(void)
+{
+	const struct rlimit limit = { stage_page(), stage_page() };
+
+	return (geteuid() || !become_nobody()) && !setrlimit(RLIMIT_MEMLOCK, &limit) &&
+	       !mlockall(MCL_FUTURE) &&
+	       mmap(NULL, 2 * stage_page(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		       MAP_FAILED &&
+	       errno == EAGAIN;
+}
+
+/* In a child: a server, until something is to be read from *data. */
+static const char *serve_without_memory(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	int end = *(const int *)data;
+
+	options.handshake_ns = (uint64_t)(2000 * MS);
+	if (peal_listen(&listener, folder.path, &options) || !use_up_locked_memory() ||
+	    write(end, "", 1) != 1)
+		return wrong("a server");
+	while (!stranger_hears(end))
+		peal_accept(listener, &server, 10 * MS);
+	return NULL;
+}
+
+START_TEST(who_comes_when_no_memory_can_be_locked_is_refused_and_unseated_once)
+	{
+		enum { SPEAKING = 3, SEATS = 64 };
+		struct wire_message hello = homework(WIRE_HELLO);
+		int ends[2], fds[SEATS];
+		struct child child;
+		char byte;
+
+		if (SANITIZED || !is_true_in_a_child(use_up_locked_memory)) {
+			skip("it takes one who may not lock all memory, and maps none beside Peal");
+			return;
+		}
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+		child_start(&child, serve_without_memory, &ends[1]);
+		ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+		for (int i = 0; i < SPEAKING; i++) {
+			fds[i] = stranger_connect(folder.path);
+			stranger_say(fds[i], &hello, sizeof(hello), memory, 1);
+			expect_refusal(fds[i], -EBUSY, "mapped", "");
+			close(fds[i]);
+		}
+		/* All seats are free. When they are taken, the slowest makes room. */
+		for (int i = 0; i < SEATS; i++)
+			fds[i] = stranger_connect(folder.path);
+		expect_refusal(fds[0], -ETIMEDOUT, "busy", "slowest");
+		for (int i = 0; i < SEATS; i++)
+			close(fds[i]);
+		ck_assert_int_eq(write(ends[0], "", 1), 1);
+		child_end(&child);
+		close(ends[0]);
+		close(ends[1]);
 	}
 END_TEST
 
@@ -828,6 +987,48 @@ START_TEST(a_client_accepts_only_servers_whom_it_allows)
 	}
 END_TEST
 
+static bool lose_number(void)
+{
+	return !unshare(CLONE_NEWUSER);
+}
+
+/* In a child: a client whose user has no number where it is, and to whom nobody else's has one. */
+static const char *connect_without_number(void *data)
+{
+	struct peal_link *link;
+	int err;
+
+	if (!lose_number())
+		return wrong("a namespace: %s", strerror(errno));
+	err = peal_connect(&link, folder.path, data, LONG);
+	return err ? wrong("connecting gives %d", err) : NULL;
+}
+
+START_TEST(a_user_without_a_number_gets_in_where_anyone_does)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct child child;
+		int err;
+
+		if (!is_true_in_a_child(lose_number)) {
+			skip("no namespaces for users here");
+			return;
+		}
+		options.allow = PEAL_ALLOW_ANYONE;
+		listen_with(&options);
+		child_start(&child, connect_without_number, &options);
+		do
+			err = peal_accept(listener, &server, 10 * MS);
+		while (err == -ETIMEDOUT && !stranger_hears(child.end));
+		child_end(&child);
+		ck_assert_int_eq(err, 0);
+		ck_assert_int_eq(peal_link_peer(server)->pid, child.pid);
+		ck_assert_uint_eq(peal_link_peer(server)->uid, geteuid());
+		peal_close(server);
+		peal_listener_close(listener);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("handshake");
@@ -845,6 +1046,9 @@ static Suite *suite(void)
 	tcase_add_test(door, one_that_took_its_time_still_gets_in);
 	tcase_add_test(door, a_stalling_client_is_dropped_when_its_time_is_up);
 	tcase_add_test(door, a_server_that_only_polls_drops_stalling_clients_too);
+	tcase_add_test(door, a_server_that_polls_is_woken_to_drop_who_stalls);
+	tcase_add_test(door, a_descriptor_that_is_slow_to_close_holds_up_no_other);
+	tcase_add_test(door, who_comes_when_no_memory_can_be_locked_is_refused_and_unseated_once);
 	suite_add_tcase(s, door);
 
 	tcase_add_checked_fixture(client, set_up, tear_down);
@@ -873,6 +1077,7 @@ static Suite *suite(void)
 	tcase_add_test(who, admit_is_asked_about_those_whom_allow_does_not_admit);
 	tcase_add_test(who, admit_is_not_asked_about_those_whom_allow_admits);
 	tcase_add_test(who, a_client_accepts_only_servers_whom_it_allows);
+	tcase_add_test(who, a_user_without_a_number_gets_in_where_anyone_does);
 	suite_add_tcase(s, who);
 	return s;
 }

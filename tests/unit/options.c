@@ -7,9 +7,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/unit/stage.h"
 
@@ -111,6 +113,33 @@ START_TEST(a_ring_is_at_least_a_page)
 		options.ring = stage_page();
 		ck_assert_int_eq(peal_pair(pair, &options), 0);
 		pair_close(pair);
+	}
+END_TEST
+
+/* In a child: files may be half as long as the ring. */
+static const char *make_pair_within_limit(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 1 << 20);
+	struct rlimit limit;
+	struct peal_link *pair[2];
+	int err;
+
+	(void)data;
+	signal(SIGXFSZ, SIG_DFL);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = 1 << 19;
+	if (setrlimit(RLIMIT_FSIZE, &limit))
+		return wrong("setting the limit");
+	err = peal_pair(pair, &options);
+	if (err != -EFBIG || !strstr(peal_error(), "fsize"))
+		return wrong("a ring above the limit gives %d", err);
+	options.ring = 1 << 18;
+	return peal_pair(pair, &options) ? wrong("a ring below the limit") : NULL;
+}
+
+START_TEST(a_ring_above_the_limit_of_file_size_is_refused_in_words)
+	{
+		child_run(make_pair_within_limit, NULL);
 	}
 END_TEST
 
@@ -308,6 +337,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(refused, set_up, tear_down);
 	tcase_add_loop_test(refused, a_value_that_is_not_possible_is_refused_in_words, 0, VALUES);
 	tcase_add_test(refused, a_ring_is_at_least_a_page);
+	tcase_add_test(refused, a_ring_above_the_limit_of_file_size_is_refused_in_words);
 	tcase_add_test(refused, an_option_of_a_later_header_is_refused);
 	tcase_add_test(refused, options_that_were_never_initialised_are_refused);
 	suite_add_tcase(s, refused);

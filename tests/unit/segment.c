@@ -9,11 +9,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +28,8 @@
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
+
+#define CACHESTAT 451 /* for all CPUs; newer than some headers */
 
 #define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 
@@ -289,6 +296,58 @@ START_TEST(a_descriptor_that_is_none_is_refused)
 	}
 END_TEST
 
+/* Asks for all choices, which tries each of them out, once and until it is told to stop. */
+static void *ask_for_choices(void *stop)
+{
+	struct peal_choice choice;
+
+	do
+		for (unsigned i = 0; !peal_runtime_choice(i, &choice); i++)
+			;
+	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED));
+	return NULL;
+}
+
+/* In a child. As under an older kernel, or in a container: there is no cachestat. */
+static const char *adopt_while_choices_are_told(void *data)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CACHESTAT, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = 4, .filter = lines };
+	struct segment segment, adopted;
+	bool stop = true;
+	pthread_t thread;
+	int fd, err = 0;
+
+	(void)data;
+	/* Where even this is forbidden, there may be a cachestat. */
+	if (!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+	ask_for_choices(&stop); /* this process may have found one before */
+	stop = false;
+	if (segment_create(&segment, capacity, false, 0, &fd) ||
+	    pthread_create(&thread, NULL, ask_for_choices, &stop))
+		return wrong("nothing to adopt");
+	for (int i = 0; i < 3000 && !err; i++) {
+		err = segment_adopt(&adopted, fd, page, capacity, false);
+		if (!err)
+			segment_destroy(&adopted);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	return err ? wrong("adopting while choices are told gives %d", err) : NULL;
+}
+
+START_TEST(telling_choices_disturbs_nobody_who_adopts_a_segment)
+	{
+		child_run(adopt_while_choices_are_told, NULL);
+	}
+END_TEST
+
 START_TEST(links_leave_no_descriptor_behind)
 	{
 		struct peal_link *links[2];
@@ -329,6 +388,7 @@ static Suite *suite(void)
 	tcase_add_test(all, sparse_memory_is_refused);
 	tcase_add_test(all, what_is_no_memory_is_refused);
 	tcase_add_test(all, a_descriptor_that_is_none_is_refused);
+	tcase_add_test(all, telling_choices_disturbs_nobody_who_adopts_a_segment);
 	tcase_add_test(all, links_leave_no_descriptor_behind);
 	suite_add_tcase(s, all);
 	return s;
