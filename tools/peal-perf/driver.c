@@ -243,7 +243,7 @@ int driver_open(struct driver *driver, const struct transport *transport, struct
 	request.setup = *setup;
 	snprintf(request.transport, sizeof(request.transport), "%s", transport->name);
 	watch_arm(PATIENCE_SECONDS);
-	err = buffers_set(&driver->buffers, setup->size);
+	err = buffers_set(&driver->buffers, setup->size, setup->batch);
 	if (!err)
 		err = driver->partner ? open_processes(driver, slot, transport, &request) :
 					open_threads(driver, slot, transport, &request);
@@ -279,7 +279,7 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 	       struct slice *slice, struct usage usage[SIDES])
 {
 	const struct transport *transport = driver->ends[slot].transport;
-	const struct loops *loops = in_place ? transport->in_place : transport->loops;
+	const struct loops *loops = transport_loops(transport, in_place, slice->batch);
 	bool thread = !driver->partner;
 	struct request request;
 	struct usage before;
@@ -290,6 +290,7 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 	request.kind = REQUEST_SLICE;
 	request.slot = slot;
 	request.setup.size = slice->size;
+	request.setup.batch = slice->batch;
 	request.test = test;
 	request.in_place = in_place;
 	request.ticks = slice->ticks;

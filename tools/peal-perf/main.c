@@ -218,6 +218,14 @@ static bool fits(const struct command *command, const struct options *options)
 			command->name);
 		return false;
 	}
+	for (unsigned i = 0; i < options->batch_count; i++) {
+		if (options->batches[i] == 1 || command->tests[0] == TEST_STREAM)
+			continue;
+		fprintf(stderr,
+			"peal-perf: %s sends one message at a time: --batch is for stream\n",
+			command->name);
+		return false;
+	}
 	for (unsigned i = 0; i < options->size_count; i++) {
 		if (command->one_size || options->sizes[i] >= command->size_least)
 			continue;

@@ -23,6 +23,7 @@
 #define RECORD_OVERHEAD 16 /* of the largest message that fits a ring */
 #define ROUNDS_MOST 100000
 #define DURATION_MOST 86400
+#define BATCH_MOST 4096
 #define RATE_LEAST 10
 #define RATE_MOST 100000000
 #define WORD 32 /* longest word that is compared to names */
@@ -197,6 +198,26 @@ static int parse_rates(struct options *options, const char *list)
 		if (options->rate_count == OPTIONS_RATES)
 			return usage("more than %d rates: give fewer at a time", OPTIONS_RATES);
 		options->rates[options->rate_count++] = rate;
+	}
+	return 0;
+}
+
+static int parse_batches(struct options *options, const char *list)
+{
+	char word[WORD + 1];
+
+	options->batch_count = 0;
+	while (next_word(&list, word, sizeof(word))) {
+		uint64_t batch;
+
+		if (!read_number(word, 1024, &batch) || !batch || batch > BATCH_MOST)
+			return usage(
+				"batch \"%s\" is out of range: give a list of 1 to %d messages "
+				"at a time, such as 1,16",
+				word, BATCH_MOST);
+		if (options->batch_count == OPTIONS_BATCHES)
+			return usage("more than %d batches: give fewer at a time", OPTIONS_BATCHES);
+		options->batches[options->batch_count++] = (unsigned)batch;
 	}
 	return 0;
 }
@@ -396,6 +417,8 @@ static const struct option {
 	  "bytes of a message: 8,64,1k,64k unless given; 64 for rate" },
 	{ "--rate", "LIST", parse_rates,
 	  "messages a second, for rate: 1k,10k,100k,1m unless given" },
+	{ "--batch", "LIST", parse_batches,
+	  "messages at a time in stream, where Peal can; 1 unless given" },
 	{ "--wait", "LIST", parse_waits, "any of spin,adaptive,sleep; all unless given" },
 	{ "--barrier", "WHICH", parse_barrier,
 	  "of Peal's sleepers: fence, asymmetric or auto, the default" },
@@ -473,6 +496,15 @@ static int parse_one(struct options *options, int argc, char **argv, int *used)
 /* What only all options together can tell. */
 static int check(const struct options *options)
 {
+	for (unsigned i = 0; i < options->batch_count; i++)
+		for (unsigned j = 0; j < options->size_count; j++)
+			if (options->batches[i] > 1 &&
+			    options->sizes[j] * options->batches[i] > RING_LARGEST)
+				return usage(
+					"a batch of %u messages of %" PRIu64
+					" bytes is larger than 256m: give a smaller --batch or "
+					"--size",
+					options->batches[i], options->sizes[j]);
 	for (unsigned i = 0; i < options->transport_count; i++) {
 		const struct transport *transport = options->transports[i];
 
@@ -508,6 +540,8 @@ void options_default(struct options *options)
 	options->sizes[2] = 1024;
 	options->sizes[3] = 65536;
 	options->size_count = 4;
+	options->batches[0] = 1;
+	options->batch_count = 1;
 	for (unsigned i = 0; transport_at(i); i++)
 		add_transport(options, transport_at(i));
 }

@@ -14,6 +14,7 @@
 #define OPTIONS_SIZES 32
 #define OPTIONS_TRANSPORTS 16
 #define OPTIONS_RATES 16
+#define OPTIONS_BATCHES 8
 
 #define EXIT_USAGE 64
 
@@ -24,8 +25,10 @@ struct options {
 	unsigned rate_count;           /* 0: none was given */
 	const struct transport *transports[OPTIONS_TRANSPORTS];
 	unsigned transport_count;
-	bool transports_named; /* rather than all by default */
-	unsigned waits;        /* 1 << each of enum wait_mode */
+	bool transports_named;             /* rather than all by default */
+	unsigned batches[OPTIONS_BATCHES]; /* messages at a time */
+	unsigned batch_count;
+	unsigned waits; /* 1 << each of enum wait_mode */
 	enum barrier_mode barrier;
 	uint64_t ring;
 	unsigned rounds;   /* 0: as many as the duration needs, at least 10 */

@@ -176,7 +176,7 @@ static void json_row(struct json *json, const struct row *row, const struct opti
 	json_string(json, "transport", row->transport->name);
 	json_integer(json, "size", row->size);
 	json_string(json, "wait", wait_name(row->wait));
-	json_integer(json, "batch", 1);
+	json_integer(json, "batch", row->batch);
 	json_bool(json, "zero_copy", row->zero_copy);
 	json_integer(json, "rounds", row->kept);
 	json_integer(json, "rounds_dropped", row->dropped);
@@ -252,15 +252,16 @@ static void table_ratio(double ratio)
 static void table_row(const struct row *row)
 {
 	char p50[REPORT_TEXT], p99[REPORT_TEXT], p999[REPORT_TEXT], max[REPORT_TEXT];
-	char rate[REPORT_TEXT], size[OPTIONS_SIZE_TEXT] = "-";
+	char rate[REPORT_TEXT], size[OPTIONS_SIZE_TEXT] = "-", name[REPORT_TEXT];
 	double gigabytes = row->rate.median * (double)row->size / 1e9;
 
 	if (row->test != TEST_FLOOR)
 		options_size_text(size, row->size);
-	printf("%-9s %-8s %5s %8s %8s %8s %8s %8s", row->transport->name, wait_name(row->wait),
-	       size, report_time(p50, row->p50), report_time(p99, row->p99),
-	       report_time(p999, row->p999), report_time(max, row->max),
-	       report_count(rate, row->rate.median));
+	snprintf(name, sizeof(name), row->batch > 1 ? "%s x%u" : "%s", row->transport->name,
+		 row->batch);
+	printf("%-9s %-8s %5s %8s %8s %8s %8s %8s", name, wait_name(row->wait), size,
+	       report_time(p50, row->p50), report_time(p99, row->p99), report_time(p999, row->p999),
+	       report_time(max, row->max), report_count(rate, row->rate.median));
 	if (row->test == TEST_FLOOR || isnan(gigabytes))
 		printf(" %7s", "-");
 	else

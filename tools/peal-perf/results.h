@@ -34,6 +34,7 @@ struct row {
 	const struct transport *transport;
 	enum wait_mode wait;
 	bool zero_copy;
+	unsigned batch; /* messages at a time */
 	uint64_t size;
 	uint64_t pace; /* TEST_RATE: messages a second that were asked for */
 

@@ -28,6 +28,23 @@
 #define FLOOR_DRIFT 0.15 /* between a round's two floors */
 #define FLOORS 2         /* slices of the floor in a round */
 
+/* Adds an entry for each size of batches; or one, of one message at a time, where there are none. */
+static void choose_batches(struct plan *plan, const struct options *options, enum test_id test,
+			   struct entry *entry)
+{
+	const struct loops *batched = transport_loops(entry->transport, entry->in_place, 2);
+	bool possible = batched && batched->run[test][INITIATOR];
+
+	entry->batch = 1;
+	if (!possible && plan->count < RUN_ENTRIES)
+		plan->entries[plan->count++] = *entry;
+	for (unsigned i = 0; i < options->batch_count && possible; i++) {
+		entry->batch = options->batches[i];
+		if (plan->count < RUN_ENTRIES)
+			plan->entries[plan->count++] = *entry;
+	}
+}
+
 static void choose_waits(struct plan *plan, const struct options *options, enum test_id test,
 			 const struct transport *transport)
 {
@@ -46,13 +63,14 @@ static void choose_waits(struct plan *plan, const struct options *options, enum 
 			transport->name);
 		return;
 	}
-	for (unsigned wait = 0; wait < WAIT_MODES && plan->count < RUN_ENTRIES; wait++)
+	for (unsigned wait = 0; wait < WAIT_MODES; wait++)
 		if (waits & 1u << wait)
-			plan->entries[plan->count++] = (struct entry){
-				.transport = transport,
-				.wait = (enum wait_mode)wait,
-				.in_place = zero_copy,
-			};
+			choose_batches(plan, options, test,
+				       &(struct entry){
+					       .transport = transport,
+					       .wait = (enum wait_mode)wait,
+					       .in_place = zero_copy,
+				       });
 }
 
 /* The slices of a round that takes so long: all as long as each other, but the floor's at most
@@ -156,6 +174,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 		.ring = options->ring,
 		.wait = entry->wait,
 		.barrier = options->barrier,
+		.batch = entry->batch,
 	};
 	const char *sentence = transport->refuse ? transport->refuse(&setup) : NULL;
 	int slot;
@@ -182,6 +201,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 	track->row->transport = transport;
 	track->row->wait = entry->wait;
 	track->row->zero_copy = entry->in_place;
+	track->row->batch = entry->batch;
 	track->row->size = run->size;
 	track->row->pace = run->rate;
 	if (transport == &transport_bare)
@@ -193,7 +213,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 static int tracks_open(struct run *run, const struct plan *plan, const struct options *options,
 		       struct results *results)
 {
-	static const struct entry floor_entry = { &transport_floor, WAIT_SPIN, false };
+	static const struct entry floor_entry = { &transport_floor, WAIT_SPIN, false, 1 };
 	int err;
 
 	run->spare = histogram_new();
@@ -215,6 +235,7 @@ static int track_run(struct run *run, struct track *track)
 	const struct row *row = track->row;
 	struct slice slice = {
 		.size = (size_t)run->size,
+		.batch = row->batch,
 		.ticks = row->test == TEST_FLOOR ? run->floor_ticks : run->ticks,
 		.step = run->rate ? pace_step(run->rate) : 0,
 		.histogram = run->spare,

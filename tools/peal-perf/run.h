@@ -12,11 +12,12 @@
 
 #define RUN_ENTRIES 48 /* transports times ways of waiting, at a time */
 
-/* What is measured in turn: a transport, waiting in one way. */
+/* What is measured in turn: a transport, waiting in one way, with batches of one size. */
 struct entry {
 	const struct transport *transport;
 	enum wait_mode wait;
 	bool in_place;
+	unsigned batch; /* messages at a time; 1 where a transport does no batches */
 };
 
 /* How a size's time is shared out. */

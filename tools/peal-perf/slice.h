@@ -44,8 +44,9 @@
 struct slice {
 	/* Given. */
 	size_t size;                 /* of a message */
+	unsigned batch;              /* messages at a time, at most */
 	uint64_t ticks;              /* to measure for */
-	uint8_t *out, *in;           /* payload buffers of that size, neither shared nor the same */
+	uint8_t *out, *in;           /* payload buffers (buffers.h), neither shared nor the same */
 	uint64_t step;               /* TEST_RATE: from one message to the next, see pace.h */
 	struct histogram *histogram; /* of what the initiator measures; empty */
 	struct histogram *other;     /* of the floor's other polling style; empty */
@@ -57,6 +58,14 @@ struct slice {
 	uint64_t late;        /* TEST_RATE: messages of all that left late */
 	double width;         /* TEST_FLOOR: additions that this core did in a cycle (width.h) */
 	double partner_width; /* the driver's: the partner's */
+};
+
+/* What is expected of the messages of a stream that come in batches, and what has come. */
+struct slice_check {
+	const struct slice *slice;
+	uint64_t mask;     /* payload_mask() of their size */
+	uint64_t sequence; /* of the next one */
+	uint64_t messages; /* that were right, or the stop */
 };
 
 /*
@@ -72,6 +81,13 @@ struct verbs {
 	int (*commit)(void *end, size_t size);
 	int (*peek)(void *end, size_t size, const void **at);
 	int (*release)(void *end);
+
+	/* For batches. As send and commit, but the message may be left to the next one that is sent or
+	 * committed without it; and takes the messages that are there, at least one and at most a
+	 * batch, calls slice_check() for each until it does not return 0, and returns what that did. */
+	int (*send_more)(void *end, const void *payload, size_t size);
+	int (*commit_more)(void *end, size_t size);
+	int (*take)(void *end, struct slice_check *check);
 };
 
 /* What a payload that is not the expected one means: SLICE_STOP or -EBADMSG. */
@@ -81,6 +97,20 @@ int slice_judge(const void *payload, size_t size, uint64_t sequence);
 int slice_wrong_size(size_t expected, size_t found);
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* A message of a batch: 0, SLICE_STOP, or a negative errno with a complaint. */
+ALWAYS_INLINE int slice_check(struct slice_check *check, const void *payload, size_t size)
+{
+	int verdict = 0;
+
+	if (__builtin_expect(size != check->slice->size, 0))
+		return slice_wrong_size(check->slice->size, size);
+	if (__builtin_expect(!payload_right(payload, size, check->sequence), 0))
+		verdict = slice_judge(payload, size, check->sequence);
+	check->sequence = payload_next(check->sequence, check->mask);
+	check->messages++;
+	return verdict;
+}
 
 ALWAYS_INLINE int slice_put(const struct verbs *verbs, void *end, const struct slice *slice,
 			    uint64_t sequence)
@@ -247,6 +277,87 @@ ALWAYS_INLINE int slice_consume(const struct verbs *verbs, void *end, struct sli
 	slice->count = messages;
 	slice->elapsed = peal_ticks() - begun;
 	slice->messages += messages;
+	return 0;
+}
+
+ALWAYS_INLINE int slice_put_more(const struct verbs *verbs, void *end, const struct slice *slice,
+				 uint64_t sequence)
+{
+	void *at = NULL;
+	int err;
+
+	if (verbs->send_more) {
+		payload_write(slice->out, slice->size, sequence);
+		return verbs->send_more(end, slice->out, slice->size);
+	}
+	err = verbs->reserve(end, slice->size, &at);
+	if (err)
+		return err;
+	payload_write(at, slice->size, sequence);
+	return verbs->commit_more(end, slice->size);
+}
+
+/* TEST_STREAM, INITIATOR, in batches. As slice_produce(), but the clock is looked at after whole
+ * batches. */
+ALWAYS_INLINE int slice_produce_batches(const struct verbs *verbs, void *end, struct slice *slice)
+{
+	const uint64_t mask = payload_mask(slice->size);
+	const uint64_t looks = slice->size < 1024 ? 1024 / slice->size : 1;
+	const uint64_t until = peal_ticks() + slice->ticks + slice->ticks / SLICE_WARM_PART;
+	uint64_t sequence = 1, messages = 0;
+	int err;
+
+	do {
+		for (uint64_t i = 0; i < looks; i += slice->batch) {
+			for (unsigned j = 1; j < slice->batch; j++) {
+				err = slice_put_more(verbs, end, slice, sequence);
+				if (err)
+					return err;
+				sequence = payload_next(sequence, mask);
+			}
+			err = slice_put(verbs, end, slice, sequence);
+			if (err)
+				return err;
+			sequence = payload_next(sequence, mask);
+			messages += slice->batch;
+		}
+	} while (peal_ticks() < until || messages < SLICE_LEAST);
+
+	slice->messages = messages + 1;
+	return slice_put(verbs, end, slice, PAYLOAD_STOP);
+}
+
+/* TEST_STREAM, ANSWERER, in batches. The rate is as in slice_consume(), from one batch on. */
+ALWAYS_INLINE int slice_consume_batches(const struct verbs *verbs, void *end, struct slice *slice)
+{
+	struct slice_check check = {
+		.slice = slice,
+		.mask = payload_mask(slice->size),
+		.sequence = 1,
+	};
+	uint64_t begun = 0, warm, now;
+	int err;
+
+	do {
+		err = verbs->take(end, &check);
+		if (err < 0)
+			return err;
+		now = peal_ticks();
+		if (!begun)
+			begun = now;
+	} while (!err && check.messages < SLICE_WARM_MESSAGES &&
+		 now - begun < slice->ticks / SLICE_WARM_PART);
+
+	warm = check.messages;
+	begun = now;
+	while (!err) {
+		err = verbs->take(end, &check);
+		if (err < 0)
+			return err;
+	}
+	slice->count = check.messages - warm;
+	slice->elapsed = peal_ticks() - begun;
+	slice->messages = check.messages;
 	return 0;
 }
 

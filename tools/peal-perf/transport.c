@@ -30,6 +30,14 @@ const struct transport *transport_by_name(const char *name)
 	return strcmp(transport_floor.name, name) ? NULL : &transport_floor;
 }
 
+const struct loops *transport_loops(const struct transport *transport, bool in_place,
+				    unsigned batch)
+{
+	if (batch > 1)
+		return in_place ? transport->batched_in_place : transport->batched;
+	return in_place ? transport->in_place : transport->loops;
+}
+
 const char *wait_name(enum wait_mode wait)
 {
 	static const char *const names[WAIT_MODES] = {

@@ -39,6 +39,7 @@ struct setup {
 	uint64_t ring;    /* bytes of a ring in each direction, for transports with rings */
 	uint32_t wait;    /* an enum wait_mode */
 	uint32_t barrier; /* an enum barrier_mode, for Peal */
+	uint32_t batch;   /* messages that are sent and received at a time, at most */
 	char path[100];   /* of the socket where they meet; fits a sockaddr_un */
 };
 
@@ -69,7 +70,15 @@ struct transport {
 
 	const struct loops *loops;    /* payloads copied in and out */
 	const struct loops *in_place; /* written and read where they are; NULL: it cannot */
+
+	/* Likewise, in batches. */
+	const struct loops *batched;
+	const struct loops *batched_in_place;
 };
+
+/* Its loops for one way of doing things; NULL: it cannot. */
+const struct loops *transport_loops(const struct transport *transport, bool in_place,
+				    unsigned batch);
 
 extern const struct transport transport_peal;
 extern const struct transport transport_bare;

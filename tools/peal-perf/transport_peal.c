@@ -3,7 +3,8 @@
  *
  * Peal itself, through its public headers, used as a program would: connected by a path, and
  * waiting for ever in the library. Copying is send and recv; in place is reserve and commit, peek
- * and release.
+ * and release. Batches are what send_more and commit_more leave to the next publication, and what
+ * recv_batch and drain find.
  */
 #include "config.h"
 
@@ -12,6 +13,7 @@
 
 #include <peal.h>
 
+#include "buffers.h"
 #include "complaint.h"
 #include "slice.h"
 #include "transport.h"
@@ -23,6 +25,7 @@ struct connection {
 	struct peal_rx *rx;
 	struct peal_link *link;
 	struct peal_listener *listener; /* until the driver has come */
+	struct peal_message *batch;     /* room for what is received at a time; NULL: one */
 };
 
 /* Keeps the library's sentence for a call that failed. */
@@ -173,6 +176,104 @@ static const struct loops place_loops = {
 	},
 };
 
+ALWAYS_INLINE int copy_send_more(void *end, const void *payload, size_t size)
+{
+	struct connection *connection = end;
+	int err = peal_send_more(connection->tx, payload, size, 0, PEAL_FOREVER);
+
+	return __builtin_expect(err, 0) ? refused("peal_send_more", err) : 0;
+}
+
+ALWAYS_INLINE int copy_take(void *end, struct slice_check *check)
+{
+	const struct connection *connection = end;
+	const struct slice *slice = check->slice;
+	const struct peal_message *batch = connection->batch;
+	int count = peal_recv_batch(connection->rx, slice->in,
+				    buffers_batch(slice->size, slice->batch), connection->batch,
+				    (int)slice->batch, PEAL_FOREVER);
+	int verdict = 0;
+
+	if (__builtin_expect(count < 0, 0))
+		return refused("peal_recv_batch", count);
+	for (int i = 0; i < count && !verdict; i++)
+		verdict = slice_check(check, batch[i].data, batch[i].length);
+	return verdict;
+}
+
+static const struct verbs copy_batch_verbs = {
+	.send = copy_send,
+	.send_more = copy_send_more,
+	.take = copy_take,
+};
+
+static int copy_produce_batches(void *end, struct slice *slice)
+{
+	return slice_produce_batches(&copy_batch_verbs, end, slice);
+}
+
+static int copy_consume_batches(void *end, struct slice *slice)
+{
+	return slice_consume_batches(&copy_batch_verbs, end, slice);
+}
+
+static const struct loops copy_batch_loops = {
+	.run = { [TEST_STREAM] = { copy_produce_batches, copy_consume_batches } },
+};
+
+ALWAYS_INLINE int place_commit_more(void *end, size_t size)
+{
+	struct connection *connection = end;
+	int err = peal_commit_more(connection->tx, size, 0);
+
+	return __builtin_expect(err, 0) ? refused("peal_commit_more", err) : 0;
+}
+
+/* What was found in a batch that is shown in place. */
+struct showing {
+	struct slice_check *check;
+	int verdict;
+};
+
+static int shown(void *data, const struct peal_message *message)
+{
+	struct showing *showing = data;
+
+	showing->verdict = slice_check(showing->check, message->data, message->length);
+	return showing->verdict;
+}
+
+ALWAYS_INLINE int place_take(void *end, struct slice_check *check)
+{
+	const struct connection *connection = end;
+	struct showing showing = { .check = check };
+	int count = peal_drain(connection->rx, shown, &showing, (int)check->slice->batch,
+			       PEAL_FOREVER);
+
+	return __builtin_expect(count < 0, 0) ? refused("peal_drain", count) : showing.verdict;
+}
+
+static const struct verbs place_batch_verbs = {
+	.reserve = place_reserve,
+	.commit = place_commit,
+	.commit_more = place_commit_more,
+	.take = place_take,
+};
+
+static int place_produce_batches(void *end, struct slice *slice)
+{
+	return slice_produce_batches(&place_batch_verbs, end, slice);
+}
+
+static int place_consume_batches(void *end, struct slice *slice)
+{
+	return slice_consume_batches(&place_batch_verbs, end, slice);
+}
+
+static const struct loops place_batch_loops = {
+	.run = { [TEST_STREAM] = { place_produce_batches, place_consume_batches } },
+};
+
 static void options_set(struct peal_options *options, const struct setup *setup)
 {
 	static const uint32_t waits[WAIT_MODES] = {
@@ -195,11 +296,21 @@ static void options_set(struct peal_options *options, const struct setup *setup)
 	options->name = "peal-perf";
 }
 
-static struct connection *connection_new(struct peal_link *link)
+static void connection_free(struct connection *connection)
+{
+	if (connection)
+		free(connection->batch);
+	free(connection);
+}
+
+static struct connection *connection_new(const struct setup *setup, struct peal_link *link)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 
-	if (!connection) {
+	if (connection && setup->batch > 1)
+		connection->batch = calloc(setup->batch, sizeof(*connection->batch));
+	if (!connection || (setup->batch > 1 && !connection->batch)) {
+		connection_free(connection);
 		complain(-ENOMEM, "no memory for a connection");
 		return NULL;
 	}
@@ -217,12 +328,12 @@ static void connection_close(void *end)
 
 	peal_close(connection->link);
 	peal_listener_close(connection->listener);
-	free(connection);
+	connection_free(connection);
 }
 
 static int connection_listen(const struct setup *setup, void **end)
 {
-	struct connection *connection = connection_new(NULL);
+	struct connection *connection = connection_new(setup, NULL);
 	struct peal_options options;
 	int err;
 
@@ -232,7 +343,7 @@ static int connection_listen(const struct setup *setup, void **end)
 	err = peal_listen(&connection->listener, setup->path, &options);
 	if (err) {
 		refused("peal_listen", err);
-		free(connection);
+		connection_free(connection);
 		return err;
 	}
 	*end = connection;
@@ -264,7 +375,7 @@ static int connection_connect(const struct setup *setup, void **end)
 	err = peal_connect(&link, setup->path, &options, MEETING_NS);
 	if (err)
 		return refused("peal_connect", err);
-	connection = connection_new(link);
+	connection = connection_new(setup, link);
 	if (!connection) {
 		peal_close(link);
 		return -ENOMEM;
@@ -284,11 +395,11 @@ static int connection_pair(const struct setup *setup, void *ends[2])
 	err = peal_pair(links, &options);
 	if (err)
 		return refused("peal_pair", err);
-	one = connection_new(links[0]);
-	two = connection_new(links[1]);
+	one = connection_new(setup, links[0]);
+	two = connection_new(setup, links[1]);
 	if (!one || !two) {
-		free(one);
-		free(two);
+		connection_free(one);
+		connection_free(two);
 		peal_close(links[0]);
 		peal_close(links[1]);
 		return -ENOMEM;
@@ -310,4 +421,6 @@ const struct transport transport_peal = {
 	.close = connection_close,
 	.loops = &copy_loops,
 	.in_place = &place_loops,
+	.batched = &copy_batch_loops,
+	.batched_in_place = &place_batch_loops,
 };
