@@ -26,6 +26,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/histogram.h \
 	tools/peal-perf/json.c \
 	tools/peal-perf/json.h \
+	tools/peal-perf/library.c \
+	tools/peal-perf/library.h \
 	tools/peal-perf/main.c \
 	tools/peal-perf/meeting.c \
 	tools/peal-perf/meeting.h \
@@ -55,6 +57,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/transport_park.c \
 	tools/peal-perf/transport_peal.c \
 	tools/peal-perf/transport_pipe.c \
+	tools/peal-perf/transport_set.c \
 	tools/peal-perf/transport_socket.c \
 	tools/peal-perf/watch.c \
 	tools/peal-perf/watch.h \

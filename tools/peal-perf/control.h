@@ -45,7 +45,7 @@ struct usage {
 struct reply {
 	int32_t err;
 	uint64_t messages, count, elapsed, late; /* as in struct slice */
-	double width;                            /* likewise */
+	double width, empty_poll;                /* likewise */
 	struct usage usage;                      /* during the slice */
 	char why[COMPLAINT_SIZE];                /* if err */
 };

@@ -319,6 +319,7 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 	usage[ANSWERER] = reply.usage;
 	slice->partner_width = reply.width;
 	slice->late = reply.late;
+	slice->empty_poll = reply.empty_poll;
 	if (test == TEST_STREAM) {
 		slice->count = reply.count;
 		slice->elapsed = reply.elapsed;

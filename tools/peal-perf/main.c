@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <peal/runtime.h>
 
@@ -218,6 +219,13 @@ static bool fits(const struct command *command, const struct options *options)
 			command->name);
 		return false;
 	}
+	if (options->links && command->tests[0] != TEST_LATENCY &&
+	    command->tests[0] != TEST_STREAM) {
+		fprintf(stderr,
+			"peal-perf: %s measures no sets: --links is for latency and stream\n",
+			command->name);
+		return false;
+	}
 	for (unsigned i = 0; i < options->batch_count; i++) {
 		if (options->batches[i] == 1 || command->tests[0] == TEST_STREAM)
 			continue;
@@ -237,6 +245,17 @@ static bool fits(const struct command *command, const struct options *options)
 		return false;
 	}
 	return true;
+}
+
+/* As many as the system lets this process have: many links take many, here and in the partner. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int main(int argc, char **argv)
@@ -275,5 +294,9 @@ int main(int argc, char **argv)
 			argv[1]);
 		return EXIT_USAGE;
 	}
-	return fits(command, &options) ? run(command, &options) : EXIT_USAGE;
+	if (!fits(command, &options))
+		return EXIT_USAGE;
+	if (options.links > 1)
+		allow_descriptors();
+	return run(command, &options);
 }

@@ -24,6 +24,8 @@
 #define ROUNDS_MOST 100000
 #define DURATION_MOST 86400
 #define BATCH_MOST 4096
+#define LINKS_MOST 10000
+#define LINKS_RING ((uint64_t)16 << 10) /* each of many links has two */
 #define RATE_LEAST 10
 #define RATE_MOST 100000000
 #define WORD 32 /* longest word that is compared to names */
@@ -161,6 +163,7 @@ static int parse_sizes(struct options *options, const char *list)
 	char word[WORD + 1];
 
 	options->size_count = 0;
+	options->sizes_named = true;
 	while (next_word(&list, word, sizeof(word))) {
 		uint64_t size;
 
@@ -266,6 +269,16 @@ static int parse_barrier(struct options *options, const char *word)
 		     nearest ? "? Else " : "");
 }
 
+static int parse_links(struct options *options, const char *text)
+{
+	uint64_t links;
+
+	if (!read_number(text, 1000, &links) || !links || links > LINKS_MOST)
+		return usage("links \"%s\" is out of range: give 1 to %d", text, LINKS_MOST);
+	options->links = (unsigned)links;
+	return 0;
+}
+
 static int unknown_transport(const char *word)
 {
 	const char *names[OPTIONS_TRANSPORTS];
@@ -328,6 +341,7 @@ static int parse_ring(struct options *options, const char *text)
 		return usage("ring of %s is no power of two: the nearest below is %s", text,
 			     options_size_text(near, below));
 	options->ring = ring;
+	options->ring_named = true;
 	return 0;
 }
 
@@ -414,16 +428,18 @@ static const struct option {
 	const char *about;
 } all_options[] = {
 	{ "--size", "LIST", parse_sizes,
-	  "bytes of a message: 8,64,1k,64k unless given; 64 for rate" },
+	  "bytes of a message: 8,64,1k,64k unless given; 64 for rate, and with --links" },
 	{ "--rate", "LIST", parse_rates,
 	  "messages a second, for rate: 1k,10k,100k,1m unless given" },
 	{ "--batch", "LIST", parse_batches,
 	  "messages at a time in stream, where Peal can; 1 unless given" },
 	{ "--wait", "LIST", parse_waits, "any of spin,adaptive,sleep; all unless given" },
+	{ "--links", "N", parse_links, "links of a set (peal-set), which the receiver looks at" },
 	{ "--barrier", "WHICH", parse_barrier,
 	  "of Peal's sleepers: fence, asymmetric or auto, the default" },
 	{ "--transport", "LIST", parse_transports, "those below; all unless given" },
-	{ "--ring", "SIZE", parse_ring, "bytes of a ring in each direction; 2m unless given" },
+	{ "--ring", "SIZE", parse_ring,
+	  "bytes of a ring in each direction; 2m unless given, 16k with --links" },
 	{ "--rounds", "N", parse_rounds, "rounds of slices; at least 10 unless given" },
 	{ "--duration", "S", parse_duration,
 	  "measured seconds per size and rate, shared among slices" },
@@ -496,6 +512,9 @@ static int parse_one(struct options *options, int argc, char **argv, int *used)
 /* What only all options together can tell. */
 static int check(const struct options *options)
 {
+	if (options->links && options->threads)
+		return usage("a set takes links between processes only: leave out --threads or "
+			     "--links");
 	for (unsigned i = 0; i < options->batch_count; i++)
 		for (unsigned j = 0; j < options->size_count; j++)
 			if (options->batches[i] > 1 &&
@@ -543,7 +562,25 @@ void options_default(struct options *options)
 	options->batches[0] = 1;
 	options->batch_count = 1;
 	for (unsigned i = 0; transport_at(i); i++)
-		add_transport(options, transport_at(i));
+		if (transport_at(i) != &transport_set)
+			add_transport(options, transport_at(i));
+}
+
+/* What sets, which are for those who ask for them, need if nothing else is said. */
+static void set_defaults(struct options *options)
+{
+	for (unsigned i = 0; i < options->transport_count && !options->links; i++)
+		if (options->transports[i] == &transport_set)
+			options->links = 1;
+	if (!options->links)
+		return;
+	add_transport(options, &transport_set);
+	if (!options->ring_named)
+		options->ring = LINKS_RING;
+	if (options->sizes_named)
+		return;
+	options->sizes[0] = 64;
+	options->size_count = 1;
 }
 
 int options_parse(struct options *options, int argc, char **argv)
@@ -557,6 +594,7 @@ int options_parse(struct options *options, int argc, char **argv)
 	}
 	if (options->help || options->version)
 		return 0;
+	set_defaults(options);
 	if (!options->cpus_named) {
 		err = cpus_default(options->cpus);
 		if (err < 0)

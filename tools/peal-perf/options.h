@@ -25,11 +25,13 @@ struct options {
 	unsigned rate_count;           /* 0: none was given */
 	const struct transport *transports[OPTIONS_TRANSPORTS];
 	unsigned transport_count;
+	bool sizes_named, ring_named;
 	bool transports_named;             /* rather than all by default */
 	unsigned batches[OPTIONS_BATCHES]; /* messages at a time */
 	unsigned batch_count;
 	unsigned waits; /* 1 << each of enum wait_mode */
 	enum barrier_mode barrier;
+	unsigned links; /* of a set; 0: nothing was said of sets */
 	uint64_t ring;
 	unsigned rounds;   /* 0: as many as the duration needs, at least 10 */
 	double duration_s; /* measured time per size; 0: the command's own */

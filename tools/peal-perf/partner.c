@@ -77,6 +77,7 @@ static int slot_run(struct partner *partner, const struct slot *slot, const stru
 	reply->count = slice.count;
 	reply->elapsed = slice.elapsed;
 	reply->late = slice.late;
+	reply->empty_poll = slice.empty_poll;
 	reply->width = slice.width;
 	return err;
 }

@@ -211,7 +211,12 @@ static void json_row(struct json *json, const struct row *row, const struct opti
 		json_number(json, "sender_cpu_ns_per_msg", cpu_ns(row, row_sender(row)), 2);
 		json_number(json, "receiver_cpu_ns_per_msg", cpu_ns(row, row_receiver(row)), 2);
 	}
-	if (row->transport == &transport_peal)
+	if (row->transport == &transport_set) {
+		json_integer(json, "links", row->links);
+		json_number(json, "empty_poll_ns", row->empty_poll.median, 3);
+		json_spread(json, "empty_poll_ns_spread", &row->empty_poll, 3);
+	}
+	if (row->transport == &transport_peal || row->transport == &transport_set)
 		json_string(json, "barrier", barrier_name(options->barrier));
 	if (row->test == TEST_RATE) {
 		json_integer(json, "rate", row->pace);
@@ -317,10 +322,20 @@ static void table_width(const struct row *floor)
 	       width[1].high);
 }
 
+/* What a look at a set costs that has nothing. */
+static void table_empty_poll(const struct row *row)
+{
+	if (row->transport == &transport_set && row->kept)
+		printf("peal-set, %s: %u link%s; an empty poll takes %.2f ns a link (%.2f to %.2f)\n",
+		       wait_name(row->wait), row->links, row->links == 1 ? "" : "s",
+		       row->empty_poll.median, row->empty_poll.low, row->empty_poll.high);
+}
+
 void report_table(const struct results *results, const struct options *options)
 {
 	const struct row *test_floor = NULL;
 	bool none = false, paced = false;
+	unsigned first = 0;
 
 	printf("CPUs %d and %d, %s; times are round trips%s\n\n", options->cpus[0],
 	       options->cpus[1], options->threads ? "two threads" : "two processes",
@@ -351,8 +366,13 @@ void report_table(const struct results *results, const struct options *options)
 			table_rate_row(row);
 		else
 			table_row(row);
-		if (i + 1 == results->count || results->rows[i + 1]->test == TEST_FLOOR)
+		if (row->test == TEST_FLOOR)
+			first = i;
+		if (i + 1 == results->count || results->rows[i + 1]->test == TEST_FLOOR) {
 			table_width(test_floor);
+			for (unsigned j = first; j <= i; j++)
+				table_empty_poll(results->rows[j]);
+		}
 		none = none || (!row->kept && row->dropped);
 	}
 	if (options->rate_count)

@@ -26,7 +26,8 @@ struct round {
 	double rate;  /* messages a second */
 	double floor; /* ticks */
 	double to_floor, to_bare;
-	double width[2]; /* TEST_FLOOR: of the two cores, additions a cycle */
+	double width[2];   /* TEST_FLOOR: of the two cores, additions a cycle */
+	double empty_poll; /* of a set: ticks, for each of its links */
 };
 
 struct row {
@@ -35,6 +36,7 @@ struct row {
 	enum wait_mode wait;
 	bool zero_copy;
 	unsigned batch; /* messages at a time */
+	unsigned links; /* of a set; else 1 */
 	uint64_t size;
 	uint64_t pace; /* TEST_RATE: messages a second that were asked for */
 
@@ -48,7 +50,7 @@ struct row {
 
 	/* Set by row_finish; times in nanoseconds. */
 	double p50, p99, p999, max, mean;
-	struct figure round_p50, rate, floor, to_floor, to_bare, width[2];
+	struct figure round_p50, rate, floor, to_floor, to_bare, width[2], empty_poll;
 };
 
 struct results {

@@ -174,6 +174,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 		.ring = options->ring,
 		.wait = entry->wait,
 		.barrier = options->barrier,
+		.links = transport == &transport_set ? options->links : 1,
 		.batch = entry->batch,
 	};
 	const char *sentence = transport->refuse ? transport->refuse(&setup) : NULL;
@@ -202,6 +203,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 	track->row->wait = entry->wait;
 	track->row->zero_copy = entry->in_place;
 	track->row->batch = entry->batch;
+	track->row->links = setup.links;
 	track->row->size = run->size;
 	track->row->pace = run->rate;
 	if (transport == &transport_bare)
@@ -266,6 +268,7 @@ static int track_run(struct run *run, struct track *track)
 	track->round.p50 = histogram_percentile(track->histogram, 0.5);
 	track->round.width[0] = row->test == TEST_FLOOR ? slice.width : NAN;
 	track->round.width[1] = row->test == TEST_FLOOR ? slice.partner_width : NAN;
+	track->round.empty_poll = slice.empty_poll > 0 ? slice.empty_poll : NAN;
 	track->round.rate = NAN;
 	if (slice.count && slice.elapsed)
 		track->round.rate = (double)slice.count / (double)slice.elapsed *

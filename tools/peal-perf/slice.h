@@ -52,11 +52,12 @@ struct slice {
 	struct histogram *other;     /* of the floor's other polling style; empty */
 
 	/* Found. */
-	uint64_t messages;    /* sent or received in all, warm-up and stop included */
-	uint64_t count;       /* measured: round trips, or messages received */
-	uint64_t elapsed;     /* ticks that these took */
-	uint64_t late;        /* TEST_RATE: messages of all that left late */
-	double width;         /* TEST_FLOOR: additions that this core did in a cycle (width.h) */
+	uint64_t messages; /* sent or received in all, warm-up and stop included */
+	uint64_t count;    /* measured: round trips, or messages received */
+	uint64_t elapsed;  /* ticks that these took */
+	double empty_poll; /* of a set: ticks that a look at a link takes that has nothing; or 0 */
+	uint64_t late;     /* TEST_RATE: messages of all that left late */
+	double width;      /* TEST_FLOOR: additions that this core did in a cycle (width.h) */
 	double partner_width; /* the driver's: the partner's */
 };
 

@@ -40,6 +40,7 @@ struct setup {
 	uint32_t wait;    /* an enum wait_mode */
 	uint32_t barrier; /* an enum barrier_mode, for Peal */
 	uint32_t batch;   /* messages that are sent and received at a time, at most */
+	uint32_t links;   /* of a set */
 	char path[100];   /* of the socket where they meet; fits a sockaddr_un */
 };
 
@@ -81,6 +82,7 @@ const struct loops *transport_loops(const struct transport *transport, bool in_p
 				    unsigned batch);
 
 extern const struct transport transport_peal;
+extern const struct transport transport_set;
 extern const struct transport transport_bare;
 extern const struct transport transport_uds;
 extern const struct transport transport_seqpacket;

@@ -15,10 +15,9 @@
 
 #include "buffers.h"
 #include "complaint.h"
+#include "library.h"
 #include "slice.h"
 #include "transport.h"
-
-#define MEETING_NS ((int64_t)5000000000) /* for the two sides to meet */
 
 struct connection {
 	struct peal_tx *tx;
@@ -28,18 +27,12 @@ struct connection {
 	struct peal_message *batch;     /* room for what is received at a time; NULL: one */
 };
 
-/* Keeps the library's sentence for a call that failed. */
-static __attribute__((cold, noinline)) int refused(const char *verb, int err)
-{
-	return complain(err, "%s: %s", verb, peal_error());
-}
-
 ALWAYS_INLINE int copy_send(void *end, const void *payload, size_t size)
 {
 	struct connection *connection = end;
 	int err = peal_send(connection->tx, payload, size, 0, PEAL_FOREVER);
 
-	return __builtin_expect(err, 0) ? refused("peal_send", err) : 0;
+	return __builtin_expect(err, 0) ? library_refused("peal_send", err) : 0;
 }
 
 ALWAYS_INLINE int copy_recv(void *end, void *payload, size_t size)
@@ -49,7 +42,7 @@ ALWAYS_INLINE int copy_recv(void *end, void *payload, size_t size)
 
 	if (__builtin_expect(length == (ssize_t)size, 1))
 		return 0;
-	return length < 0 ? refused("peal_recv", (int)length) :
+	return length < 0 ? library_refused("peal_recv", (int)length) :
 			    slice_wrong_size(size, (size_t)length);
 }
 
@@ -98,7 +91,7 @@ ALWAYS_INLINE int place_reserve(void *end, size_t size, void **at)
 	struct connection *connection = end;
 	int err = peal_reserve(connection->tx, size, at, PEAL_FOREVER);
 
-	return __builtin_expect(err, 0) ? refused("peal_reserve", err) : 0;
+	return __builtin_expect(err, 0) ? library_refused("peal_reserve", err) : 0;
 }
 
 ALWAYS_INLINE int place_commit(void *end, size_t size)
@@ -106,7 +99,7 @@ ALWAYS_INLINE int place_commit(void *end, size_t size)
 	struct connection *connection = end;
 	int err = peal_commit(connection->tx, size, 0);
 
-	return __builtin_expect(err, 0) ? refused("peal_commit", err) : 0;
+	return __builtin_expect(err, 0) ? library_refused("peal_commit", err) : 0;
 }
 
 ALWAYS_INLINE int place_peek(void *end, size_t size, const void **at)
@@ -116,7 +109,7 @@ ALWAYS_INLINE int place_peek(void *end, size_t size, const void **at)
 	int err = peal_peek(connection->rx, &message, PEAL_FOREVER);
 
 	if (__builtin_expect(err, 0))
-		return refused("peal_peek", err);
+		return library_refused("peal_peek", err);
 	if (__builtin_expect(message.length != size, 0))
 		return slice_wrong_size(size, message.length);
 	*at = message.data;
@@ -181,7 +174,7 @@ ALWAYS_INLINE int copy_send_more(void *end, const void *payload, size_t size)
 	struct connection *connection = end;
 	int err = peal_send_more(connection->tx, payload, size, 0, PEAL_FOREVER);
 
-	return __builtin_expect(err, 0) ? refused("peal_send_more", err) : 0;
+	return __builtin_expect(err, 0) ? library_refused("peal_send_more", err) : 0;
 }
 
 ALWAYS_INLINE int copy_take(void *end, struct slice_check *check)
@@ -195,7 +188,7 @@ ALWAYS_INLINE int copy_take(void *end, struct slice_check *check)
 	int verdict = 0;
 
 	if (__builtin_expect(count < 0, 0))
-		return refused("peal_recv_batch", count);
+		return library_refused("peal_recv_batch", count);
 	for (int i = 0; i < count && !verdict; i++)
 		verdict = slice_check(check, batch[i].data, batch[i].length);
 	return verdict;
@@ -226,7 +219,7 @@ ALWAYS_INLINE int place_commit_more(void *end, size_t size)
 	struct connection *connection = end;
 	int err = peal_commit_more(connection->tx, size, 0);
 
-	return __builtin_expect(err, 0) ? refused("peal_commit_more", err) : 0;
+	return __builtin_expect(err, 0) ? library_refused("peal_commit_more", err) : 0;
 }
 
 /* What was found in a batch that is shown in place. */
@@ -250,7 +243,8 @@ ALWAYS_INLINE int place_take(void *end, struct slice_check *check)
 	int count = peal_drain(connection->rx, shown, &showing, (int)check->slice->batch,
 			       PEAL_FOREVER);
 
-	return __builtin_expect(count < 0, 0) ? refused("peal_drain", count) : showing.verdict;
+	return __builtin_expect(count < 0, 0) ? library_refused("peal_drain", count) :
+						showing.verdict;
 }
 
 static const struct verbs place_batch_verbs = {
@@ -273,28 +267,6 @@ static int place_consume_batches(void *end, struct slice *slice)
 static const struct loops place_batch_loops = {
 	.run = { [TEST_STREAM] = { place_produce_batches, place_consume_batches } },
 };
-
-static void options_set(struct peal_options *options, const struct setup *setup)
-{
-	static const uint32_t waits[WAIT_MODES] = {
-		[WAIT_SPIN] = PEAL_WAIT_SPIN,
-		[WAIT_ADAPTIVE] = PEAL_WAIT_ADAPTIVE,
-		[WAIT_SLEEP] = PEAL_WAIT_SLEEP,
-	};
-	static const uint32_t barriers[BARRIER_MODES] = {
-		[BARRIER_AUTO] = PEAL_BARRIER_AUTO,
-		[BARRIER_FENCE] = PEAL_BARRIER_FENCE,
-		[BARRIER_ASYMMETRIC] = PEAL_BARRIER_ASYMMETRIC,
-	};
-
-	peal_options_init(options);
-	options->ring = setup->ring;
-	options->max_peer_ring = setup->ring;
-	options->wait = waits[setup->wait];
-	options->barrier = barriers[setup->barrier];
-	options->flags = PEAL_PREFAULT;
-	options->name = "peal-perf";
-}
 
 static void connection_free(struct connection *connection)
 {
@@ -339,10 +311,10 @@ static int connection_listen(const struct setup *setup, void **end)
 
 	if (!connection)
 		return -ENOMEM;
-	options_set(&options, setup);
+	library_options(&options, setup);
 	err = peal_listen(&connection->listener, setup->path, &options);
 	if (err) {
-		refused("peal_listen", err);
+		library_refused("peal_listen", err);
 		connection_free(connection);
 		return err;
 	}
@@ -353,10 +325,10 @@ static int connection_listen(const struct setup *setup, void **end)
 static int connection_accept(void *end)
 {
 	struct connection *connection = end;
-	int err = peal_accept(connection->listener, &connection->link, MEETING_NS);
+	int err = peal_accept(connection->listener, &connection->link, LIBRARY_MEETING_NS);
 
 	if (err)
-		return refused("peal_accept", err);
+		return library_refused("peal_accept", err);
 	peal_listener_close(connection->listener);
 	connection->listener = NULL;
 	connection->tx = peal_link_tx(connection->link);
@@ -371,10 +343,10 @@ static int connection_connect(const struct setup *setup, void **end)
 	struct peal_link *link;
 	int err;
 
-	options_set(&options, setup);
-	err = peal_connect(&link, setup->path, &options, MEETING_NS);
+	library_options(&options, setup);
+	err = peal_connect(&link, setup->path, &options, LIBRARY_MEETING_NS);
 	if (err)
-		return refused("peal_connect", err);
+		return library_refused("peal_connect", err);
 	connection = connection_new(setup, link);
 	if (!connection) {
 		peal_close(link);
@@ -391,10 +363,10 @@ static int connection_pair(const struct setup *setup, void *ends[2])
 	struct peal_link *links[2];
 	int err;
 
-	options_set(&options, setup);
+	library_options(&options, setup);
 	err = peal_pair(links, &options);
 	if (err)
-		return refused("peal_pair", err);
+		return library_refused("peal_pair", err);
 	one = connection_new(setup, links[0]);
 	two = connection_new(setup, links[1]);
 	if (!one || !two) {
