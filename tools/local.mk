@@ -26,6 +26,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/histogram.h \
 	tools/peal-perf/json.c \
 	tools/peal-perf/json.h \
+	tools/peal-perf/library.c \
+	tools/peal-perf/library.h \
 	tools/peal-perf/main.c \
 	tools/peal-perf/meeting.c \
 	tools/peal-perf/meeting.h \
@@ -33,6 +35,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/memory.h \
 	tools/peal-perf/options.c \
 	tools/peal-perf/options.h \
+	tools/peal-perf/pace.c \
+	tools/peal-perf/pace.h \
 	tools/peal-perf/partner.c \
 	tools/peal-perf/partner.h \
 	tools/peal-perf/payload.c \
@@ -50,8 +54,10 @@ peal_perf_SOURCES = \
 	tools/peal-perf/transport.c \
 	tools/peal-perf/transport.h \
 	tools/peal-perf/transport_bare.c \
-	tools/peal-perf/transport_futex.c \
+	tools/peal-perf/transport_park.c \
 	tools/peal-perf/transport_peal.c \
+	tools/peal-perf/transport_pipe.c \
+	tools/peal-perf/transport_set.c \
 	tools/peal-perf/transport_socket.c \
 	tools/peal-perf/watch.c \
 	tools/peal-perf/watch.h \

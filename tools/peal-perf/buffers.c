@@ -14,22 +14,26 @@
 
 #define PAGE 4096
 
-int buffers_set(struct buffers *buffers, size_t size)
+static int grow(uint8_t **buffer, size_t *size, size_t wanted)
 {
-	if (size <= buffers->size)
+	if (wanted <= *size)
 		return 0;
-	buffers_free(buffers);
-	size = (size + PAGE - 1) / PAGE * PAGE;
-	buffers->out = aligned_alloc(PAGE, size);
-	buffers->in = aligned_alloc(PAGE, size);
-	if (!buffers->out || !buffers->in) {
-		buffers_free(buffers);
-		return complain(-ENOMEM, "no memory for payload buffers of %zu bytes", size);
-	}
-	memset(buffers->out, 0, size);
-	memset(buffers->in, 0, size);
-	buffers->size = size;
+	free(*buffer);
+	*size = 0;
+	wanted = (wanted + PAGE - 1) / PAGE * PAGE;
+	*buffer = aligned_alloc(PAGE, wanted);
+	if (!*buffer)
+		return complain(-ENOMEM, "no memory for a payload buffer of %zu bytes", wanted);
+	memset(*buffer, 0, wanted);
+	*size = wanted;
 	return 0;
+}
+
+int buffers_set(struct buffers *buffers, size_t size, unsigned batch)
+{
+	int err = grow(&buffers->out, &buffers->out_size, size);
+
+	return err ? err : grow(&buffers->in, &buffers->in_size, buffers_batch(size, batch));
 }
 
 void buffers_free(struct buffers *buffers)

@@ -33,6 +33,7 @@ struct request {
 	uint32_t test;     /* SLICE: an enum test_id */
 	uint32_t in_place; /* SLICE */
 	uint64_t ticks;    /* SLICE */
+	uint64_t step;     /* SLICE of TEST_RATE */
 };
 
 /* What a side has used. */
@@ -43,10 +44,10 @@ struct usage {
 
 struct reply {
 	int32_t err;
-	uint64_t messages, count, elapsed; /* as in struct slice */
-	double width;                      /* likewise */
-	struct usage usage;                /* during the slice */
-	char why[COMPLAINT_SIZE];          /* if err */
+	uint64_t messages, count, elapsed, late; /* as in struct slice */
+	double width, empty_poll;                /* likewise */
+	struct usage usage;                      /* during the slice */
+	char why[COMPLAINT_SIZE];                /* if err */
 };
 
 /* Wait. -ECONNRESET: the other side is gone; -ECANCELED: the watch has given up. */

@@ -20,17 +20,16 @@
 #define PICTURE_ROWS 20
 #define BAR_WIDTH 28
 
-void demo_options(struct options *options)
+void demo_defaults(struct options *options)
 {
 	unsigned kept = 0;
 
-	if (options->transports_named)
-		return;
-	/* The yardsticks are for those who work on Peal. */
+	/* The yardsticks, and what wakes how soon, are for those who work on Peal. */
 	for (unsigned i = 0; i < options->transport_count; i++) {
 		const struct transport *transport = options->transports[i];
 
-		if (transport != &transport_bare && transport != &transport_futex)
+		if (transport == &transport_peal || transport == &transport_uds ||
+		    transport == &transport_seqpacket)
 			options->transports[kept++] = transport;
 	}
 	options->transport_count = kept;

@@ -11,8 +11,8 @@
 
 #define DEMO_DURATION_S 2.2 /* per size and test: 8 of them */
 
-/* Replaces what was not asked for by what the demonstration shows. */
-void demo_options(struct options *options);
+/* Sets what the demonstration shows if nothing is said. */
+void demo_defaults(struct options *options);
 
 void demo_print(const struct results *results, const struct options *options);
 

@@ -243,7 +243,7 @@ int driver_open(struct driver *driver, const struct transport *transport, struct
 	request.setup = *setup;
 	snprintf(request.transport, sizeof(request.transport), "%s", transport->name);
 	watch_arm(PATIENCE_SECONDS);
-	err = buffers_set(&driver->buffers, setup->size);
+	err = buffers_set(&driver->buffers, setup->size, setup->batch);
 	if (!err)
 		err = driver->partner ? open_processes(driver, slot, transport, &request) :
 					open_threads(driver, slot, transport, &request);
@@ -257,10 +257,13 @@ int driver_open(struct driver *driver, const struct transport *transport, struct
 /* Whether the two sides agree on what was sent. */
 static int compare(enum test_id test, const struct slice *slice, const struct reply *reply)
 {
+	bool reverse = test == TEST_RATE;
+
 	if (test != TEST_FLOOR && slice->messages != reply->messages)
 		return complain(-EBADMSG,
 				"%" PRIu64 " messages were sent, but %" PRIu64 " were received",
-				slice->messages, reply->messages);
+				reverse ? reply->messages : slice->messages,
+				reverse ? slice->messages : reply->messages);
 	return 0;
 }
 
@@ -273,10 +276,10 @@ static bool says_why(const struct driver *driver)
 }
 
 int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_place,
-	       struct slice *slice, struct usage *usage)
+	       struct slice *slice, struct usage usage[SIDES])
 {
 	const struct transport *transport = driver->ends[slot].transport;
-	const struct loops *loops = in_place ? transport->in_place : transport->loops;
+	const struct loops *loops = transport_loops(transport, in_place, slice->batch);
 	bool thread = !driver->partner;
 	struct request request;
 	struct usage before;
@@ -287,9 +290,11 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 	request.kind = REQUEST_SLICE;
 	request.slot = slot;
 	request.setup.size = slice->size;
+	request.setup.batch = slice->batch;
 	request.test = test;
 	request.in_place = in_place;
 	request.ticks = slice->ticks;
+	request.step = slice->step;
 	slice->out = driver->buffers.out;
 	slice->in = driver->buffers.in;
 
@@ -299,7 +304,7 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 		goto disarm;
 	before = usage_now(thread);
 	err = loops->run[test][INITIATOR](driver->ends[slot].end, slice);
-	*usage = usage_since(&before, thread);
+	usage[INITIATOR] = usage_since(&before, thread);
 	/* A side that has given up, or lost its peer, is to hear the reason from the other one. */
 	if (!err || says_why(driver)) {
 		int heard = hear(driver, &reply);
@@ -311,9 +316,10 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 		err = compare(test, slice, &reply);
 	if (err)
 		goto disarm;
-	usage->cpu_s += reply.usage.cpu_s;
-	usage->switches += reply.usage.switches;
+	usage[ANSWERER] = reply.usage;
 	slice->partner_width = reply.width;
+	slice->late = reply.late;
+	slice->empty_poll = reply.empty_poll;
 	if (test == TEST_STREAM) {
 		slice->count = reply.count;
 		slice->elapsed = reply.elapsed;

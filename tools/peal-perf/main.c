@@ -7,8 +7,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <peal/runtime.h>
 
@@ -21,7 +23,18 @@
 #include "report.h"
 #include "results.h"
 #include "run.h"
+#include "slice.h"
 #include "watch.h"
+
+static void rate_defaults(struct options *options)
+{
+	static const uint64_t rates[] = { 1000, 10000, 100000, 1000000 };
+
+	options->sizes[0] = 64;
+	options->size_count = 1;
+	memcpy(options->rates, rates, sizeof(rates));
+	options->rate_count = sizeof(rates) / sizeof(rates[0]);
+}
 
 /* Sub-commands: which tests they run at each size, and how they show the results. */
 static const struct command {
@@ -31,7 +44,8 @@ static const struct command {
 	unsigned test_count;
 	bool one_size; /* it moves no messages */
 	double duration_s;
-	void (*prepare)(struct options *options); /* or NULL */
+	uint64_t size_least; /* of messages, if they must have so many bytes */
+	void (*defaults)(struct options *options); /* those of its own; or NULL */
 	void (*print)(const struct results *results, const struct options *options);
 } commands[] = {
 	{
@@ -60,12 +74,22 @@ static const struct command {
 		.print = report_table,
 	},
 	{
+		.name = "rate",
+		.about = "messages at a given rate: how soon they come, and what CPU that takes",
+		.tests = { TEST_RATE },
+		.test_count = 1,
+		.duration_s = 10,
+		.size_least = SLICE_STAMPED_LEAST,
+		.defaults = rate_defaults,
+		.print = report_table,
+	},
+	{
 		.name = "demo",
-		.about = "both, in half a minute, with a picture",
+		.about = "latency and stream in half a minute, with a picture",
 		.tests = { TEST_LATENCY, TEST_STREAM },
 		.test_count = 2,
 		.duration_s = DEMO_DURATION_S,
-		.prepare = demo_options,
+		.defaults = demo_defaults,
 		.print = demo_print,
 	},
 };
@@ -85,7 +109,12 @@ static void help(void)
 		printf("  %-18s %s\n", transport_at(i)->name, transport_at(i)->about);
 	printf("\nSlices of at most 50 ms alternate: the floor, each transport, the floor. Rounds whose "
 	       "two floors\ndiffer by more than 15 %% are dropped. Exit code: 0; 1 if something failed "
-	       "or no round was kept;\n64 for a bad command line.\n");
+	       "or no round was kept;\n64 for a bad command line.\n\n"
+	       "rate: the sender sends at intended times, evenly spaced, and never skips one; a "
+	       "message's time is\ncounted from when it was to be sent, by the CPU's counter, which "
+	       "both sides share. The receiver is\non the first CPU. The sender sleeps until 100 us "
+	       "before a message's time and spins the rest; its\nCPU time is told apart. Slices are "
+	       "of at most 200 ms there.\n");
 }
 
 static int version(void)
@@ -106,7 +135,7 @@ static const struct command *command_find(const char *name)
 	}
 	nearest = options_nearest(name, names, COMMANDS);
 	fprintf(stderr,
-		"peal-perf: unknown command \"%s\": %s%s%sgive floor, latency, stream or demo\n",
+		"peal-perf: unknown command \"%s\": %s%s%sgive floor, latency, stream, rate or demo\n",
 		name, nearest ? "did you mean " : "", nearest ? nearest : "",
 		nearest ? "? Else " : "");
 	return NULL;
@@ -118,22 +147,22 @@ static int measure(const struct command *command, const struct plan *plans,
 {
 	struct driver driver;
 	unsigned sizes = command->one_size ? 1 : options->size_count;
+	unsigned rates = options->rate_count ? options->rate_count : 1;
 	unsigned steps = 0;
 	int err = driver_start(&driver, options->cpus, options->threads);
 
 	for (unsigned j = 0; j < command->test_count; j++)
-		steps += sizes * run_steps(&plans[j]);
+		steps += sizes * rates * run_steps(&plans[j]);
 	progress_begin(steps);
-	for (unsigned i = 0; i < sizes && !err; i++) {
-		uint64_t size = command->one_size ? sizeof(uint64_t) : options->sizes[i];
+	for (unsigned i = 0; i < sizes * rates && !err; i++) {
+		uint64_t size = command->one_size ? sizeof(uint64_t) : options->sizes[i / rates];
+		uint64_t rate = options->rate_count ? options->rates[i % rates] : 0;
 
 		for (unsigned j = 0; j < command->test_count && !err; j++) {
-			char label[64], text[OPTIONS_SIZE_TEXT];
+			char label[REPORT_TITLE];
 
-			snprintf(label, sizeof(label), "%s of %s bytes",
-				 test_name(command->tests[j]), options_size_text(text, size));
-			progress_label(label);
-			err = run_size(&driver, &plans[j], options, command->tests[j], size,
+			progress_label(report_title(label, command->tests[j], size, rate));
+			err = run_size(&driver, &plans[j], options, command->tests[j], size, rate,
 				       results);
 		}
 	}
@@ -150,8 +179,6 @@ static int run(const struct command *command, struct options *options)
 	const char *error = NULL;
 	int status = 0;
 
-	if (command->prepare)
-		command->prepare(options);
 	for (unsigned j = 0; j < command->test_count; j++) {
 		double duration = options->duration_s > 0 ? options->duration_s :
 							    command->duration_s;
@@ -184,6 +211,53 @@ static int run(const struct command *command, struct options *options)
 	return status;
 }
 
+/* Whether a command can do what was asked for; a sentence on stderr if not. */
+static bool fits(const struct command *command, const struct options *options)
+{
+	if (options->rate_count && command->tests[0] != TEST_RATE) {
+		fprintf(stderr, "peal-perf: %s takes no --rate: give the command rate\n",
+			command->name);
+		return false;
+	}
+	if (options->links && command->tests[0] != TEST_LATENCY &&
+	    command->tests[0] != TEST_STREAM) {
+		fprintf(stderr,
+			"peal-perf: %s measures no sets: --links is for latency and stream\n",
+			command->name);
+		return false;
+	}
+	for (unsigned i = 0; i < options->batch_count; i++) {
+		if (options->batches[i] == 1 || command->tests[0] == TEST_STREAM)
+			continue;
+		fprintf(stderr,
+			"peal-perf: %s sends one message at a time: --batch is for stream\n",
+			command->name);
+		return false;
+	}
+	for (unsigned i = 0; i < options->size_count; i++) {
+		if (command->one_size || options->sizes[i] >= command->size_least)
+			continue;
+		fprintf(stderr,
+			"peal-perf: size %" PRIu64
+			" is too small for %s, whose messages carry a time: "
+			"give at least %" PRIu64 "\n",
+			options->sizes[i], command->name, command->size_least);
+		return false;
+	}
+	return true;
+}
+
+/* As many as the system lets this process have: many links take many, here and in the partner. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command = NULL;
@@ -193,8 +267,9 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], PARTNER_COMMAND))
 		return partner_main(argc, argv);
 	if (argc < 2) {
-		fprintf(stderr, "peal-perf: which command? Give floor, latency, stream or demo; "
-				"see peal-perf --help\n");
+		fprintf(stderr,
+			"peal-perf: which command? Give floor, latency, stream, rate or demo; "
+			"see peal-perf --help\n");
 		return EXIT_USAGE;
 	}
 	if (argv[1][0] != '-') {
@@ -202,6 +277,9 @@ int main(int argc, char **argv)
 		if (!command)
 			return EXIT_USAGE;
 	}
+	options_default(&options);
+	if (command && command->defaults)
+		command->defaults(&options);
 	err = options_parse(&options, argc - 1 - !!command, argv + 1 + !!command);
 	if (err)
 		return err;
@@ -216,5 +294,9 @@ int main(int argc, char **argv)
 			argv[1]);
 		return EXIT_USAGE;
 	}
+	if (!fits(command, &options))
+		return EXIT_USAGE;
+	if (options.links > 1)
+		allow_descriptors();
 	return run(command, &options);
 }

@@ -7,7 +7,7 @@
 #ifndef PEAL_PERF_MEETING_H
 #define PEAL_PERF_MEETING_H
 
-#define MEETING_DESCRIPTORS 2 /* that can be handed over together */
+#define MEETING_DESCRIPTORS 3 /* that can be handed over together */
 
 /* All return 0 or a descriptor, or a negative errno with a complaint. type: SOCK_STREAM or
  * SOCK_SEQPACKET. */

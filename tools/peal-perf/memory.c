@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@
 #include "memory.h"
 #include "transport.h"
 
-enum { PAGE, DATA, OBJECTS };
+enum { PAGE, DATA, OBJECTS, BELL = OBJECTS, OBJECTS_AND_BELL };
 
 #define LINE 128 /* ends of two threads share none */
 
@@ -88,17 +89,31 @@ static struct memory *prepare(const struct memory_kind *kind, const struct setup
 		return NULL;
 	}
 	memset(memory, 0, size);
-	memory->socket = -1;
+	memory->socket = memory->bell = memory->peer_bell = -1;
 	memory->page_size = page;
 	memory->data_size = (kind->data_size(setup) + page - 1) & ~(page - 1);
 	if (!memory->data_size)
 		memory->data_size = page;
+	if (!kind->bells)
+		return memory;
+	memory->bell = eventfd(0, EFD_CLOEXEC);
+	if (memory->bell < 0) {
+		complain_errno("making an eventfd");
+		free(memory);
+		return NULL;
+	}
 	return memory;
+}
+
+/* How many each side hands over. */
+static unsigned descriptors(const struct memory *memory)
+{
+	return memory->bell < 0 ? OBJECTS : OBJECTS_AND_BELL;
 }
 
 static int offer(struct memory *memory, int socket)
 {
-	int fds[OBJECTS], err;
+	int fds[OBJECTS_AND_BELL], err;
 
 	fds[PAGE] = make(memory->page_size, &memory->page);
 	if (fds[PAGE] < 0)
@@ -108,7 +123,8 @@ static int offer(struct memory *memory, int socket)
 		err = fds[DATA];
 		goto close_page;
 	}
-	err = meeting_give(socket, fds, OBJECTS);
+	fds[BELL] = memory->bell;
+	err = meeting_give(socket, fds, descriptors(memory));
 	close(fds[DATA]);
 close_page:
 	close(fds[PAGE]);
@@ -118,11 +134,13 @@ close_page:
 static int take(struct memory *memory, int socket)
 {
 	uint8_t *page, *data;
-	int fds[OBJECTS];
-	int err = meeting_take(socket, fds, OBJECTS);
+	int fds[OBJECTS_AND_BELL];
+	int err = meeting_take(socket, fds, descriptors(memory));
 
 	if (err)
 		return err;
+	if (memory->bell >= 0)
+		memory->peer_bell = fds[BELL];
 	err = map(fds[PAGE], memory->page_size, PROT_READ, &page);
 	if (!err) {
 		memory->peer_page = page;
@@ -236,5 +254,9 @@ void memory_close(void *end)
 	unmap(memory->peer_data, memory->data_size);
 	if (memory->socket >= 0)
 		close(memory->socket);
+	if (memory->bell >= 0)
+		close(memory->bell);
+	if (memory->peer_bell >= 0)
+		close(memory->peer_bell);
 	free(memory);
 }

@@ -11,6 +11,7 @@
 #ifndef PEAL_PERF_MEMORY_H
 #define PEAL_PERF_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,11 +23,13 @@ struct memory {
 	const uint8_t *peer_page, *peer_data;
 	size_t page_size, data_size; /* data_size: what was asked for, in whole pages */
 	int socket;                  /* listening, then -1 */
+	int bell, peer_bell;         /* eventfds, -1: none; the owner of one waits for it */
 };
 
 /* How the ends of one transport are made. */
 struct memory_kind {
 	size_t end_size; /* of its struct, which begins with memory */
+	bool bells;      /* each side also makes an eventfd, and hands it over */
 	uint64_t (*data_size)(const struct setup *setup); /* of its data area; 0: the smallest */
 	void (*begin)(void *end); /* sets the rest, which is zero, once all memory is there */
 };

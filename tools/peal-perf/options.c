@@ -23,6 +23,11 @@
 #define RECORD_OVERHEAD 16 /* of the largest message that fits a ring */
 #define ROUNDS_MOST 100000
 #define DURATION_MOST 86400
+#define BATCH_MOST 4096
+#define LINKS_MOST 10000
+#define LINKS_RING ((uint64_t)16 << 10) /* each of many links has two */
+#define RATE_LEAST 10
+#define RATE_MOST 100000000
 #define WORD 32 /* longest word that is compared to names */
 
 static int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -86,24 +91,34 @@ const char *options_nearest(const char *word, const char *const *names, unsigned
 	return nearest;
 }
 
-char *options_size_text(char *text, uint64_t size)
+static char *number_text(char *text, uint64_t number, unsigned thousand)
 {
 	static const char units[] = { 'k', 'm', 'g' };
 	char unit[2] = "";
 
-	for (unsigned i = 0; i < sizeof(units) && size && !(size & 1023); i++) {
-		size >>= 10;
+	for (unsigned i = 0; i < sizeof(units) && number && !(number % thousand); i++) {
+		number /= thousand;
 		unit[0] = units[i];
 	}
-	snprintf(text, OPTIONS_SIZE_TEXT, "%" PRIu64 "%s", size, unit);
+	snprintf(text, OPTIONS_SIZE_TEXT, "%" PRIu64 "%s", number, unit);
 	return text;
 }
 
+char *options_size_text(char *text, uint64_t size)
+{
+	return number_text(text, size, 1024);
+}
+
+char *options_rate_text(char *text, uint64_t rate)
+{
+	return number_text(text, rate, 1000);
+}
+
 /* Reads "64", "1k", "2M", "1g". */
-static bool read_size(const char *text, uint64_t *size)
+static bool read_number(const char *text, unsigned thousand, uint64_t *value)
 {
 	unsigned long long number;
-	unsigned shift = 0;
+	uint64_t unit = 1;
 	char *end;
 
 	if (text[0] < '0' || text[0] > '9')
@@ -113,20 +128,20 @@ static bool read_size(const char *text, uint64_t *size)
 	switch (*end) {
 	case 'g':
 	case 'G':
-		shift += 10;
+		unit *= thousand;
 		/* fallthrough */
 	case 'm':
 	case 'M':
-		shift += 10;
+		unit *= thousand;
 		/* fallthrough */
 	case 'k':
 	case 'K':
-		shift += 10;
+		unit *= thousand;
 		end++;
 	}
-	if (*end || errno || number > UINT64_MAX >> shift)
+	if (*end || errno || number > UINT64_MAX / unit)
 		return false;
-	*size = (uint64_t)number << shift;
+	*value = (uint64_t)number * unit;
 	return true;
 }
 
@@ -148,10 +163,11 @@ static int parse_sizes(struct options *options, const char *list)
 	char word[WORD + 1];
 
 	options->size_count = 0;
+	options->sizes_named = true;
 	while (next_word(&list, word, sizeof(word))) {
 		uint64_t size;
 
-		if (!read_size(word, &size))
+		if (!read_number(word, 1024, &size))
 			return usage(
 				"size \"%s\" is not a number of bytes: give a list such as 8,64,1k,64k",
 				word);
@@ -162,6 +178,49 @@ static int parse_sizes(struct options *options, const char *list)
 		if (options->size_count == OPTIONS_SIZES)
 			return usage("more than %d sizes: give fewer at a time", OPTIONS_SIZES);
 		options->sizes[options->size_count++] = size;
+	}
+	return 0;
+}
+
+static int parse_rates(struct options *options, const char *list)
+{
+	char word[WORD + 1];
+
+	options->rate_count = 0;
+	while (next_word(&list, word, sizeof(word))) {
+		uint64_t rate;
+
+		if (!read_number(word, 1000, &rate))
+			return usage(
+				"rate \"%s\" is not a number of messages a second: give a list "
+				"such as 1k,10k,1m",
+				word);
+		if (rate < RATE_LEAST || rate > RATE_MOST)
+			return usage("rate %s is out of range: give %d to %d messages a second",
+				     word, RATE_LEAST, RATE_MOST);
+		if (options->rate_count == OPTIONS_RATES)
+			return usage("more than %d rates: give fewer at a time", OPTIONS_RATES);
+		options->rates[options->rate_count++] = rate;
+	}
+	return 0;
+}
+
+static int parse_batches(struct options *options, const char *list)
+{
+	char word[WORD + 1];
+
+	options->batch_count = 0;
+	while (next_word(&list, word, sizeof(word))) {
+		uint64_t batch;
+
+		if (!read_number(word, 1024, &batch) || !batch || batch > BATCH_MOST)
+			return usage(
+				"batch \"%s\" is out of range: give a list of 1 to %d messages "
+				"at a time, such as 1,16",
+				word, BATCH_MOST);
+		if (options->batch_count == OPTIONS_BATCHES)
+			return usage("more than %d batches: give fewer at a time", OPTIONS_BATCHES);
+		options->batches[options->batch_count++] = (unsigned)batch;
 	}
 	return 0;
 }
@@ -189,6 +248,34 @@ static int parse_waits(struct options *options, const char *list)
 		}
 		options->waits |= 1u << i;
 	}
+	return 0;
+}
+
+static int parse_barrier(struct options *options, const char *word)
+{
+	const char *names[BARRIER_MODES];
+	const char *nearest;
+
+	for (unsigned i = 0; i < BARRIER_MODES; i++) {
+		names[i] = barrier_name((enum barrier_mode)i);
+		if (!strcmp(names[i], word)) {
+			options->barrier = (enum barrier_mode)i;
+			return 0;
+		}
+	}
+	nearest = options_nearest(word, names, BARRIER_MODES);
+	return usage("unknown barrier \"%s\": %s%s%sgive one of fence, asymmetric, auto", word,
+		     nearest ? "did you mean " : "", nearest ? nearest : "",
+		     nearest ? "? Else " : "");
+}
+
+static int parse_links(struct options *options, const char *text)
+{
+	uint64_t links;
+
+	if (!read_number(text, 1000, &links) || !links || links > LINKS_MOST)
+		return usage("links \"%s\" is out of range: give 1 to %d", text, LINKS_MOST);
+	options->links = (unsigned)links;
 	return 0;
 }
 
@@ -241,7 +328,7 @@ static int parse_ring(struct options *options, const char *text)
 	char least[OPTIONS_SIZE_TEXT], near[OPTIONS_SIZE_TEXT];
 	uint64_t ring, below;
 
-	if (!read_size(text, &ring))
+	if (!read_number(text, 1024, &ring))
 		return usage("ring \"%s\" is not a number of bytes: give one such as 64k or 2m",
 			     text);
 	options_size_text(least, page);
@@ -254,6 +341,7 @@ static int parse_ring(struct options *options, const char *text)
 		return usage("ring of %s is no power of two: the nearest below is %s", text,
 			     options_size_text(near, below));
 	options->ring = ring;
+	options->ring_named = true;
 	return 0;
 }
 
@@ -339,12 +427,22 @@ static const struct option {
 	int (*parse)(struct options *options, const char *text);
 	const char *about;
 } all_options[] = {
-	{ "--size", "LIST", parse_sizes, "bytes of a message: 8,64,1k,64k unless given" },
+	{ "--size", "LIST", parse_sizes,
+	  "bytes of a message: 8,64,1k,64k unless given; 64 for rate, and with --links" },
+	{ "--rate", "LIST", parse_rates,
+	  "messages a second, for rate: 1k,10k,100k,1m unless given" },
+	{ "--batch", "LIST", parse_batches,
+	  "messages at a time in stream, where Peal can; 1 unless given" },
 	{ "--wait", "LIST", parse_waits, "any of spin,adaptive,sleep; all unless given" },
+	{ "--links", "N", parse_links, "links of a set (peal-set), which the receiver looks at" },
+	{ "--barrier", "WHICH", parse_barrier,
+	  "of Peal's sleepers: fence, asymmetric or auto, the default" },
 	{ "--transport", "LIST", parse_transports, "those below; all unless given" },
-	{ "--ring", "SIZE", parse_ring, "bytes of a ring in each direction; 2m unless given" },
+	{ "--ring", "SIZE", parse_ring,
+	  "bytes of a ring in each direction; 2m unless given, 16k with --links" },
 	{ "--rounds", "N", parse_rounds, "rounds of slices; at least 10 unless given" },
-	{ "--duration", "S", parse_duration, "measured seconds per size, shared among its slices" },
+	{ "--duration", "S", parse_duration,
+	  "measured seconds per size and rate, shared among slices" },
 	{ "--cpus", "A,B", parse_cpus, "one for each side; the first two allowed unless given" },
 	{ "--threads", NULL, parse_threads, "both sides as threads of one process" },
 	{ "--zero-copy", NULL, parse_zero_copy, "write and read payloads in Peal's own memory" },
@@ -414,6 +512,18 @@ static int parse_one(struct options *options, int argc, char **argv, int *used)
 /* What only all options together can tell. */
 static int check(const struct options *options)
 {
+	if (options->links && options->threads)
+		return usage("a set takes links between processes only: leave out --threads or "
+			     "--links");
+	for (unsigned i = 0; i < options->batch_count; i++)
+		for (unsigned j = 0; j < options->size_count; j++)
+			if (options->batches[i] > 1 &&
+			    options->sizes[j] * options->batches[i] > RING_LARGEST)
+				return usage(
+					"a batch of %u messages of %" PRIu64
+					" bytes is larger than 256m: give a smaller --batch or "
+					"--size",
+					options->batches[i], options->sizes[j]);
 	for (unsigned i = 0; i < options->transport_count; i++) {
 		const struct transport *transport = options->transports[i];
 
@@ -439,10 +549,8 @@ static int check(const struct options *options)
 	return 0;
 }
 
-int options_parse(struct options *options, int argc, char **argv)
+void options_default(struct options *options)
 {
-	int used, err;
-
 	memset(options, 0, sizeof(*options));
 	options->waits = (1u << WAIT_MODES) - 1;
 	options->ring = RING_DEFAULT;
@@ -451,8 +559,33 @@ int options_parse(struct options *options, int argc, char **argv)
 	options->sizes[2] = 1024;
 	options->sizes[3] = 65536;
 	options->size_count = 4;
+	options->batches[0] = 1;
+	options->batch_count = 1;
 	for (unsigned i = 0; transport_at(i); i++)
-		add_transport(options, transport_at(i));
+		if (transport_at(i) != &transport_set)
+			add_transport(options, transport_at(i));
+}
+
+/* What sets, which are for those who ask for them, need if nothing else is said. */
+static void set_defaults(struct options *options)
+{
+	for (unsigned i = 0; i < options->transport_count && !options->links; i++)
+		if (options->transports[i] == &transport_set)
+			options->links = 1;
+	if (!options->links)
+		return;
+	add_transport(options, &transport_set);
+	if (!options->ring_named)
+		options->ring = LINKS_RING;
+	if (options->sizes_named)
+		return;
+	options->sizes[0] = 64;
+	options->size_count = 1;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	int used, err;
 
 	for (; argc; argc -= used, argv += used) {
 		err = parse_one(options, argc, argv, &used);
@@ -461,6 +594,7 @@ int options_parse(struct options *options, int argc, char **argv)
 	}
 	if (options->help || options->version)
 		return 0;
+	set_defaults(options);
 	if (!options->cpus_named) {
 		err = cpus_default(options->cpus);
 		if (err < 0)

@@ -13,16 +13,25 @@
 
 #define OPTIONS_SIZES 32
 #define OPTIONS_TRANSPORTS 16
+#define OPTIONS_RATES 16
+#define OPTIONS_BATCHES 8
 
 #define EXIT_USAGE 64
 
 struct options {
 	uint64_t sizes[OPTIONS_SIZES];
 	unsigned size_count;
+	uint64_t rates[OPTIONS_RATES]; /* messages a second */
+	unsigned rate_count;           /* 0: none was given */
 	const struct transport *transports[OPTIONS_TRANSPORTS];
 	unsigned transport_count;
-	bool transports_named; /* rather than all by default */
-	unsigned waits;        /* 1 << each of enum wait_mode */
+	bool sizes_named, ring_named;
+	bool transports_named;             /* rather than all by default */
+	unsigned batches[OPTIONS_BATCHES]; /* messages at a time */
+	unsigned batch_count;
+	unsigned waits; /* 1 << each of enum wait_mode */
+	enum barrier_mode barrier;
+	unsigned links; /* of a set; 0: nothing was said of sets */
 	uint64_t ring;
 	unsigned rounds;   /* 0: as many as the duration needs, at least 10 */
 	double duration_s; /* measured time per size; 0: the command's own */
@@ -32,9 +41,12 @@ struct options {
 	bool help, version;
 };
 
+/* Sets what most sub-commands do if nothing is said. */
+void options_default(struct options *options);
+
 /*
- * Reads what follows the sub-command. 0, or EXIT_USAGE after a sentence on stderr that names the
- * value, the limit and the mend. What is not given is set to its default.
+ * Reads what follows the sub-command, and finds CPUs if none are given. 0, or EXIT_USAGE after a
+ * sentence on stderr that names the value, the limit and the mend.
  */
 int options_parse(struct options *options, int argc, char **argv);
 
@@ -47,5 +59,8 @@ void options_help(void);
 /* "64", "1k", "2m": a size as options take it. Returns text. */
 #define OPTIONS_SIZE_TEXT 24
 char *options_size_text(char *text, uint64_t size);
+
+/* "500", "10k", "1m": likewise a rate, by thousands. */
+char *options_rate_text(char *text, uint64_t rate);
 
 #endif

@@ -38,7 +38,7 @@ struct partner {
 static int slot_listen(struct partner *partner, struct slot *slot, const struct request *request)
 {
 	const struct transport *transport = transport_by_name(request->transport);
-	int err = buffers_set(&partner->buffers, request->setup.size);
+	int err = buffers_set(&partner->buffers, request->setup.size, request->setup.batch);
 
 	if (err)
 		return err;
@@ -52,18 +52,21 @@ static int slot_adopt(struct partner *partner, struct slot *slot, const struct r
 {
 	slot->transport = transport_by_name(request->transport);
 	slot->end = request->end;
-	return buffers_set(&partner->buffers, request->setup.size);
+	return buffers_set(&partner->buffers, request->setup.size, request->setup.batch);
 }
 
 static int slot_run(struct partner *partner, const struct slot *slot, const struct request *request,
 		    struct reply *reply)
 {
 	const struct transport *transport = slot->transport;
-	const struct loops *loops = request->in_place ? transport->in_place : transport->loops;
+	const struct loops *loops = transport_loops(transport, request->in_place,
+						    request->setup.batch);
 	struct usage before = usage_now(partner->thread);
 	struct slice slice = {
 		.size = request->setup.size,
+		.batch = request->setup.batch,
 		.ticks = request->ticks,
+		.step = request->step,
 		.out = partner->buffers.out,
 		.in = partner->buffers.in,
 	};
@@ -73,6 +76,8 @@ static int slot_run(struct partner *partner, const struct slot *slot, const stru
 	reply->messages = slice.messages;
 	reply->count = slice.count;
 	reply->elapsed = slice.elapsed;
+	reply->late = slice.late;
+	reply->empty_poll = slice.empty_poll;
 	reply->width = slice.width;
 	return err;
 }
@@ -163,6 +168,7 @@ int partner_main(int argc, char **argv)
 	/* Ctrl-C on a terminal comes to both; the driver decides what to do about it. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
 	if (partner_settle(atoi(argv[3]), atoi(argv[4]))) {
 		fprintf(stderr, "peal-perf: the partner: %s\n", complaint());
 		return 1;

@@ -4,7 +4,8 @@
  * Reports. The JSON's schema is a contract with whoever reads it: members are added, never changed
  * or taken away.
  *
- * In latency a message is a round trip: msgs_per_s tells how many there were in a second.
+ * In latency a message is a round trip: msgs_per_s tells how many there were in a second. In rate
+ * times are from when a message was to be sent until the receiver had it.
  */
 #include "config.h"
 
@@ -54,6 +55,20 @@ char *report_count(char *text, double count)
 	}
 	snprintf(text, REPORT_TEXT, "%.*f%s", unit && count < 99.95 ? (count < 9.995 ? 2 : 1) : 0,
 		 count, units[unit]);
+	return text;
+}
+
+char *report_title(char *text, enum test_id test, uint64_t size, uint64_t rate)
+{
+	char size_text[OPTIONS_SIZE_TEXT], rate_text[OPTIONS_SIZE_TEXT];
+
+	options_size_text(size_text, size);
+	options_rate_text(rate_text, rate);
+	if (rate)
+		snprintf(text, REPORT_TITLE, "%s of %s a second, %s bytes", test_name(test),
+			 rate_text, size_text);
+	else
+		snprintf(text, REPORT_TITLE, "%s of %s bytes", test_name(test), size_text);
 	return text;
 }
 
@@ -140,8 +155,20 @@ static void json_spread(struct json *json, const char *name, const struct figure
 	json_end_array(json);
 }
 
-static void json_row(struct json *json, const struct row *row)
+/* What a side has used for each message; NAN of no messages. */
+static double cpu_ns(const struct row *row, const struct usage *usage)
 {
+	return row->messages ? usage->cpu_s * 1e9 / (double)row->messages : NAN;
+}
+
+static double late_share(const struct row *row)
+{
+	return row->messages ? (double)row->late / (double)row->messages : NAN;
+}
+
+static void json_row(struct json *json, const struct row *row, const struct options *options)
+{
+	const struct usage *usage = row->usage;
 	bool none = !row->kept;
 
 	json_object(json, NULL);
@@ -149,7 +176,7 @@ static void json_row(struct json *json, const struct row *row)
 	json_string(json, "transport", row->transport->name);
 	json_integer(json, "size", row->size);
 	json_string(json, "wait", wait_name(row->wait));
-	json_integer(json, "batch", 1);
+	json_integer(json, "batch", row->batch);
 	json_bool(json, "zero_copy", row->zero_copy);
 	json_integer(json, "rounds", row->kept);
 	json_integer(json, "rounds_dropped", row->dropped);
@@ -161,8 +188,9 @@ static void json_row(struct json *json, const struct row *row)
 	json_number(json, "mean_ns", row->mean, 1);
 	json_number(json, "msgs_per_s", row->rate.median, 1);
 	json_number(json, "bytes_per_s", row->rate.median * (double)row->size, 1);
-	json_number(json, "cpu_s", none ? NAN : row->usage.cpu_s, 6);
-	json_number(json, "switches", none ? NAN : (double)row->usage.switches, 0);
+	json_number(json, "cpu_s", none ? NAN : usage[INITIATOR].cpu_s + usage[ANSWERER].cpu_s, 6);
+	json_number(json, "switches",
+		    none ? NAN : (double)(usage[INITIATOR].switches + usage[ANSWERER].switches), 0);
 	json_number(json, "floor_ns", row->floor.median, 1);
 	json_number(json, "ratio_to_floor", row->to_floor.median, 4);
 	json_number(json, "ratio_to_bare", row->to_bare.median, 4);
@@ -176,6 +204,23 @@ static void json_row(struct json *json, const struct row *row)
 		json_number(json, NULL, row->width[0].median, 2);
 		json_number(json, NULL, row->width[1].median, 2);
 		json_end_array(json);
+	}
+	if (row->test == TEST_STREAM || row->test == TEST_RATE) {
+		json_number(json, "sender_cpu_s", none ? NAN : row_sender(row)->cpu_s, 6);
+		json_number(json, "receiver_cpu_s", none ? NAN : row_receiver(row)->cpu_s, 6);
+		json_number(json, "sender_cpu_ns_per_msg", cpu_ns(row, row_sender(row)), 2);
+		json_number(json, "receiver_cpu_ns_per_msg", cpu_ns(row, row_receiver(row)), 2);
+	}
+	if (row->transport == &transport_set) {
+		json_integer(json, "links", row->links);
+		json_number(json, "empty_poll_ns", row->empty_poll.median, 3);
+		json_spread(json, "empty_poll_ns_spread", &row->empty_poll, 3);
+	}
+	if (row->transport == &transport_peal || row->transport == &transport_set)
+		json_string(json, "barrier", barrier_name(options->barrier));
+	if (row->test == TEST_RATE) {
+		json_integer(json, "rate", row->pace);
+		json_number(json, "late", late_share(row), 6);
 	}
 	json_end_object(json);
 }
@@ -192,7 +237,7 @@ void report_json(const struct results *results, const struct options *options, c
 	json_runtime(&json);
 	json_array(&json, "results");
 	for (unsigned i = 0; i < results->count; i++)
-		json_row(&json, results->rows[i]);
+		json_row(&json, results->rows[i], options);
 	json_end_array(&json);
 	if (results->interrupted)
 		json_bool(&json, "interrupted", true);
@@ -212,21 +257,55 @@ static void table_ratio(double ratio)
 static void table_row(const struct row *row)
 {
 	char p50[REPORT_TEXT], p99[REPORT_TEXT], p999[REPORT_TEXT], max[REPORT_TEXT];
-	char rate[REPORT_TEXT], size[OPTIONS_SIZE_TEXT] = "-";
+	char rate[REPORT_TEXT], size[OPTIONS_SIZE_TEXT] = "-", name[REPORT_TEXT];
 	double gigabytes = row->rate.median * (double)row->size / 1e9;
 
 	if (row->test != TEST_FLOOR)
 		options_size_text(size, row->size);
-	printf("%-9s %-8s %5s %8s %8s %8s %8s %8s", row->transport->name, wait_name(row->wait),
-	       size, report_time(p50, row->p50), report_time(p99, row->p99),
-	       report_time(p999, row->p999), report_time(max, row->max),
-	       report_count(rate, row->rate.median));
+	snprintf(name, sizeof(name), row->batch > 1 ? "%s x%u" : "%s", row->transport->name,
+		 row->batch);
+	printf("%-9s %-8s %5s %8s %8s %8s %8s %8s", name, wait_name(row->wait), size,
+	       report_time(p50, row->p50), report_time(p99, row->p99), report_time(p999, row->p999),
+	       report_time(max, row->max), report_count(rate, row->rate.median));
 	if (row->test == TEST_FLOOR || isnan(gigabytes))
 		printf(" %7s", "-");
 	else
 		printf(" %7.3f", gigabytes);
 	table_ratio(row->to_floor.median);
 	table_ratio(row->to_bare.median);
+	printf(" %4u/%u\n", row->kept, row->dropped);
+}
+
+/* "0.52 s", or "12 ms": what a side has used. */
+static char *cpu_text(char *text, const struct row *row, const struct usage *usage)
+{
+	return report_time(text, row->kept ? usage->cpu_s * 1e9 : NAN);
+}
+
+static void table_rate_head(void)
+{
+	printf("%-9s %-8s %8s %8s %8s %8s %7s %6s %8s %8s %8s %8s %6s\n", "transport", "wait",
+	       "p50", "p99", "p99.9", "max", "msgs/s", "late", "CPU recv", "a msg", "CPU send",
+	       "a msg", "rounds");
+}
+
+static void table_rate_row(const struct row *row)
+{
+	const struct usage *receiver = row_receiver(row), *sender = row_sender(row);
+	char p50[REPORT_TEXT], p99[REPORT_TEXT], p999[REPORT_TEXT], max[REPORT_TEXT];
+	char rate[REPORT_TEXT], late[REPORT_TEXT] = "-", cpu[4][REPORT_TEXT];
+
+	if (row->test == TEST_RATE && row->messages)
+		snprintf(late, sizeof(late), "%.1f %%", late_share(row) * 100);
+	printf("%-9s %-8s %8s %8s %8s %8s %7s %6s", row->transport->name, wait_name(row->wait),
+	       report_time(p50, row->p50), report_time(p99, row->p99), report_time(p999, row->p999),
+	       report_time(max, row->max), report_count(rate, row->rate.median), late);
+	if (row->test == TEST_RATE)
+		printf(" %8s %8s %8s %8s", cpu_text(cpu[0], row, receiver),
+		       report_time(cpu[1], cpu_ns(row, receiver)), cpu_text(cpu[2], row, sender),
+		       report_time(cpu[3], cpu_ns(row, sender)));
+	else
+		printf(" %8s %8s %8s %8s", "-", "-", "-", "-");
 	printf(" %4u/%u\n", row->kept, row->dropped);
 }
 
@@ -243,37 +322,70 @@ static void table_width(const struct row *floor)
 	       width[1].high);
 }
 
+/* What a look at a set costs that has nothing. */
+static void table_empty_poll(const struct row *row)
+{
+	if (row->transport == &transport_set && row->kept)
+		printf("peal-set, %s: %u link%s; an empty poll takes %.2f ns a link (%.2f to %.2f)\n",
+		       wait_name(row->wait), row->links, row->links == 1 ? "" : "s",
+		       row->empty_poll.median, row->empty_poll.low, row->empty_poll.high);
+}
+
 void report_table(const struct results *results, const struct options *options)
 {
 	const struct row *test_floor = NULL;
-	bool none = false;
+	bool none = false, paced = false;
+	unsigned first = 0;
 
-	printf("CPUs %d and %d, %s; times are round trips\n\n", options->cpus[0], options->cpus[1],
-	       options->threads ? "two threads" : "two processes");
+	printf("CPUs %d and %d, %s; times are round trips%s\n\n", options->cpus[0],
+	       options->cpus[1], options->threads ? "two threads" : "two processes",
+	       options->rate_count ? ", in rate from when a message was to be sent" : "");
 	for (unsigned i = 0; i < results->count; i++) {
 		const struct row *row = results->rows[i];
 
 		if (row->test == TEST_FLOOR) {
-			test_floor = row;
-			char size[OPTIONS_SIZE_TEXT];
+			const struct row *next = i + 1 < results->count ? results->rows[i + 1] :
+									  NULL;
+			char title[REPORT_TITLE];
 
+			test_floor = row;
+			paced = next && next->test == TEST_RATE;
 			if (i)
 				printf("\n");
-			if (i + 1 < results->count)
-				printf("%s of %s bytes\n", test_name(results->rows[i + 1]->test),
-				       options_size_text(size, row->size));
-			printf("%-9s %-8s %5s %8s %8s %8s %8s %8s %7s %6s %6s %6s\n", "transport",
-			       "wait", "size", "p50", "p99", "p99.9", "max", "msgs/s", "GB/s",
-			       "/floor", "/bare", "rounds");
+			if (next)
+				printf("%s\n",
+				       report_title(title, next->test, next->size, next->pace));
+			if (paced)
+				table_rate_head();
+			else
+				printf("%-9s %-8s %5s %8s %8s %8s %8s %8s %7s %6s %6s %6s\n",
+				       "transport", "wait", "size", "p50", "p99", "p99.9", "max",
+				       "msgs/s", "GB/s", "/floor", "/bare", "rounds");
 		}
-		table_row(row);
-		if (i + 1 == results->count || results->rows[i + 1]->test == TEST_FLOOR)
+		if (paced)
+			table_rate_row(row);
+		else
+			table_row(row);
+		if (row->test == TEST_FLOOR)
+			first = i;
+		if (i + 1 == results->count || results->rows[i + 1]->test == TEST_FLOOR) {
 			table_width(test_floor);
+			for (unsigned j = first; j <= i; j++)
+				table_empty_poll(results->rows[j]);
+		}
 		none = none || (!row->kept && row->dropped);
 	}
-	printf("\nrounds: kept/dropped; ratios are medians over those kept, of p50 in latency, of rates "
-	       "in stream\n");
+	if (options->rate_count)
+		printf("\nlate: sent more than 10 us after its time, by a sender that could not sooner; "
+		       "CPU: of the receiver and\nof the sender, which spins before each message, in all "
+		       "and for a message; rounds: kept/dropped\n");
+	else
+		printf("\nrounds: kept/dropped; ratios are medians over those kept, of p50 in latency, of "
+		       "rates in stream\n");
 	report_runtime();
+	if (options->barrier != BARRIER_AUTO)
+		printf("Peal's sleepers were told to use the barrier %s.\n",
+		       barrier_name(options->barrier));
 	if (none)
 		printf("Where no round was kept the machine was too restless: the floor moved by more "
 		       "than 15 %%\nwithin each of them. Try again, with more --rounds, or when it is "

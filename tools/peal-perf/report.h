@@ -16,6 +16,11 @@ char *report_time(char *text, double ns);
 /* "3.21 M", "450 k": a count with its unit, which is returned. */
 char *report_count(char *text, double count);
 
+/* "stream of 64 bytes", "rate of 10k a second, 64 bytes": what was measured, in text, which
+ * is returned. */
+#define REPORT_TITLE 96
+char *report_title(char *text, enum test_id test, uint64_t size, uint64_t rate);
+
 /* The name of the table that the runtime picked for a job; "none". */
 const char *report_picked(const char *job);
 

@@ -86,8 +86,19 @@ void row_finish(struct row *row)
 	row->floor = figure_of(row, offsetof(struct round, floor), ns);
 	row->to_floor = figure_of(row, offsetof(struct round, to_floor), 1);
 	row->to_bare = figure_of(row, offsetof(struct round, to_bare), 1);
+	row->empty_poll = figure_of(row, offsetof(struct round, empty_poll), ns);
 	row->width[0] = figure_of(row, offsetof(struct round, width[0]), 1);
 	row->width[1] = figure_of(row, offsetof(struct round, width[1]), 1);
+}
+
+const struct usage *row_sender(const struct row *row)
+{
+	return &row->usage[row->test == TEST_RATE ? ANSWERER : INITIATOR];
+}
+
+const struct usage *row_receiver(const struct row *row)
+{
+	return &row->usage[row->test == TEST_RATE ? INITIATOR : ANSWERER];
 }
 
 bool results_whole(const struct results *results)

@@ -26,7 +26,8 @@ struct round {
 	double rate;  /* messages a second */
 	double floor; /* ticks */
 	double to_floor, to_bare;
-	double width[2]; /* TEST_FLOOR: of the two cores, additions a cycle */
+	double width[2];   /* TEST_FLOOR: of the two cores, additions a cycle */
+	double empty_poll; /* of a set: ticks, for each of its links */
 };
 
 struct row {
@@ -34,17 +35,22 @@ struct row {
 	const struct transport *transport;
 	enum wait_mode wait;
 	bool zero_copy;
+	unsigned batch; /* messages at a time */
+	unsigned links; /* of a set; else 1 */
 	uint64_t size;
+	uint64_t pace; /* TEST_RATE: messages a second that were asked for */
 
 	unsigned kept, dropped; /* rounds */
 	struct round *rounds;   /* those that were kept */
 	uint64_t count;         /* round trips, or messages received */
-	struct usage usage;
-	struct histogram histogram; /* of round trips, in ticks */
+	uint64_t messages;      /* in all, with those that warmed it up */
+	uint64_t late;          /* TEST_RATE: of these, sent late */
+	struct usage usage[SIDES];
+	struct histogram histogram; /* of round trips, or of ways from sender to receiver; ticks */
 
 	/* Set by row_finish; times in nanoseconds. */
 	double p50, p99, p999, max, mean;
-	struct figure round_p50, rate, floor, to_floor, to_bare, width[2];
+	struct figure round_p50, rate, floor, to_floor, to_bare, width[2], empty_poll;
 };
 
 struct results {
@@ -58,6 +64,10 @@ struct row *results_add(struct results *results, unsigned rounds);
 
 /* Works out a row's figures. */
 void row_finish(struct row *row);
+
+/* What the side that sends, or receives, has used; of TEST_STREAM and TEST_RATE. */
+const struct usage *row_sender(const struct row *row);
+const struct usage *row_receiver(const struct row *row);
 
 /* Whether every row has a round that was kept. */
 bool results_whole(const struct results *results);

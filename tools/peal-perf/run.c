@@ -22,10 +22,28 @@
 #include "watch.h"
 
 #define SLICE_LONGEST_S 0.050
+#define PACED_LONGEST_S 0.200 /* of TEST_RATE: 1000 a second are but 50 in 50 ms */
 #define SLICE_SHORTEST_S 0.001
 #define ROUNDS_LEAST 10
 #define FLOOR_DRIFT 0.15 /* between a round's two floors */
 #define FLOORS 2         /* slices of the floor in a round */
+
+/* Adds an entry for each size of batches; or one, of one message at a time, where there are none. */
+static void choose_batches(struct plan *plan, const struct options *options, enum test_id test,
+			   struct entry *entry)
+{
+	const struct loops *batched = transport_loops(entry->transport, entry->in_place, 2);
+	bool possible = batched && batched->run[test][INITIATOR];
+
+	entry->batch = 1;
+	if (!possible && plan->count < RUN_ENTRIES)
+		plan->entries[plan->count++] = *entry;
+	for (unsigned i = 0; i < options->batch_count && possible; i++) {
+		entry->batch = options->batches[i];
+		if (plan->count < RUN_ENTRIES)
+			plan->entries[plan->count++] = *entry;
+	}
+}
 
 static void choose_waits(struct plan *plan, const struct options *options, enum test_id test,
 			 const struct transport *transport)
@@ -45,20 +63,34 @@ static void choose_waits(struct plan *plan, const struct options *options, enum 
 			transport->name);
 		return;
 	}
-	for (unsigned wait = 0; wait < WAIT_MODES && plan->count < RUN_ENTRIES; wait++)
+	for (unsigned wait = 0; wait < WAIT_MODES; wait++)
 		if (waits & 1u << wait)
-			plan->entries[plan->count++] = (struct entry){
-				.transport = transport,
-				.wait = (enum wait_mode)wait,
-				.in_place = zero_copy,
-			};
+			choose_batches(plan, options, test,
+				       &(struct entry){
+					       .transport = transport,
+					       .wait = (enum wait_mode)wait,
+					       .in_place = zero_copy,
+				       });
 }
 
-/* A round's slices: all as long as each other, at most 50 ms, as many rounds as that takes. */
-static void share_out(struct plan *plan, const struct options *options, double duration_s)
+/* The slices of a round that takes so long: all as long as each other, but the floor's at most
+ * 50 ms. */
+static void round_set(struct plan *plan, double round_s)
+{
+	plan->slice_s = plan->floor_s = round_s / (plan->count + FLOORS);
+	if (plan->floor_s <= SLICE_LONGEST_S || !plan->count)
+		return;
+	plan->floor_s = SLICE_LONGEST_S;
+	plan->slice_s = (round_s - FLOORS * plan->floor_s) / plan->count;
+}
+
+/* A round's slices: as long as they may be at most, and as many rounds as that takes. */
+static void share_out(struct plan *plan, const struct options *options, enum test_id test,
+		      double duration_s)
 {
 	unsigned slices = plan->count + FLOORS;
-	double longest = SLICE_LONGEST_S * slices;
+	double slice_s = test == TEST_RATE ? PACED_LONGEST_S : SLICE_LONGEST_S;
+	double longest = slice_s * plan->count + SLICE_LONGEST_S * FLOORS;
 	unsigned needed = (unsigned)ceil(duration_s / longest - 1e-9);
 	unsigned possible;
 
@@ -66,16 +98,16 @@ static void share_out(struct plan *plan, const struct options *options, double d
 	if (needed > plan->rounds) {
 		if (options->rounds)
 			fprintf(stderr,
-				"peal-perf: slices are at most 50 ms, so %g s take %u rounds, not %u\n",
-				duration_s, needed, plan->rounds);
+				"peal-perf: slices are at most %.0f ms, so %g s take %u rounds, not %u\n",
+				slice_s * 1e3, duration_s, needed, plan->rounds);
 		plan->rounds = needed;
 	}
-	plan->slice_s = duration_s / plan->rounds / slices;
+	round_set(plan, duration_s / plan->rounds);
 	if (plan->slice_s >= SLICE_SHORTEST_S)
 		return;
 	possible = (unsigned)(duration_s / (SLICE_SHORTEST_S * slices));
 	plan->rounds = possible ? possible : 1;
-	plan->slice_s = fmax(duration_s / plan->rounds / slices, SLICE_SHORTEST_S);
+	round_set(plan, fmax(duration_s / plan->rounds, SLICE_SHORTEST_S * slices));
 	fprintf(stderr,
 		"peal-perf: %g s are too short for that many slices of at least 1 ms: measuring %u "
 		"round%s of %.1f ms slices\n",
@@ -89,7 +121,7 @@ unsigned run_plan(struct plan *plan, const struct options *options, enum test_id
 	if (test != TEST_FLOOR)
 		for (unsigned i = 0; i < options->transport_count; i++)
 			choose_waits(plan, options, test, options->transports[i]);
-	share_out(plan, options, duration_s);
+	share_out(plan, options, test, duration_s);
 	return plan->count;
 }
 
@@ -105,14 +137,16 @@ struct track {
 	bool in_place;
 	struct round round;          /* the present one */
 	struct histogram *histogram; /* of the present round's slice */
-	uint64_t count;
-	struct usage usage;
+	uint64_t count, messages, late;
+	struct usage usage[SIDES];
 };
 
 struct run {
 	struct driver *driver;
 	enum test_id test;
-	uint64_t size, ticks;
+	uint64_t size;
+	uint64_t rate; /* TEST_RATE */
+	uint64_t ticks, floor_ticks;
 	struct track tracks[RUN_ENTRIES + 1]; /* the floor first */
 	unsigned count;
 	struct histogram *spare; /* a slice's, to be swapped with a track's */
@@ -139,6 +173,9 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 		.size = run->size,
 		.ring = options->ring,
 		.wait = entry->wait,
+		.barrier = options->barrier,
+		.links = transport == &transport_set ? options->links : 1,
+		.batch = entry->batch,
 	};
 	const char *sentence = transport->refuse ? transport->refuse(&setup) : NULL;
 	int slot;
@@ -165,7 +202,10 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 	track->row->transport = transport;
 	track->row->wait = entry->wait;
 	track->row->zero_copy = entry->in_place;
+	track->row->batch = entry->batch;
+	track->row->links = setup.links;
 	track->row->size = run->size;
+	track->row->pace = run->rate;
 	if (transport == &transport_bare)
 		run->bare = track;
 	run->count++;
@@ -175,7 +215,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 static int tracks_open(struct run *run, const struct plan *plan, const struct options *options,
 		       struct results *results)
 {
-	static const struct entry floor_entry = { &transport_floor, WAIT_SPIN, false };
+	static const struct entry floor_entry = { &transport_floor, WAIT_SPIN, false, 1 };
 	int err;
 
 	run->spare = histogram_new();
@@ -197,16 +237,18 @@ static int track_run(struct run *run, struct track *track)
 	const struct row *row = track->row;
 	struct slice slice = {
 		.size = (size_t)run->size,
-		.ticks = run->ticks,
+		.batch = row->batch,
+		.ticks = row->test == TEST_FLOOR ? run->floor_ticks : run->ticks,
+		.step = run->rate ? pace_step(run->rate) : 0,
 		.histogram = run->spare,
 		.other = run->other,
 	};
-	struct usage usage;
 	int err;
 
 	histogram_clear(run->spare);
 	histogram_clear(run->other);
-	err = driver_run(run->driver, track->slot, row->test, track->in_place, &slice, &usage);
+	err = driver_run(run->driver, track->slot, row->test, track->in_place, &slice,
+			 track->usage);
 	if (err) {
 		char why[COMPLAINT_SIZE];
 
@@ -221,10 +263,12 @@ static int track_run(struct run *run, struct track *track)
 	if (slice.histogram == run->other)
 		run->other = slice.other;
 	track->count = slice.count;
-	track->usage = usage;
+	track->messages = slice.messages;
+	track->late = slice.late;
 	track->round.p50 = histogram_percentile(track->histogram, 0.5);
 	track->round.width[0] = row->test == TEST_FLOOR ? slice.width : NAN;
 	track->round.width[1] = row->test == TEST_FLOOR ? slice.partner_width : NAN;
+	track->round.empty_poll = slice.empty_poll > 0 ? slice.empty_poll : NAN;
 	track->round.rate = NAN;
 	if (slice.count && slice.elapsed)
 		track->round.rate = (double)slice.count / (double)slice.elapsed *
@@ -243,8 +287,18 @@ static void track_compare(const struct run *run, struct track *track, double flo
 		round->to_floor = round->p50 / floor;
 		if (run->bare)
 			round->to_bare = round->p50 / run->bare->round.p50;
+	} else if (track->row->test == TEST_RATE && run->bare) {
+		round->to_bare = round->p50 / run->bare->round.p50;
 	} else if (track->row->test == TEST_STREAM && run->bare) {
 		round->to_bare = round->rate / run->bare->round.rate;
+	}
+}
+
+static void usages_add(struct usage into[SIDES], const struct usage from[SIDES])
+{
+	for (int side = 0; side < SIDES; side++) {
+		into[side].cpu_s += from[side].cpu_s;
+		into[side].switches += from[side].switches;
 	}
 }
 
@@ -254,8 +308,9 @@ static void track_keep(struct track *track)
 
 	row->rounds[row->kept++] = track->round;
 	row->count += track->count;
-	row->usage.cpu_s += track->usage.cpu_s;
-	row->usage.switches += track->usage.switches;
+	row->messages += track->messages;
+	row->late += track->late;
+	usages_add(row->usage, track->usage);
 	histogram_merge(&row->histogram, track->histogram);
 }
 
@@ -283,8 +338,7 @@ static int floor_again(struct run *run, double *floor, bool *steady)
 		for (int i = 0; i < 2; i++)
 			track->round.width[i] = fmin(track->round.width[i], first.round.width[i]);
 		track->count += first.count;
-		track->usage.cpu_s += first.usage.cpu_s;
-		track->usage.switches += first.usage.switches;
+		usages_add(track->usage, first.usage);
 	}
 	free(first.histogram);
 	return err;
@@ -322,13 +376,15 @@ static int round_run(struct run *run)
 }
 
 int run_size(struct driver *driver, const struct plan *plan, const struct options *options,
-	     enum test_id test, uint64_t size, struct results *results)
+	     enum test_id test, uint64_t size, uint64_t rate, struct results *results)
 {
 	struct run run = {
 		.driver = driver,
 		.test = test,
 		.size = size,
+		.rate = rate,
 		.ticks = (uint64_t)(plan->slice_s * 1e9 * peal_ticks_per_ns()),
+		.floor_ticks = (uint64_t)(plan->floor_s * 1e9 * peal_ticks_per_ns()),
 	};
 	int err = tracks_open(&run, plan, options, results);
 

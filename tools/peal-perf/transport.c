@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * The lists of transports, waiting modes and tests, by name. It knows nothing of how they work.
+ * The lists of transports, waiting modes, barriers and tests, by name. It knows nothing of how they work.
  */
 #include "config.h"
 
@@ -11,7 +11,8 @@
 
 /* In the order of measuring and of the tables. The floor is no transport that a user names. */
 static const struct transport *const transports[] = {
-	&transport_peal, &transport_bare, &transport_uds, &transport_seqpacket, &transport_futex,
+	&transport_peal,      &transport_set,  &transport_bare,  &transport_uds,
+	&transport_seqpacket, &transport_pipe, &transport_futex, &transport_eventfd,
 };
 
 #define TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
@@ -29,6 +30,14 @@ const struct transport *transport_by_name(const char *name)
 	return strcmp(transport_floor.name, name) ? NULL : &transport_floor;
 }
 
+const struct loops *transport_loops(const struct transport *transport, bool in_place,
+				    unsigned batch)
+{
+	if (batch > 1)
+		return in_place ? transport->batched_in_place : transport->batched;
+	return in_place ? transport->in_place : transport->loops;
+}
+
 const char *wait_name(enum wait_mode wait)
 {
 	static const char *const names[WAIT_MODES] = {
@@ -40,12 +49,24 @@ const char *wait_name(enum wait_mode wait)
 	return wait < WAIT_MODES ? names[wait] : NULL;
 }
 
+const char *barrier_name(enum barrier_mode barrier)
+{
+	static const char *const names[BARRIER_MODES] = {
+		[BARRIER_AUTO] = "auto",
+		[BARRIER_FENCE] = "fence",
+		[BARRIER_ASYMMETRIC] = "asymmetric",
+	};
+
+	return barrier < BARRIER_MODES ? names[barrier] : NULL;
+}
+
 const char *test_name(enum test_id test)
 {
 	static const char *const names[TESTS] = {
 		[TEST_FLOOR] = "floor",
 		[TEST_LATENCY] = "latency",
 		[TEST_STREAM] = "stream",
+		[TEST_RATE] = "rate",
 	};
 
 	return test < TESTS ? names[test] : NULL;

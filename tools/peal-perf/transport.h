@@ -21,18 +21,27 @@ struct slice;
 /* How a side waits; the same three for all transports, which need not have them all. */
 enum wait_mode { WAIT_SPIN, WAIT_ADAPTIVE, WAIT_SLEEP, WAIT_MODES };
 
-/* What can be measured. */
-enum test_id { TEST_FLOOR, TEST_LATENCY, TEST_STREAM, TESTS };
+/* Which side pays for the barrier that Peal's sleeping needs. */
+enum barrier_mode { BARRIER_AUTO, BARRIER_FENCE, BARRIER_ASYMMETRIC, BARRIER_MODES };
 
-/* The driver initiates round trips and sends streams; the partner answers and receives. */
+/* What can be measured. */
+enum test_id { TEST_FLOOR, TEST_LATENCY, TEST_STREAM, TEST_RATE, TESTS };
+
+/*
+ * The driver initiates round trips and sends streams; the partner answers and receives. In TEST_RATE
+ * it is the partner that sends: the driver has the clock and the histogram.
+ */
 enum side { INITIATOR, ANSWERER, SIDES };
 
 /* What the two sides must agree on before they meet. */
 struct setup {
-	uint64_t size;  /* bytes of a message */
-	uint64_t ring;  /* bytes of a ring in each direction, for transports with rings */
-	uint32_t wait;  /* an enum wait_mode */
-	char path[100]; /* of the socket where they meet; fits a sockaddr_un */
+	uint64_t size;    /* bytes of a message */
+	uint64_t ring;    /* bytes of a ring in each direction, for transports with rings */
+	uint32_t wait;    /* an enum wait_mode */
+	uint32_t barrier; /* an enum barrier_mode, for Peal */
+	uint32_t batch;   /* messages that are sent and received at a time, at most */
+	uint32_t links;   /* of a set */
+	char path[100];   /* of the socket where they meet; fits a sockaddr_un */
 };
 
 /* Runs one side of one slice; 0 or a negative errno with a complaint. */
@@ -62,13 +71,24 @@ struct transport {
 
 	const struct loops *loops;    /* payloads copied in and out */
 	const struct loops *in_place; /* written and read where they are; NULL: it cannot */
+
+	/* Likewise, in batches. */
+	const struct loops *batched;
+	const struct loops *batched_in_place;
 };
 
+/* Its loops for one way of doing things; NULL: it cannot. */
+const struct loops *transport_loops(const struct transport *transport, bool in_place,
+				    unsigned batch);
+
 extern const struct transport transport_peal;
+extern const struct transport transport_set;
 extern const struct transport transport_bare;
 extern const struct transport transport_uds;
 extern const struct transport transport_seqpacket;
+extern const struct transport transport_pipe;
 extern const struct transport transport_futex;
+extern const struct transport transport_eventfd;
 extern const struct transport transport_floor;
 
 /* The index-th transport that may be named by a user; NULL past the last. */
@@ -78,6 +98,7 @@ const struct transport *transport_at(unsigned index);
 const struct transport *transport_by_name(const char *name);
 
 const char *wait_name(enum wait_mode wait);
+const char *barrier_name(enum barrier_mode barrier);
 const char *test_name(enum test_id test);
 
 #endif

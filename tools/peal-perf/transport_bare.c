@@ -169,10 +169,21 @@ static int consume(void *end, struct slice *slice)
 	return slice_consume(&verbs, end, slice);
 }
 
+static int arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&verbs, end, slice);
+}
+
+static int pace(void *end, struct slice *slice)
+{
+	return slice_pace(&verbs, end, slice);
+}
+
 static const struct loops loops = {
 	.run = {
 		[TEST_LATENCY] = { ping, pong },
 		[TEST_STREAM] = { produce, consume },
+		[TEST_RATE] = { arrive, pace },
 	},
 };
 

@@ -3,7 +3,8 @@
  *
  * Peal itself, through its public headers, used as a program would: connected by a path, and
  * waiting for ever in the library. Copying is send and recv; in place is reserve and commit, peek
- * and release.
+ * and release. Batches are what send_more and commit_more leave to the next publication, and what
+ * recv_batch and drain find.
  */
 #include "config.h"
 
@@ -12,31 +13,26 @@
 
 #include <peal.h>
 
+#include "buffers.h"
 #include "complaint.h"
+#include "library.h"
 #include "slice.h"
 #include "transport.h"
-
-#define MEETING_NS ((int64_t)5000000000) /* for the two sides to meet */
 
 struct connection {
 	struct peal_tx *tx;
 	struct peal_rx *rx;
 	struct peal_link *link;
 	struct peal_listener *listener; /* until the driver has come */
+	struct peal_message *batch;     /* room for what is received at a time; NULL: one */
 };
-
-/* Keeps the library's sentence for a call that failed. */
-static __attribute__((cold, noinline)) int refused(const char *verb, int err)
-{
-	return complain(err, "%s: %s", verb, peal_error());
-}
 
 ALWAYS_INLINE int copy_send(void *end, const void *payload, size_t size)
 {
 	struct connection *connection = end;
 	int err = peal_send(connection->tx, payload, size, 0, PEAL_FOREVER);
 
-	return __builtin_expect(err, 0) ? refused("peal_send", err) : 0;
+	return __builtin_expect(err, 0) ? library_refused("peal_send", err) : 0;
 }
 
 ALWAYS_INLINE int copy_recv(void *end, void *payload, size_t size)
@@ -46,7 +42,7 @@ ALWAYS_INLINE int copy_recv(void *end, void *payload, size_t size)
 
 	if (__builtin_expect(length == (ssize_t)size, 1))
 		return 0;
-	return length < 0 ? refused("peal_recv", (int)length) :
+	return length < 0 ? library_refused("peal_recv", (int)length) :
 			    slice_wrong_size(size, (size_t)length);
 }
 
@@ -72,10 +68,21 @@ static int copy_consume(void *end, struct slice *slice)
 	return slice_consume(&copy_verbs, end, slice);
 }
 
+static int copy_arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&copy_verbs, end, slice);
+}
+
+static int copy_pace(void *end, struct slice *slice)
+{
+	return slice_pace(&copy_verbs, end, slice);
+}
+
 static const struct loops copy_loops = {
 	.run = {
 		[TEST_LATENCY] = { copy_ping, copy_pong },
 		[TEST_STREAM] = { copy_produce, copy_consume },
+		[TEST_RATE] = { copy_arrive, copy_pace },
 	},
 };
 
@@ -84,7 +91,7 @@ ALWAYS_INLINE int place_reserve(void *end, size_t size, void **at)
 	struct connection *connection = end;
 	int err = peal_reserve(connection->tx, size, at, PEAL_FOREVER);
 
-	return __builtin_expect(err, 0) ? refused("peal_reserve", err) : 0;
+	return __builtin_expect(err, 0) ? library_refused("peal_reserve", err) : 0;
 }
 
 ALWAYS_INLINE int place_commit(void *end, size_t size)
@@ -92,7 +99,7 @@ ALWAYS_INLINE int place_commit(void *end, size_t size)
 	struct connection *connection = end;
 	int err = peal_commit(connection->tx, size, 0);
 
-	return __builtin_expect(err, 0) ? refused("peal_commit", err) : 0;
+	return __builtin_expect(err, 0) ? library_refused("peal_commit", err) : 0;
 }
 
 ALWAYS_INLINE int place_peek(void *end, size_t size, const void **at)
@@ -102,7 +109,7 @@ ALWAYS_INLINE int place_peek(void *end, size_t size, const void **at)
 	int err = peal_peek(connection->rx, &message, PEAL_FOREVER);
 
 	if (__builtin_expect(err, 0))
-		return refused("peal_peek", err);
+		return library_refused("peal_peek", err);
 	if (__builtin_expect(message.length != size, 0))
 		return slice_wrong_size(size, message.length);
 	*at = message.data;
@@ -144,34 +151,138 @@ static int place_consume(void *end, struct slice *slice)
 	return slice_consume(&place_verbs, end, slice);
 }
 
+static int place_arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&place_verbs, end, slice);
+}
+
+static int place_pace(void *end, struct slice *slice)
+{
+	return slice_pace(&place_verbs, end, slice);
+}
+
 static const struct loops place_loops = {
 	.run = {
 		[TEST_LATENCY] = { place_ping, place_pong },
 		[TEST_STREAM] = { place_produce, place_consume },
+		[TEST_RATE] = { place_arrive, place_pace },
 	},
 };
 
-static void options_set(struct peal_options *options, const struct setup *setup)
+ALWAYS_INLINE int copy_send_more(void *end, const void *payload, size_t size)
 {
-	static const uint32_t waits[WAIT_MODES] = {
-		[WAIT_SPIN] = PEAL_WAIT_SPIN,
-		[WAIT_ADAPTIVE] = PEAL_WAIT_ADAPTIVE,
-		[WAIT_SLEEP] = PEAL_WAIT_SLEEP,
-	};
+	struct connection *connection = end;
+	int err = peal_send_more(connection->tx, payload, size, 0, PEAL_FOREVER);
 
-	peal_options_init(options);
-	options->ring = setup->ring;
-	options->max_peer_ring = setup->ring;
-	options->wait = waits[setup->wait];
-	options->flags = PEAL_PREFAULT;
-	options->name = "peal-perf";
+	return __builtin_expect(err, 0) ? library_refused("peal_send_more", err) : 0;
 }
 
-static struct connection *connection_new(struct peal_link *link)
+ALWAYS_INLINE int copy_take(void *end, struct slice_check *check)
+{
+	const struct connection *connection = end;
+	const struct slice *slice = check->slice;
+	const struct peal_message *batch = connection->batch;
+	int count = peal_recv_batch(connection->rx, slice->in,
+				    buffers_batch(slice->size, slice->batch), connection->batch,
+				    (int)slice->batch, PEAL_FOREVER);
+	int verdict = 0;
+
+	if (__builtin_expect(count < 0, 0))
+		return library_refused("peal_recv_batch", count);
+	for (int i = 0; i < count && !verdict; i++)
+		verdict = slice_check(check, batch[i].data, batch[i].length);
+	return verdict;
+}
+
+static const struct verbs copy_batch_verbs = {
+	.send = copy_send,
+	.send_more = copy_send_more,
+	.take = copy_take,
+};
+
+static int copy_produce_batches(void *end, struct slice *slice)
+{
+	return slice_produce_batches(&copy_batch_verbs, end, slice);
+}
+
+static int copy_consume_batches(void *end, struct slice *slice)
+{
+	return slice_consume_batches(&copy_batch_verbs, end, slice);
+}
+
+static const struct loops copy_batch_loops = {
+	.run = { [TEST_STREAM] = { copy_produce_batches, copy_consume_batches } },
+};
+
+ALWAYS_INLINE int place_commit_more(void *end, size_t size)
+{
+	struct connection *connection = end;
+	int err = peal_commit_more(connection->tx, size, 0);
+
+	return __builtin_expect(err, 0) ? library_refused("peal_commit_more", err) : 0;
+}
+
+/* What was found in a batch that is shown in place. */
+struct showing {
+	struct slice_check *check;
+	int verdict;
+};
+
+static int shown(void *data, const struct peal_message *message)
+{
+	struct showing *showing = data;
+
+	showing->verdict = slice_check(showing->check, message->data, message->length);
+	return showing->verdict;
+}
+
+ALWAYS_INLINE int place_take(void *end, struct slice_check *check)
+{
+	const struct connection *connection = end;
+	struct showing showing = { .check = check };
+	int count = peal_drain(connection->rx, shown, &showing, (int)check->slice->batch,
+			       PEAL_FOREVER);
+
+	return __builtin_expect(count < 0, 0) ? library_refused("peal_drain", count) :
+						showing.verdict;
+}
+
+static const struct verbs place_batch_verbs = {
+	.reserve = place_reserve,
+	.commit = place_commit,
+	.commit_more = place_commit_more,
+	.take = place_take,
+};
+
+static int place_produce_batches(void *end, struct slice *slice)
+{
+	return slice_produce_batches(&place_batch_verbs, end, slice);
+}
+
+static int place_consume_batches(void *end, struct slice *slice)
+{
+	return slice_consume_batches(&place_batch_verbs, end, slice);
+}
+
+static const struct loops place_batch_loops = {
+	.run = { [TEST_STREAM] = { place_produce_batches, place_consume_batches } },
+};
+
+static void connection_free(struct connection *connection)
+{
+	if (connection)
+		free(connection->batch);
+	free(connection);
+}
+
+static struct connection *connection_new(const struct setup *setup, struct peal_link *link)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 
-	if (!connection) {
+	if (connection && setup->batch > 1)
+		connection->batch = calloc(setup->batch, sizeof(*connection->batch));
+	if (!connection || (setup->batch > 1 && !connection->batch)) {
+		connection_free(connection);
 		complain(-ENOMEM, "no memory for a connection");
 		return NULL;
 	}
@@ -189,22 +300,22 @@ static void connection_close(void *end)
 
 	peal_close(connection->link);
 	peal_listener_close(connection->listener);
-	free(connection);
+	connection_free(connection);
 }
 
 static int connection_listen(const struct setup *setup, void **end)
 {
-	struct connection *connection = connection_new(NULL);
+	struct connection *connection = connection_new(setup, NULL);
 	struct peal_options options;
 	int err;
 
 	if (!connection)
 		return -ENOMEM;
-	options_set(&options, setup);
+	library_options(&options, setup);
 	err = peal_listen(&connection->listener, setup->path, &options);
 	if (err) {
-		refused("peal_listen", err);
-		free(connection);
+		library_refused("peal_listen", err);
+		connection_free(connection);
 		return err;
 	}
 	*end = connection;
@@ -214,10 +325,10 @@ static int connection_listen(const struct setup *setup, void **end)
 static int connection_accept(void *end)
 {
 	struct connection *connection = end;
-	int err = peal_accept(connection->listener, &connection->link, MEETING_NS);
+	int err = peal_accept(connection->listener, &connection->link, LIBRARY_MEETING_NS);
 
 	if (err)
-		return refused("peal_accept", err);
+		return library_refused("peal_accept", err);
 	peal_listener_close(connection->listener);
 	connection->listener = NULL;
 	connection->tx = peal_link_tx(connection->link);
@@ -232,11 +343,11 @@ static int connection_connect(const struct setup *setup, void **end)
 	struct peal_link *link;
 	int err;
 
-	options_set(&options, setup);
-	err = peal_connect(&link, setup->path, &options, MEETING_NS);
+	library_options(&options, setup);
+	err = peal_connect(&link, setup->path, &options, LIBRARY_MEETING_NS);
 	if (err)
-		return refused("peal_connect", err);
-	connection = connection_new(link);
+		return library_refused("peal_connect", err);
+	connection = connection_new(setup, link);
 	if (!connection) {
 		peal_close(link);
 		return -ENOMEM;
@@ -252,15 +363,15 @@ static int connection_pair(const struct setup *setup, void *ends[2])
 	struct peal_link *links[2];
 	int err;
 
-	options_set(&options, setup);
+	library_options(&options, setup);
 	err = peal_pair(links, &options);
 	if (err)
-		return refused("peal_pair", err);
-	one = connection_new(links[0]);
-	two = connection_new(links[1]);
+		return library_refused("peal_pair", err);
+	one = connection_new(setup, links[0]);
+	two = connection_new(setup, links[1]);
 	if (!one || !two) {
-		free(one);
-		free(two);
+		connection_free(one);
+		connection_free(two);
 		peal_close(links[0]);
 		peal_close(links[1]);
 		return -ENOMEM;
@@ -282,4 +393,6 @@ const struct transport transport_peal = {
 	.close = connection_close,
 	.loops = &copy_loops,
 	.in_place = &place_loops,
+	.batched = &copy_batch_loops,
+	.batched_in_place = &place_batch_loops,
 };

@@ -33,14 +33,6 @@ struct connection {
 	int flags;    /* of send and recv */
 };
 
-/* Whether to try again after a call that failed: 0, or why not. */
-static int again(const char *what)
-{
-	if (errno != EAGAIN && errno != EINTR)
-		return complain_errno("%s", what);
-	return watch_abandoned() ? complain(-ECANCELED, "given up") : 0;
-}
-
 ALWAYS_INLINE int stream_send(void *end, const void *payload, size_t size)
 {
 	const struct connection *connection = end;
@@ -54,7 +46,7 @@ ALWAYS_INLINE int stream_send(void *end, const void *payload, size_t size)
 			from += sent;
 			size -= (size_t)sent;
 		} else {
-			int err = again("send");
+			int err = watch_retry("send");
 
 			if (err)
 				return err;
@@ -77,7 +69,7 @@ ALWAYS_INLINE int stream_recv(void *end, void *payload, size_t size)
 		} else if (!came) {
 			return complain(-ECONNRESET, "the other side has closed its socket");
 		} else {
-			int err = again("recv");
+			int err = watch_retry("recv");
 
 			if (err)
 				return err;
@@ -108,10 +100,21 @@ static int stream_consume(void *end, struct slice *slice)
 	return slice_consume(&stream_verbs, end, slice);
 }
 
+static int stream_arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&stream_verbs, end, slice);
+}
+
+static int stream_pace(void *end, struct slice *slice)
+{
+	return slice_pace(&stream_verbs, end, slice);
+}
+
 static const struct loops stream_loops = {
 	.run = {
 		[TEST_LATENCY] = { stream_ping, stream_pong },
 		[TEST_STREAM] = { stream_produce, stream_consume },
+		[TEST_RATE] = { stream_arrive, stream_pace },
 	},
 };
 
@@ -120,7 +123,7 @@ ALWAYS_INLINE int packet_send(void *end, const void *payload, size_t size)
 	const struct connection *connection = end;
 
 	while (send(connection->socket, payload, size, connection->flags | MSG_NOSIGNAL) < 0) {
-		int err = again("send");
+		int err = watch_retry("send");
 
 		if (err)
 			return err;
@@ -134,7 +137,7 @@ ALWAYS_INLINE int packet_recv(void *end, void *payload, size_t size)
 	ssize_t came;
 
 	while ((came = recv(connection->socket, payload, size, connection->flags)) < 0) {
-		int err = again("recv");
+		int err = watch_retry("recv");
 
 		if (err)
 			return err;
@@ -167,10 +170,21 @@ static int packet_consume(void *end, struct slice *slice)
 	return slice_consume(&packet_verbs, end, slice);
 }
 
+static int packet_arrive(void *end, struct slice *slice)
+{
+	return slice_arrive(&packet_verbs, end, slice);
+}
+
+static int packet_pace(void *end, struct slice *slice)
+{
+	return slice_pace(&packet_verbs, end, slice);
+}
+
 static const struct loops packet_loops = {
 	.run = {
 		[TEST_LATENCY] = { packet_ping, packet_pong },
 		[TEST_STREAM] = { packet_produce, packet_consume },
+		[TEST_RATE] = { packet_arrive, packet_pace },
 	},
 };
 

@@ -7,12 +7,14 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "complaint.h"
 #include "watch.h"
 
 #define INTERRUPTED_SECONDS 2 /* that a slice has to end after Ctrl-C */
@@ -98,6 +100,7 @@ void watch_begin(pid_t partner)
 	handle(SIGTERM, on_interrupt);
 	handle(SIGHUP, on_interrupt);
 	handle(SIGALRM, on_alarm);
+	handle(SIGPIPE, SIG_IGN);
 	if (partner)
 		handle(SIGCHLD, on_child);
 }
@@ -105,6 +108,7 @@ void watch_begin(pid_t partner)
 void watch_end(void)
 {
 	handle(SIGCHLD, SIG_DFL);
+	handle(SIGPIPE, SIG_DFL);
 	watch_disarm();
 	partner_pid = 0;
 }
@@ -140,6 +144,13 @@ bool watch_interrupted(void)
 bool watch_abandoned(void)
 {
 	return is_set(&abandoned);
+}
+
+int watch_retry(const char *call)
+{
+	if (errno != EAGAIN && errno != EINTR)
+		return complain_errno("%s", call);
+	return watch_abandoned() ? complain(-ECANCELED, "given up") : 0;
 }
 
 bool watch_expired(void)

@@ -11,10 +11,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Installs the handlers. partner: the process to be watched, 0 if it is a thread of this one. */
+/* Installs the handlers, and turns SIGPIPE into EPIPE. partner: the process to be watched, 0 if it is a thread of this one. */
 void watch_begin(pid_t partner);
 
-/* Takes the watch off the partner, which may now end; Ctrl-C goes on being noted. */
+/* Takes the watch off the partner, which may now end, and off SIGPIPE; Ctrl-C goes on being
+ * noted. */
 void watch_end(void);
 
 /* Gives what follows so many seconds; then everything is given up, and the partner killed. */
@@ -29,6 +30,12 @@ bool watch_interrupted(void);
 
 /* Time is up, or the partner is dead. Waits that nobody else would end ask this now and then. */
 bool watch_abandoned(void);
+
+/*
+ * Whether to make a system call again that has just failed: 0 if there was nothing yet (EAGAIN) or a
+ * signal came, unless everything is given up; else -errno with a complaint that names the call.
+ */
+int watch_retry(const char *call);
 
 /* Time was up, rather than the partner dead. */
 bool watch_expired(void);
