@@ -214,7 +214,8 @@ static void arm_fully(struct bell *bell, uint64_t wants, uint32_t how)
 
 /*
  * After a membarrier has failed: whether the ringer may still be between a publication and a look
- * that did not know of the fence. Once it has rung for a word since then it has seen it.
+ * that did not know of the fence. It is not once it has rung for a word since then; nor after a slice,
+ * in which no store stays in a store buffer.
  */
 static bool slices_are_needed(struct bell *bell)
 {
@@ -223,8 +224,9 @@ static bool slices_are_needed(struct bell *bell)
 	if (!bell->unacknowledged)
 		return false;
 	word = __atomic_load_n(bell->acknowledged, __ATOMIC_ACQUIRE);
-	if ((word & PEAL_ASLEEP_FENCE) && (int32_t)(word - bell->fence_since) >= 0)
-		bell->unacknowledged = false; /* [slices-until-acknowledged] */
+	if ((word & PEAL_ASLEEP_FENCE) &&
+	    (int32_t)(word - bell->fence_since) >= 0) /* [acknowledged-since] */
+		bell->unacknowledged = false;         /* [slices-until-acknowledged] */
 	return bell->unacknowledged;
 }
 
@@ -233,19 +235,23 @@ static int sleep_by_futex(struct peal_link *link, struct bell *bell, struct news
 			  uint64_t wants, uint64_t ns)
 {
 	uint32_t seen;
+	bool sliced;
 	int err = 0;
 
 	/* Pairs with [wake]. Before we say that we sleep: a ring that comes after
 	 * that moves the counter away from what was seen. */
 	seen = __atomic_load_n(bell->wake, __ATOMIC_ACQUIRE); /* [snapshot] */
 	arm_fully(bell, wants, 0);
-	if (slices_are_needed(bell))
+	sliced = slices_are_needed(bell);
+	if (sliced)
 		ns = least(ns, MS);
 	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
 		peal_count(&bell->counters->sleeps, 1);
 		err = link->waiter->wait(bell->wake, seen, ns > INT64_MAX ? -1 : (int64_t)ns,
 					 link->shared);
 	}
+	if (sliced && err == -ETIMEDOUT && ns == MS)
+		bell->unacknowledged = false;
 	disarm(bell);
 	return err;
 }
@@ -255,16 +261,20 @@ static int sleep_by_futex(struct peal_link *link, struct bell *bell, struct news
 static int sleep_by_descriptor(struct peal_link *link, struct bell *bell, struct news *news,
 			       uint64_t ns)
 {
+	bool sliced;
 	int err = 0;
 
 	link_drain(link); /* [drain] [drain-before-arm] */
 	arm_fully(bell, 0, PEAL_ASLEEP_DESCRIPTOR);
-	if (slices_are_needed(bell))
+	sliced = slices_are_needed(bell);
+	if (sliced)
 		ns = least(ns, MS);
 	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
 		peal_count(&bell->counters->sleeps, 1);
 		err = link_poll(link, ns > INT64_MAX ? -1 : (int64_t)ns);
 	}
+	if (sliced && err == -ETIMEDOUT && ns == MS)
+		bell->unacknowledged = false;
 	disarm(bell);
 	return err;
 }
@@ -428,7 +438,7 @@ static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
 	/* Pairs with [snapshot] in bell_sleep. */
 	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
-	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))
+	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))        /* [descriptor-ring] */
 		link->waiter->wake(wake, link->shared);
 	else if (link->peer_eventfd >= 0)
 		platform_ring_eventfd(link->peer_eventfd);
@@ -512,10 +522,21 @@ bool bell_is_news(struct peal_link *link, uint32_t what)
 	       link_verdict(link, false);
 }
 
-void bell_settle(struct peal_link *link, bool had, uint64_t took)
+void bell_settle(struct peal_link *link, uint32_t what, bool had, uint64_t took)
 {
-	if (needs_membarrier(&link->data))
+	/* Only what was armed just now. */
+	if ((what & PEAL_DATA) && needs_membarrier(&link->data))
 		settle(&link->data, had, took);
+}
+
+bool bell_is_unsettled(const struct peal_link *link)
+{
+	return link->data.unacknowledged;
+}
+
+void bell_let_be_settled(struct peal_link *link)
+{
+	link->data.unacknowledged = false;
 }
 
 void bell_disarm(struct peal_link *link)

@@ -36,8 +36,17 @@ bool bell_spins(const struct bell *bell);
  */
 bool bell_arm(struct peal_link *link, uint32_t what);
 bool bell_barrier(bool membarrier, uint64_t *took);
-void bell_settle(struct peal_link *link, bool had, uint64_t took);
+void bell_settle(struct peal_link *link, uint32_t what, bool had, uint64_t took);
 bool bell_is_news(struct peal_link *link, uint32_t what);
+
+/*
+ * Whether a membarrier has failed for this link, so that its peer may not know yet that it has to
+ * fence. Who has armed it, and cannot sleep in slices, waits BELL_SETTLE_NS before the last look.
+ */
+#define BELL_SETTLE_NS 1000000u
+bool bell_is_unsettled(const struct peal_link *link);
+void bell_let_be_settled(struct peal_link *link);
+
 void bell_disarm(struct peal_link *link);
 
 /* Rings both of the peer's bells if it sleeps; for ending a link. Wake counters are added to

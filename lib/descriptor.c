@@ -12,7 +12,6 @@
 #include "lib/bell.h"
 #include "lib/error.h"
 
-#define SETTLE_NS 1000000u
 #define STORES_NS 20000u
 
 #define KEY_SOCKET 0
@@ -123,16 +122,16 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 		membarrier = bell_arm(link, what);
 		had = bell_barrier(membarrier, &took);
 		if (membarrier)
-			bell_settle(link, had, took);
-		/* No more membarrier: a filter has come. A publication that did not know of the fence yet is
-		 * out of its store buffer long before this is over; later ones fence. */
-		if (!had) {
+			bell_settle(link, what, had, took);
+		if (!had)
 			link->registered = false;
-			platform_sleep(SETTLE_NS);
-		} else if ((what & PEAL_ROOM) && !link->registered) {
-			let_stores_out();
-		}
 	} while (!had);
+	if ((what & PEAL_ROOM) && !link->registered)
+		let_stores_out();
+	if (bell_is_unsettled(link)) {
+		platform_sleep(BELL_SETTLE_NS);
+		bell_let_be_settled(link);
+	}
 	if (!bell_is_news(link, what))
 		return 0;
 	bell_disarm(link);

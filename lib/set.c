@@ -19,7 +19,6 @@
 #define LOOKS 64             /* at all members, between two looks at the clock */
 #define LOOK_EVERY 10000000u /* ns between two looks at the descriptors while spinning */
 
-#define SETTLE_NS 1000000u /* see peal_link_arm */
 
 /* member->flags */
 #define ENDED 1u
@@ -254,25 +253,28 @@ static bool arm_all(struct peal_set *set)
 {
 	struct peal_set_head *head = &set->head;
 	uint32_t *fresh = head->ready, count = 0;
-	bool membarrier = false, had, news = false;
+	bool membarrier = false, unsettled = false, had, news = false;
 	uint64_t took;
 
 	for (uint32_t i = 0; i < head->count; i++) {
 		if (head->members[i].link->data.armed)
 			continue;
 		membarrier |= bell_arm(head->members[i].link, PEAL_DATA);
+		unsettled |= bell_is_unsettled(head->members[i].link);
 		fresh[count++] = i;
 	}
 	had = bell_barrier(membarrier, &took);
-	if (!had)
-		platform_sleep(SETTLE_NS); /* as in peal_link_arm */
+	if (had && unsettled)
+		platform_sleep(BELL_SETTLE_NS);
 	for (uint32_t k = 0; k < count; k++) {
 		struct peal_set_member *member = &head->members[fresh[k]];
 
 		if (membarrier)
-			bell_settle(member->link, had, took);
+			bell_settle(member->link, PEAL_DATA, had, took);
 		if (!had)
 			bell_disarm(member->link); /* to be armed again, with another word */
+		else if (unsettled)
+			bell_let_be_settled(member->link);
 		if (bell_is_news(member->link, PEAL_DATA)) {
 			look_after(set, member);
 			news = true;
