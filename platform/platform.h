@@ -174,8 +174,9 @@ void platform_close(int fd);
  * nothing left to close: their close may wait for the stranger. */
 void platform_close_aside(const int *fds, int count);
 
-/* Around a fork, by whoever handles forks: no descriptor is on its way to be closed aside; in the
- * child the copies are closed at once, since they are not the last ones. */
+/* Around a fork, by whoever handles forks. The child has copies of the descriptors that wait to be closed
+ * aside, and keeps them until it closes something aside itself: closing may wait for a stranger there,
+ * too. */
 void platform_before_fork(void);
 void platform_after_fork(bool child);
 

@@ -61,6 +61,10 @@ static void kill_at(struct round *round, const uint64_t *word)
 	killer_start(&round->killer);
 }
 
+/* 100 ms is what README.md promises, on a machine that has a CPU for us: this holds
+ * on one that has not. */
+#define NOTICED (2 * SECOND)
+
 /* The peer is dead: everything says so from now on, and what it cost is given back. */
 static void end_round(struct round *round)
 {
@@ -71,8 +75,8 @@ static void end_round(struct round *round)
 
 	killer_end(&round->killer);
 	after = scene_now() - round->killer.killed_ns;
-	ck_assert_msg(after < (uint64_t)SCENE_PATIENCE / 2, "it took %" PRIu64 " ms to notice",
-		      after / (uint64_t)MS);
+	ck_assert_msg(after < (uint64_t)(scene_sanitized() ? 5 * NOTICED : NOTICED),
+		      "it took %" PRIu64 " ms to notice", after / (uint64_t)MS);
 	peer_reap_killed(&round->peer);
 	ck_assert_int_eq(peal_recv(rx, there.buffer, sizeof(there.buffer), NULL, PEAL_FOREVER),
 			 -ECONNRESET);
