@@ -536,7 +536,8 @@ START_TEST(a_senders_deadline_drops_the_part_and_nothing_else)
 
 		ck_assert_int_eq(peal_send(tx, "well", 4, 1, 0), 0);
 		expect_error(peal_send(tx, text, MOST, 2, MS), -ETIMEDOUT, "full", NULL);
-		/* Nor is there room to say that it was given up. */
+		/* Nor is there room to say that it was given up; for nothing else there may be. */
+		expect_error(peal_send(tx, NULL, 0, 3, 0), -EAGAIN, NULL);
 		expect_error(peal_send(tx, "x", 1, 3, 0), -EAGAIN, NULL);
 		expect_error(peal_send(tx, NULL, 0, 3, 0), -EAGAIN, NULL);
 		expect_error(peal_reserve(tx, 0, &at, MS), -ETIMEDOUT, NULL);
@@ -925,6 +926,10 @@ START_TEST(a_ring_that_never_ends_keeps_nobody_beyond_the_deadline)
 					      (_i && (got == -EMSGSIZE || got == (ssize_t)MOST)),
 				      "%lld: %s", (long long)got, peal_error());
 		}
+		/* Parts and their ends may go on for ever, if one waits for ever; the others not. */
+		if (_i != 1)
+			expect_error(peal_recv(rx, buffer, MOST, NULL, PEAL_FOREVER), -EPROTO,
+				     NULL);
 	}
 END_TEST
 
