@@ -113,7 +113,7 @@ static const struct flaw flaws[] = {
 	{ "layout 2", FIELD(layout_low), 2, 0, 1, -EPROTONOSUPPORT, "1 to 1", "2 to 1" },
 	{ "type 0", FIELD(type), 0, 0, 1, -EPROTO, "type 0", "" },
 	{ "type 9", FIELD(type), 9, 0, 1, -EPROTO, "type 9", "" },
-	{ "needs", FIELD(needed), 8, 0, 1, -EPROTONOSUPPORT, "0x8", "" },
+	{ "needs", FIELD(needed), 256, 0, 1, -EPROTONOSUPPORT, "0x100", "" },
 	{ "no descriptor", NONE, 0, 0, -EPROTO, "0 descriptors", "an eventfd" },
 	{ "2 descriptors", NONE, 0, 2, -EPROTO, "2 descriptors", "an eventfd" },
 	{ "5 descriptors", NONE, 0, 5, -EPROTO, "more descriptors", "" },
