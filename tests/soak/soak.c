@@ -671,25 +671,78 @@ static bool has_settled(const struct side *side)
 	return was_killed(side);
 }
 
+static bool sends_on(const struct side *side)
+{
+	return !side->out_done && !__atomic_load_n(&side->quits, __ATOMIC_ACQUIRE);
+}
+
+static void settle(const struct side *side)
+{
+	for (int i = 0; sends_on(side) && !has_settled(side); i++) {
+		if (i < 1000)
+			peal_relax();
+		else if (i % 4)
+			sched_yield();
+		else
+			sleep_ns(20 * US);
+	}
+}
+
+/* Messages one by one, each as the receiver of the one before arms itself. */
+static void duel(struct side *side)
+{
+	for (int i = 0; i < 100 && sends_on(side); i++) {
+		send_some(side, PEAL_FOREVER);
+		settle(side);
+		pause_for(draw(&side->out_random, 5 * US));
+	}
+}
+
+/* A message as the receiver, whose ring is empty, goes from one slice of sleep to another, or to its
+ * descriptors. */
+static void ambush(struct side *side)
+{
+	const uint32_t *asleep = &side->link->tx.peer->rx_asleep;
+	uint64_t begun = platform_now(), least = draw(&side->out_random, 2) ? 7 * MS : 0, now;
+	uint32_t word, before = 0;
+
+	settle(side);
+	do {
+		now = platform_now();
+		word = __atomic_load_n(asleep, __ATOMIC_RELAXED);
+		if ((before & PEAL_ASLEEP) && !(word & PEAL_ASLEEP) && now - begun >= least)
+			break;
+		before = word;
+	} while (now - begun < 20 * MS && sends_on(side));
+	if (sends_on(side)) {
+		pause_for(draw(&side->out_random, 2 * US));
+		send_some(side, PEAL_FOREVER);
+	}
+	settle(side);
+}
+
 /* Two threads, one for each direction, with the blocking verbs. */
 static void *send_all(void *data)
 {
 	struct side *side = data;
 
-	while (!side->out_done && !__atomic_load_n(&side->quits, __ATOMIC_ACQUIRE)) {
+	while (sends_on(side)) {
 		put(&side->note->sending, PAUSES);
 		pause_for(pause_length(&side->out_random, side->lazy));
 		put(&side->note->sending, SENDS);
 		send_some(side, draw_timeout(&side->out_random));
-		if (draw(&side->out_random, 4) == 0) {
-			put(&side->note->sending, SETTLES);
-			while (!side->out_done && !has_settled(side) &&
-			       !__atomic_load_n(&side->quits, __ATOMIC_ACQUIRE)) {
-				if (draw(&side->out_random, 4))
-					sched_yield();
-				else
-					sleep_ns(20 * US);
-			}
+		put(&side->note->sending, SETTLES);
+		switch (draw(&side->out_random, 64)) {
+		case 0:
+			duel(side);
+			break;
+		case 1:
+			if (side->lazy)
+				ambush(side);
+			break;
+		default:
+			if (draw(&side->out_random, 4) == 0)
+				settle(side);
 		}
 	}
 	put(&side->note->sending, OVER);
