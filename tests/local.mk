@@ -43,12 +43,16 @@ process_tests = \
 	tests/process/patience \
 	tests/process/serving
 
+# A short run as a test; ./dev soak runs it for minutes.
+soak_tests = \
+	tests/soak/soak
+
 test_helpers = \
 	tests/process/peer
 
 if ENABLE_TESTS
-check_PROGRAMS = $(unit_tests) $(process_tests) $(test_helpers)
-TESTS = $(unit_tests) $(process_tests)
+check_PROGRAMS = $(unit_tests) $(process_tests) $(soak_tests) $(test_helpers)
+TESTS = $(unit_tests) $(process_tests) $(soak_tests)
 
 check_LTLIBRARIES = tests/librunner.la
 tests_librunner_la_SOURCES = tests/runner.c tests/runner.h
@@ -99,6 +103,8 @@ tests_process_examples_LDADD = $(process)
 tests_process_forks_LDADD = $(process)
 tests_process_patience_LDADD = $(process)
 tests_process_serving_LDADD = $(process)
+
+tests_soak_soak_LDADD = libpealcore.la
 else
 check-local:
 	@echo "no tests: configure did not find check, or was told --disable-tests"
