@@ -1,4 +1,5 @@
-#include <errno.h>
+/* SPDX-License-Identifier: MIT */
+/* Answers one client in an edge-triggered loop. Usage: echo-epoll ./echo.sock */
 #include <peal.h>
 #include <sys/epoll.h>
 
@@ -10,7 +11,6 @@ int main(int argc, char **argv)
 	struct peal_link *link;
 	static char text[65536];
 	ssize_t n = -EAGAIN;
-
 	if (argc != 2 || peal_listen(&listener, argv[1], NULL) ||
 	    peal_accept(listener, &link, PEAL_FOREVER) ||
 	    epoll_ctl(poller, EPOLL_CTL_ADD, peal_link_fd(link), &event))

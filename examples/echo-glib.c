@@ -1,15 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers one client in GLib's loop. Usage: echo-glib ./echo.sock */
 #include <glib-unix.h>
 #include <peal.h>
-
 static gboolean serve(gint fd, GIOCondition condition, gpointer link)
 {
 	static char text[65536];
-	ssize_t n = fd + (gint)condition;
+	ssize_t n;
 	do
 		while ((n = peal_recv(peal_link_rx(link), text, sizeof(text), NULL, 0)) >= 0)
 			peal_send(peal_link_tx(link), text, (size_t)n, 0, 0);
 	while (n == -EAGAIN && peal_link_arm(link, PEAL_DATA) == 1);
-	return n == -EAGAIN; /* else the peer has left */
+	return n == -EAGAIN && fd && condition; /* else the peer has left */
 }
 int main(int argc, char **argv)
 {
@@ -21,5 +22,4 @@ int main(int argc, char **argv)
 	guint source = g_unix_fd_add(peal_link_fd(link), G_IO_IN, serve, link);
 	while (g_main_context_find_source_by_id(NULL, source))
 		g_main_context_iteration(NULL, TRUE);
-	return 0;
 }

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers any number of clients in one thread. Usage: echo-set ./echo.sock */
 #include <peal.h>
 #include <poll.h>
 int main(int argc, char **argv)
@@ -6,17 +8,15 @@ int main(int argc, char **argv)
 	struct peal_link *link;
 	struct peal_set *set;
 	static char text[65536];
-	ssize_t n;
 	if (argc != 2 || peal_listen(&listener, argv[1], NULL) || peal_set_create(&set))
 		return 1;
-	struct pollfd fds[] = { { .fd = peal_listener_fd(listener), .events = POLLIN },
-				{ .fd = peal_set_fd(set), .events = POLLIN } };
-	for (;; poll(fds, 2, peal_set_arm(set) == 1 ? 0 : -1)) {
+	struct pollfd fds[] = { { peal_listener_fd(listener), POLLIN, 0 },
+				{ peal_set_fd(set), POLLIN, 0 } };
+	for (ssize_t n;; poll(fds, 2, peal_set_arm(set) == 1 ? 0 : -1)) {
 		while (!peal_accept(listener, &link, 0))
 			peal_set_add(set, link, NULL);
 		for (peal_set_wait(set, 0); (link = peal_set_next(set, NULL));) {
-			while ((n = peal_recv(peal_link_rx(link), text, sizeof(text), NULL, 0)) >=
-			       0)
+			while ((n = peal_recv(peal_link_rx(link), text, 65536, NULL, 0)) >= 0)
 				peal_send(peal_link_tx(link), text, (size_t)n, 0, 0);
 			if (n != -EAGAIN && !peal_set_remove(set, link))
 				peal_close(link);

@@ -387,7 +387,7 @@ int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct pea
 	       void *each_data, int limit, int64_t timeout)
 {
 	uint64_t pos, header, bytes = 0;
-	struct peal_message message;
+	struct peal_message message = { .length = 0 };
 	int shown = 0, stop = 0;
 	int err = peal_peek(rx, &message, timeout);
 

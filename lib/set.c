@@ -19,7 +19,6 @@
 #define LOOKS 64             /* at all members, between two looks at the clock */
 #define LOOK_EVERY 10000000u /* ns between two looks at the descriptors while spinning */
 
-
 /* member->flags */
 #define ENDED 1u
 
