@@ -68,7 +68,8 @@ struct wire_message {
 	uint32_t wait;         /* an enum peal_wait */
 	uint32_t descriptors;  /* how many follow */
 	uint8_t descriptor[8]; /* what each is */
-	uint64_t spare[6];
+	uint64_t start;        /* position of the first record in its ring */
+	uint64_t spare[5];
 	char name[64];  /* what the sender calls itself, terminated */
 	char text[256]; /* REFUSE: a sentence, terminated */
 	uint8_t spare_end[56];

@@ -93,7 +93,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	link->tx = (struct peal_tx){
 		.data = segment_data(&link->own),
 		.mask = link->own.capacity - 1,
-		.limit = link->own.capacity,
+		.pos = link->own.start,
+		.limit = link->own.start + link->own.capacity,
 		.largest = plan->tx_largest,
 		.peer = link->peer_page,
 		.counters = &link->slot->tx,
@@ -114,6 +115,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	link->rx = (struct peal_rx){
 		.data = segment_data(&link->theirs),
 		.mask = link->theirs.capacity - 1,
+		.pos = link->theirs.start,
 		.below = plan->rx_largest + 1,
 		.own = link->page,
 		.peer = link->peer_page,
@@ -121,6 +123,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.inline_copy = link->ring->inline_copy,
 		.link = link,
 	};
+	/* Pairs with [room]. Before this it is 0, which only says less. */
+	__atomic_store_n(&link->page->head, link->rx.pos, __ATOMIC_RELEASE);
 	link->join = plan->join;
 	link->join.below = plan->rx_largest + 1;
 	link->data = (struct bell){

@@ -25,6 +25,7 @@ struct segment {
 	uint8_t *at; /* NULL: none */
 	uint64_t page;
 	uint64_t capacity;
+	uint64_t start; /* position of the first record; a pair's is 0 */
 };
 
 static inline struct peal_page *segment_page(const struct segment *segment)

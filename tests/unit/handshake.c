@@ -130,6 +130,9 @@ static const struct flaw flaws[] = {
 	{ "large ring", FIELD(capacity), 1 << 27, 0, 1, -E2BIG, "134217728", "67108864" },
 	{ "huge ring", FIELD(capacity), (uint64_t)1 << 63, 0, 1, -E2BIG, "9223372036854775808",
 	  "67108864" },
+	{ "start behind", FIELD(start), 4096, 0, 1, -EPROTO, "at 4096 of a ring of 4096", "" },
+	{ "start far", FIELD(start), UINT64_MAX - 7, 0, 1, -EPROTO, "multiple of 8 in it", "" },
+	{ "odd start", FIELD(start), 12, 0, 1, -EPROTO, "at 12", "multiple of 8" },
 };
 
 #define FLAWS ((int)(sizeof(flaws) / sizeof(flaws[0])))

@@ -501,11 +501,13 @@ END_TEST
 START_TEST(a_liar_at_the_other_end_of_a_socket_is_hung_up_on)
 	{
 		struct meeting meeting;
+		const struct peal_tx *liar;
 
 		meeting_open(&meeting, NULL, NULL);
+		liar = peal_link_tx(meeting.client);
 		/* Only its owner can: our view of the peer's is read-only. */
-		__atomic_store_n((uint64_t *)(void *)meeting.client->tx.data, UINT64_MAX,
-				 __ATOMIC_RELEASE);
+		__atomic_store_n((uint64_t *)(void *)(liar->data + (liar->pos & liar->mask)),
+				 UINT64_MAX, __ATOMIC_RELEASE);
 		expect_error(peal_recv(peal_link_rx(meeting.server), buffer, sizeof(buffer), NULL,
 				       LONG),
 			     -EPROTO, "flags", NULL);
