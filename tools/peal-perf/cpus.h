@@ -18,6 +18,9 @@ bool cpus_allowed(int cpu);
 /* The allowed ones as "0-3,8", as far as it fits. */
 void cpus_list(char *text, size_t size);
 
+/* Instead of a CPU: wherever the thread is put. */
+#define CPUS_ANY (-1)
+
 /* Keeps the calling thread on a CPU. */
 int cpus_pin(int cpu);
 

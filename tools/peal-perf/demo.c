@@ -137,9 +137,10 @@ void demo_print(const struct results *results, const struct options *options)
 		results_find(results, TEST_LATENCY, &transport_uds, WAIT_SLEEP, PICTURE_SIZE),
 	};
 	unsigned kept = 0, dropped = 0;
+	char cpus[REPORT_TITLE];
 
-	printf("Peal %s, %s, between CPUs %d and %d\n\n", peal_runtime_version(),
-	       report_fact("cpu", "model"), options->cpus[0], options->cpus[1]);
+	printf("Peal %s, %s, between %s\n\n", peal_runtime_version(), report_fact("cpu", "model"),
+	       report_cpus(options, cpus));
 	printf("%29s  %-38s  %s\n", "", "------------ round trip ------------",
 	       "------ one way ------");
 	printf("%7s  %-9s  %-8s  %8s  %8s  %8s  %8s   %10s  %9s\n", "bytes", "", "waiting", "p50",

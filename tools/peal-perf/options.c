@@ -373,16 +373,22 @@ static int parse_cpus(struct options *options, const char *text)
 {
 	char list[128], rest;
 
+	options->cpus_named = true;
+	if (!strcmp(text, "any")) {
+		options->cpus[0] = options->cpus[1] = CPUS_ANY;
+		return 0;
+	}
 	if (sscanf(text, "%d,%d%c", &options->cpus[0], &options->cpus[1], &rest) != 2)
-		return usage("cpus \"%s\" are not two numbers: give one for each side, such as 0,1",
-			     text);
+		return usage(
+			"cpus \"%s\" are not two numbers: give one for each side, such as 0,1, or "
+			"\"any\" to pin neither",
+			text);
 	cpus_list(list, sizeof(list));
 	for (int i = 0; i < 2; i++)
 		if (!cpus_allowed(options->cpus[i]))
 			return usage("CPU %d is not allowed to this process: give two of %s "
 				     "(taskset and cgroups set which are)",
 				     options->cpus[i], list);
-	options->cpus_named = true;
 	return 0;
 }
 
@@ -443,7 +449,8 @@ static const struct option {
 	{ "--rounds", "N", parse_rounds, "rounds of slices; at least 10 unless given" },
 	{ "--duration", "S", parse_duration,
 	  "measured seconds per size and rate, shared among slices" },
-	{ "--cpus", "A,B", parse_cpus, "one for each side; the first two allowed unless given" },
+	{ "--cpus", "A,B", parse_cpus,
+	  "one for each side, or \"any\"; the first two allowed unless given" },
 	{ "--threads", NULL, parse_threads, "both sides as threads of one process" },
 	{ "--zero-copy", NULL, parse_zero_copy, "write and read payloads in Peal's own memory" },
 	{ "--json", NULL, parse_json, "print one JSON object" },

@@ -146,12 +146,13 @@ int partner_serve(int control, bool thread)
 
 int partner_settle(int cpu, bool pin_first)
 {
-	int err = pin_first ? cpus_pin(cpu) : 0;
+	bool pin = cpu != CPUS_ANY;
+	int err = pin && pin_first ? cpus_pin(cpu) : 0;
 	struct peal_fact fact;
 
 	peal_runtime_fact(0, &fact);
 	peal_runtime_spin_ns();
-	if (!err && !pin_first)
+	if (!err && pin && !pin_first)
 		err = cpus_pin(cpu);
 	return err;
 }

@@ -17,6 +17,7 @@
 
 #include <peal/runtime.h>
 
+#include "cpus.h"
 #include "json.h"
 #include "report.h"
 
@@ -111,13 +112,22 @@ static bool fact_is_first(unsigned index, const struct peal_fact *fact, bool of_
 	return true;
 }
 
+const char *report_cpus(const struct options *options, char *text)
+{
+	if (options->cpus[0] == CPUS_ANY)
+		snprintf(text, REPORT_TITLE, "any CPUs");
+	else
+		snprintf(text, REPORT_TITLE, "CPUs %d and %d", options->cpus[0], options->cpus[1]);
+	return text;
+}
+
 static void json_machine(struct json *json, const struct options *options)
 {
 	struct peal_fact fact, member;
 
 	json_object(json, "machine");
 	json_array(json, "cpus");
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2 && options->cpus[i] != CPUS_ANY; i++)
 		json_integer(json, NULL, (uint64_t)options->cpus[i]);
 	json_end_array(json);
 	json_bool(json, "threads", options->threads);
@@ -337,8 +347,10 @@ void report_table(const struct results *results, const struct options *options)
 	bool none = false, paced = false;
 	unsigned first = 0;
 
-	printf("CPUs %d and %d, %s; times are round trips%s\n\n", options->cpus[0],
-	       options->cpus[1], options->threads ? "two threads" : "two processes",
+	char cpus[REPORT_TITLE];
+
+	printf("%s, %s; times are round trips%s\n\n", report_cpus(options, cpus),
+	       options->threads ? "two threads" : "two processes",
 	       options->rate_count ? ", in rate from when a message was to be sent" : "");
 	for (unsigned i = 0; i < results->count; i++) {
 		const struct row *row = results->rows[i];
