@@ -28,41 +28,47 @@ enum peal_wait {
 
 /* Which side pays for the barrier that sleeping needs. */
 enum peal_barrier {
-	PEAL_BARRIER_AUTO = 0,  /* by what each ring has seen: fence, or asymmetric for streams */
-	PEAL_BARRIER_FENCE = 1, /* the peer, with a fence in each message that it sends us */
-	PEAL_BARRIER_ASYMMETRIC =
-		2 /* this side, with a membarrier in each sleep; fence where the peer
-				     * has not registered for it. Registering a process that has
-				     * threads takes some 10 ms, once */
+	/* By what each ring has seen: fence, or asymmetric for streams. A process that had threads
+	 * before its first link stays with the fence. */
+	PEAL_BARRIER_AUTO = 0,
+	/* The peer, with a fence in each message that it sends us; and this side likewise. */
+	PEAL_BARRIER_FENCE = 1,
+	/* This side, with a membarrier in each sleep; fence where the peer has not registered for it.
+	 * Registering a process that has threads takes some 10 ms, once. */
+	PEAL_BARRIER_ASYMMETRIC = 2
 };
 
 /* By which descriptor the peer rings this side when it waits by descriptor. */
 enum peal_bell {
-	PEAL_BELL_AUTO = 0,    /* servers: an eventfd; clients: the socket */
-	PEAL_BELL_EVENTFD = 1, /* an eventfd, if the peer trusts us; else the socket */
-	PEAL_BELL_SOCKET = 2   /* a byte on the socket: one descriptor less, and slower */
+	/* Servers: an eventfd, if the client trusts them, as it does by default; clients: the socket. */
+	PEAL_BELL_AUTO = 0,
+	/* An eventfd, if the peer trusts us; else the socket. */
+	PEAL_BELL_EVENTFD = 1,
+	/* A byte on the socket: one descriptor less, and slower. */
+	PEAL_BELL_SOCKET = 2
 };
 
 /* Whom a server admits, and whom a client accepts as its server. Root is always admitted. */
 enum peal_allow {
-	PEAL_ALLOW_USER =
-		0, /* the same effective user; a user that has no number here is nobody's same */
-	PEAL_ALLOW_GROUP = 1, /* also who has the group in options.group: a client as its own or a
-			       * supplementary one, a server as its own */
-	PEAL_ALLOW_ANYONE = 2 /* also everybody else */
+	/* The same effective user; a user that has no number here is nobody's same. */
+	PEAL_ALLOW_USER = 0,
+	/* Also who has the group in options.group: a client as its own or a supplementary one, a
+	 * server as its own. */
+	PEAL_ALLOW_GROUP = 1,
+	/* Also everybody else. */
+	PEAL_ALLOW_ANYONE = 2
 };
 
 /* Bits of peal_options.flags. */
 enum peal_flag {
-	PEAL_PREFAULT =
-		1, /* touch all memory of a link when it is made, not when it is first used */
-	PEAL_ONE_THREAD =
-		2, /* one thread uses both ends: a batch is published before it waits for the
-			      * peer's messages */
-	PEAL_TRUST_PEER =
-		4, /* ring the peer by an eventfd that it hands over, although a hostile one
-			      * can make us wait in that; clients do so in any case, unless ... */
-	PEAL_DISTRUST_PEER = 8 /* ... they are told not to */
+	/* Touch all memory of a link when it is made, not when it is first used. */
+	PEAL_PREFAULT = 1,
+	/* One thread uses both ends: a batch is published before it waits for the peer's messages. */
+	PEAL_ONE_THREAD = 2,
+	/* Ring the peer by an eventfd that it hands over, although a hostile one can make us wait in
+	 * that. Clients do so in any case, unless they are told not to by the other one. */
+	PEAL_TRUST_PEER = 4,
+	PEAL_DISTRUST_PEER = 8
 };
 
 /* The other side of a link. */
@@ -96,8 +102,9 @@ struct peal_options {
 	/* Any of enum peal_flag. */
 	uint32_t flags;
 
-	/* Nanoseconds that PEAL_WAIT_ADAPTIVE spins before it sleeps, up to 1 s; 0: what PEAL_SPIN_NS
-	 * or the runtime says. */
+	/* Nanoseconds that PEAL_WAIT_ADAPTIVE spins before it sleeps, at most, up to 1 s; 0: what
+	 * PEAL_SPIN_NS or the runtime says. A ring on which spinning has lately been in vain sleeps at
+	 * once until that changes. */
 	uint64_t spin_ns;
 
 	/* What the peer is told that this side is called; NULL: the program's name. At most 63 bytes
