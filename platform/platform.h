@@ -92,9 +92,22 @@ bool platform_single_threaded(void);
 /* The monotonic clock, ns. */
 uint64_t platform_now(void);
 
+/* What it will be so much later, and when a timeout is over that begins now (negative: never).
+ * UINT64_MAX stands for never. */
+static inline uint64_t platform_later(uint64_t now, uint64_t by)
+{
+	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
+}
+
+static inline uint64_t platform_deadline(uint64_t now, int64_t timeout)
+{
+	return timeout < 0 ? UINT64_MAX : platform_later(now, (uint64_t)timeout);
+}
+
+/* All of the time, whatever signals come. */
 void platform_sleep(uint64_t ns);
 
-/* The CPUs that this process may run on. */
+/* The CPUs that the calling thread may run on. */
 unsigned platform_cpus(void);
 
 /*
@@ -187,7 +200,7 @@ void platform_close_socket(int fd);
 /* Closes a listening socket, with the unread messages of those who were not accepted, aside. */
 void platform_close_listening(int fd);
 
-/* Waits until fd is readable (or writable). 0, -ETIMEDOUT. Negative ns: no limit. */
+/* Waits until fd is readable (or writable). 0, -ETIMEDOUT, -EINTR. Negative ns: no limit. */
 int platform_poll(int fd, bool writable, int64_t ns);
 
 /* A descriptor that polls readable when one of its members does. */

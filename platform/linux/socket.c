@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -426,7 +425,9 @@ int platform_poll(int fd, bool writable, int64_t ns)
 	struct pollfd look = { .fd = fd, .events = writable ? POLLOUT : POLLIN };
 	struct timespec limit = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 
-	return ppoll(&look, 1, ns < 0 ? NULL : &limit, NULL) ? 0 : -ETIMEDOUT;
+	int count = ppoll(&look, 1, ns < 0 ? NULL : &limit, NULL);
+
+	return count > 0 ? 0 : count ? -errno : -ETIMEDOUT;
 }
 
 int platform_poller(void)
@@ -452,11 +453,12 @@ int platform_poller_add_edge(int poller, int fd, uint32_t key)
 
 int platform_poller_wait(int poller, int64_t ns)
 {
-	struct epoll_event event;
-	int64_t ms = ns < 0 ? -1 : (ns + 999999) / 1000000;
-	int count = epoll_wait(poller, &event, 1, ms > INT_MAX ? INT_MAX : (int)ms);
+	struct epoll_event events[2];
+	int err = platform_poll(poller, false, ns); /* epoll_wait counts in ms */
 
-	return count > 0 ? 0 : count ? -errno : -ETIMEDOUT;
+	if (!err)
+		epoll_wait(poller, events, 2, 0);
+	return err;
 }
 
 void platform_poller_change(int poller, int fd, uint32_t key, bool edge)

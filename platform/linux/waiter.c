@@ -37,13 +37,29 @@ static bool futex_usable(const char **why)
 	return true;
 }
 
+static int spin_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
+{
+	uint64_t end = ns < 0 ? UINT64_MAX : platform_now() + (uint64_t)ns;
+
+	(void)shared;
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == seen) {
+		if (platform_now() >= end)
+			return -ETIMEDOUT;
+		sched_yield();
+	}
+	return 0;
+}
+
 static int futex_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
 {
 	struct timespec limit = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 
-	if (futex(word, FUTEX_WAIT, seen, ns < 0 ? NULL : &limit, shared) < 0)
-		return errno == ETIMEDOUT || errno == EINTR ? -errno : 0;
-	return 0;
+	if (futex(word, FUTEX_WAIT, seen, ns < 0 ? NULL : &limit, shared) >= 0 || errno == EAGAIN)
+		return 0;
+	if (errno == ETIMEDOUT || errno == EINTR)
+		return -errno;
+	/* Blocked since it was picked. */
+	return spin_wait(word, seen, ns, shared);
 }
 
 static void futex_wake(const uint32_t *word, bool shared)
@@ -62,19 +78,6 @@ static bool spin_usable(const char **why)
 {
 	*why = "runs everywhere, at the price of a CPU";
 	return true;
-}
-
-static int spin_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
-{
-	uint64_t end = ns < 0 ? UINT64_MAX : platform_now() + (uint64_t)ns;
-
-	(void)shared;
-	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == seen) {
-		if (platform_now() >= end)
-			return -ETIMEDOUT;
-		sched_yield();
-	}
-	return 0;
 }
 
 static const struct peal_waiter_ops spin_ops = {
@@ -115,10 +118,12 @@ uint64_t platform_now(void)
 
 void platform_sleep(uint64_t ns)
 {
-	struct timespec time = { .tv_sec = (time_t)(ns / 1000000000),
-				 .tv_nsec = (long)(ns % 1000000000) };
+	uint64_t end = platform_now() + ns;
+	struct timespec time = { .tv_sec = (time_t)(end / 1000000000),
+				 .tv_nsec = (long)(end % 1000000000) };
 
-	nanosleep(&time, NULL);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR)
+		;
 }
 
 unsigned platform_cpus(void)
