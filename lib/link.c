@@ -298,8 +298,11 @@ void peal_close(struct peal_link *link)
 				 __ATOMIC_RELEASE);
 		bell_ring_out(link);
 		stats_give(link->slot);
-		if (link->fd >= 0)
-			platform_drain(link->fd); /* what is left is no stranger's, but rings */
+		if (link->fd >= 0) {
+			/* What is left is no stranger's, but rings, and no more of them come now. */
+			platform_hang_up(link->fd);
+			platform_drain(link->fd);
+		}
 	}
 	registry_lock();
 	registry_remove(&link->handle);

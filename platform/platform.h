@@ -173,9 +173,12 @@ void platform_ring(int fd);
 int platform_eventfd(void);
 void platform_ring_eventfd(int fd);
 
-/* Takes all bytes out of a socket that a peer rang us by, and closes aside what should not have come
- * with them. False: the other end is gone. Never waits. */
-bool platform_drain(int fd);
+/*
+ * Takes all bytes out of a socket that a peer rang us by. 0; -ECONNRESET: the other end is gone;
+ * -EPROTO: there is more than an honest peer rings, or descriptors came with it (closed aside), and
+ * something may be left. Never waits, however much comes.
+ */
+int platform_drain(int fd);
 
 /* Whether the other end of a connected socket is gone. */
 bool platform_hung_up(int fd);

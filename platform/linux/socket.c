@@ -90,6 +90,12 @@ int platform_accept(int fd)
  * none would be closed on our way out of the system call, and their close may wait. */
 #define DESCRIPTORS_MAX 253
 
+/* Bells that wait in a socket before it is drained: an honest peer rings once for an asleep word. */
+#define BELLS_MAX 64
+
+/* A bell that finds no memory. */
+#define RING_TRIES 10
+
 union ancillary {
 	struct cmsghdr header; /* for its alignment */
 	char room[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
@@ -263,18 +269,26 @@ void platform_ring_eventfd(int fd)
 		return;
 }
 
-bool platform_drain(int fd)
+int platform_drain(int fd)
 {
 	struct platform_parcel parcel;
 	int64_t length;
 	char byte;
 
-	do {
+	for (int i = 0; i < BELLS_MAX; i++) {
 		length = platform_receive(fd, &byte, sizeof(byte), &parcel);
-		if (length > 0)
+		if (length == -EAGAIN)
+			return 0;
+		if (length == -EPROTO || length == -EMFILE)
+			return -EPROTO;
+		if (length <= 0 && length != -EINTR)
+			return -ECONNRESET;
+		if (parcel.count) {
 			platform_close_aside(parcel.fd, parcel.count);
-	} while (length > 0 || length == -EINTR || length == -EPROTO || length == -EMFILE);
-	return length == -EAGAIN;
+			return -EPROTO;
+		}
+	}
+	return -EPROTO;
 }
 
 bool platform_hung_up(int fd)
