@@ -429,9 +429,10 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 	return err;
 }
 
-/* Moves a wake counter of ours and wakes the peer, which sleeps by the given asleep word. */
-static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged, uint64_t *rung_ns,
-		 struct peal_counters *counters, uint32_t asleep)
+/* Moves a wake counter of ours and wakes the peer, which sleeps by the given asleep word. The word that
+ * has been rung for, which is not this one if there was no memory for a bell. */
+static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
+		     uint64_t *rung_ns, struct peal_counters *counters, uint32_t asleep)
 {
 	/* These two have no partner: they are for debuggers and sampling. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
@@ -442,11 +443,12 @@ static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 		link->waiter->wake(wake, link->shared);
 	else if (link->peer_eventfd >= 0)
 		platform_ring_eventfd(link->peer_eventfd);
-	else if (link->fd >= 0)
-		platform_ring(link->fd);
-	else
+	else if (link->fd < 0)
 		link->waiter->wake(wake, link->shared);
+	else if (!platform_ring(link->fd))
+		return 0;
 	peal_count(&counters->rung, 1);
+	return asleep;
 }
 
 void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
@@ -454,9 +456,8 @@ void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
 	struct peal_link *link = tx->link;
 	struct peal_page *page = link->page;
 
-	tx->last_rung = asleep;
-	ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns, tx->counters,
-	     asleep);
+	tx->last_rung = ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns,
+			     tx->counters, asleep);
 	/* One that closes says that it sleeps, so that we come by here. It said so after `closed`, and we
 	 * have read it without order. Pairs with the asleep word's last store in peal_close. */
 	__atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_ACQUIRE);
@@ -475,9 +476,8 @@ void peal_ring_room(struct peal_rx *rx)
 	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung || /* [room-once] */
 	    rx->pos < __atomic_load_n(&rx->peer->tx_wants, __ATOMIC_RELAXED))
 		return;
-	rx->last_rung = asleep;
-	ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns, rx->counters,
-	     asleep);
+	rx->last_rung = ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns,
+			     rx->counters, asleep);
 }
 
 bool bell_arm(struct peal_link *link, uint32_t what)

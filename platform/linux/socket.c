@@ -248,9 +248,16 @@ bool platform_uid_is_mapped(uint32_t uid)
 	return whole;
 }
 
-void platform_ring(int fd)
+bool platform_ring(int fd)
 {
-	send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (int i = 0; i < RING_TRIES; i++) {
+		/* Full is rung, and who is gone need not be. */
+		if (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+		    (errno != ENOMEM && errno != ENOBUFS))
+			return true;
+		platform_sleep(100000);
+	}
+	return false;
 }
 
 int platform_eventfd(void)
