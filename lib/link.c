@@ -88,7 +88,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	uint64_t spin_ns = options->wait == PEAL_WAIT_SPIN  ? UINT64_MAX :
 			   options->wait == PEAL_WAIT_SLEEP ? 0 :
 			   options->spin_ns                 ? options->spin_ns :
-							      runtime_get()->spin_ns;
+							      peal_runtime_spin_ns();
 
 	link->tx = (struct peal_tx){
 		.data = segment_data(&link->own),
