@@ -31,11 +31,6 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t later(uint64_t now, uint64_t by)
-{
-	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
-}
-
 /* What a wait is for: until *word is at least want. What was seen last is what the caller goes by: the
  * word is the peer's, and may be another one by the time it is looked at again. */
 struct news {
@@ -85,7 +80,12 @@ static void choose_barrier(struct bell *bell, uint64_t messages)
 	}
 }
 
-void bell_breathe(struct peal_link *link, struct bell *bell)
+/*
+ * A pause before the first look of a wait in a stream: whoever looks at once at a ring that he has
+ * just emptied (or filled) tears the line away from the other side, record by record, and both are
+ * slower by half. A wait that comes after fewer messages than a stream has does not pause.
+ */
+static void breathe(struct peal_link *link, struct bell *bell)
 {
 	uint64_t messages = bell->counters->messages, since = messages - bell->messages;
 	uint32_t word = bell->word;
@@ -280,7 +280,7 @@ static int sleep_by_descriptor(struct peal_link *link, struct bell *bell, struct
 }
 
 /* What was learnt from a wait that was not over at once. */
-static void learn(struct bell *bell, uint64_t begun, bool slept)
+static void learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept, int err)
 {
 	uint64_t now = platform_now(), end = now;
 
@@ -294,19 +294,28 @@ static void learn(struct bell *bell, uint64_t begun, bool slept)
 		bell->slept_at = bell->counters->messages;
 		choose_barrier(bell, 0);
 	}
-	/* A long silence must not be remembered for long. */
-	weigh(&bell->typical_ns, least(end - begun, (uint64_t)MS));
+	spin_learn(&bell->spin, budget, end - begun, slept, err != -ETIMEDOUT);
 }
 
-/* How long to spin: not at all where that has lately been in vain. */
-static uint64_t budget(const struct bell *bell)
+/* How long a wait by this bell is to spin. */
+static uint64_t budget(struct bell *bell)
 {
-	return bell->spin_ns == UINT64_MAX || bell->typical_ns <= bell->spin_ns ? bell->spin_ns : 0;
+	return spin_budget(&bell->spin, bell->spin_ns, bell->counters->messages);
 }
 
-bool bell_spins(const struct bell *bell)
+uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64_t *word,
+			 uint64_t old)
 {
-	return budget(bell) != 0;
+	uint64_t seen;
+
+	if (!budget(bell))
+		return old;
+	breathe(link, bell);
+	/* Pairs with [publish] and [head] of the peer: with acquire, as arch.h says. */
+	seen = link->ring->await(word, old, 0);
+	if (seen != old)
+		bell->spin.vain = 0;
+	return seen;
 }
 
 /*
@@ -317,7 +326,7 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 		     uint64_t end, int64_t timeout)
 {
 	uint64_t slice = bell->first_slice, wants = news->want;
-	uint64_t by_futex = later(now, FUTEX_NS);
+	uint64_t by_futex = platform_later(now, FUTEX_NS);
 	bool timeless = !bell->wants && link->pair; /* nothing to look after but the bell */
 	unsigned idle = 0;
 	int err;
@@ -371,7 +380,7 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 
 static int wait_for(struct peal_link *link, struct bell *bell, struct news *news, int64_t timeout)
 {
-	uint64_t now, begun, end, spin_end, spin = budget(bell);
+	uint64_t now, begun, end, spin_end, spin;
 	int err;
 
 	if (timeout == 0) {
@@ -390,32 +399,34 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	if (bell->armed)
 		disarm(bell);
 
-	/* What comes at once costs no look at the clock. */
-	if (spin) {
-		if (bell->wants)
-			bell_breathe(link, bell);
-		if (there(news) || await(link, news, 0))
+	/* For data peal_peek_wait has done as much. */
+	if (bell->wants) {
+		news->seen = bell_first_look(link, bell, news->word, link->last_head);
+		if (news->seen >= news->want)
 			return 0;
 	}
+	spin = budget(bell);
 	begun = now = platform_now();
-	end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
-	spin_end = later(now, spin);
+	end = platform_deadline(now, timeout);
+	spin_end = platform_later(now, spin);
 
 	while (now < spin_end) {
 		if (there(news) ||
 		    await(link, news, least(SPIN_SLICE, least(spin_end, end) - now))) {
-			learn(bell, begun, false);
+			learn(bell, spin, begun, false, 0);
 			return 0;
 		}
 		now = platform_now();
 		err = link_verdict(link, look_due(bell, now));
 		if (err)
 			return conclude(link, bell, news, err);
-		if (now >= end)
+		if (now >= end) {
+			learn(bell, spin, begun, false, -ETIMEDOUT);
 			return timed_out(link, bell, timeout);
+		}
 	}
 	err = sleep_for(link, bell, news, now, end, timeout);
-	learn(bell, begun, true);
+	learn(bell, spin, begun, true, err);
 	return err;
 }
 
@@ -429,9 +440,10 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 	return err;
 }
 
-/* Moves a wake counter of ours and wakes the peer, which sleeps by the given asleep word. */
-static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged, uint64_t *rung_ns,
-		 struct peal_counters *counters, uint32_t asleep)
+/* Moves a wake counter of ours and wakes the peer, which sleeps by the given asleep word. The word that
+ * has been rung for, which is not this one if there was no memory for a bell. */
+static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
+		     uint64_t *rung_ns, struct peal_counters *counters, uint32_t asleep)
 {
 	/* These two have no partner: they are for debuggers and sampling. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
@@ -442,11 +454,12 @@ static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 		link->waiter->wake(wake, link->shared);
 	else if (link->peer_eventfd >= 0)
 		platform_ring_eventfd(link->peer_eventfd);
-	else if (link->fd >= 0)
-		platform_ring(link->fd);
-	else
+	else if (link->fd < 0)
 		link->waiter->wake(wake, link->shared);
+	else if (!platform_ring(link->fd))
+		return 0;
 	peal_count(&counters->rung, 1);
+	return asleep;
 }
 
 void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
@@ -454,9 +467,8 @@ void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
 	struct peal_link *link = tx->link;
 	struct peal_page *page = link->page;
 
-	tx->last_rung = asleep;
-	ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns, tx->counters,
-	     asleep);
+	tx->last_rung = ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns,
+			     tx->counters, asleep);
 	/* One that closes says that it sleeps, so that we come by here. It said so after `closed`, and we
 	 * have read it without order. Pairs with the asleep word's last store in peal_close. */
 	__atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_ACQUIRE);
@@ -475,9 +487,8 @@ void peal_ring_room(struct peal_rx *rx)
 	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung || /* [room-once] */
 	    rx->pos < __atomic_load_n(&rx->peer->tx_wants, __ATOMIC_RELAXED))
 		return;
-	rx->last_rung = asleep;
-	ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns, rx->counters,
-	     asleep);
+	rx->last_rung = ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns,
+			     rx->counters, asleep);
 }
 
 bool bell_arm(struct peal_link *link, uint32_t what)

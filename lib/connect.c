@@ -328,9 +328,7 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		err = address_check(address);
 	if (err)
 		return err;
-	opening.deadline = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ?
-				   UINT64_MAX :
-				   now + (uint64_t)timeout;
+	opening.deadline = platform_deadline(now, timeout);
 	if (!options.max_message)
 		options.max_message = options_client_message(&options);
 	for (;;) {

@@ -55,7 +55,12 @@ int link_poll(struct peal_link *link, int64_t ns)
 
 void link_drain(struct peal_link *link)
 {
-	if (!platform_drain(link->fd))
+	/* Of one that lied nothing more is taken in. */
+	int err = link_verdict(link, false) == -EPROTO ? 0 : platform_drain(link->fd);
+
+	if (err == -EPROTO)
+		link_broken(link, "it sent more through its socket than bells that were asked for");
+	else if (err)
 		__atomic_store_n(&link->hung_up, true, __ATOMIC_RELAXED);
 	if (link->poller >= 0)
 		platform_poller_wait(link->poller, 0);

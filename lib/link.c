@@ -88,7 +88,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	uint64_t spin_ns = options->wait == PEAL_WAIT_SPIN  ? UINT64_MAX :
 			   options->wait == PEAL_WAIT_SLEEP ? 0 :
 			   options->spin_ns                 ? options->spin_ns :
-							      runtime_get()->spin_ns;
+							      peal_runtime_spin_ns();
 
 	link->tx = (struct peal_tx){
 		.data = segment_data(&link->own),
@@ -302,8 +302,11 @@ void peal_close(struct peal_link *link)
 				 __ATOMIC_RELEASE);
 		bell_ring_out(link);
 		stats_give(link->slot);
-		if (link->fd >= 0)
-			platform_drain(link->fd); /* what is left is no stranger's, but rings */
+		if (link->fd >= 0) {
+			/* What is left is no stranger's, but rings, and no more of them come now. */
+			platform_hang_up(link->fd);
+			platform_drain(link->fd);
+		}
 	}
 	registry_lock();
 	registry_remove(&link->handle);

@@ -418,11 +418,6 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	return 0;
 }
 
-static uint64_t later(uint64_t when, uint64_t by)
-{
-	return by > UINT64_MAX - when ? UINT64_MAX : when + by;
-}
-
 /* No one is let in before then, nor while all seats are taken. */
 static void shut(struct peal_listener *listener, uint64_t until)
 {
@@ -463,7 +458,8 @@ static void turn_away(struct peal_listener *listener)
 	fill_reserves(listener);
 	registry_unlock();
 	if (fd < 0)
-		shut(listener, later(platform_now(), listener->options.handshake_ns / PATIENCE));
+		shut(listener,
+		     platform_later(platform_now(), listener->options.handshake_ns / PATIENCE));
 }
 
 /* Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; a shortage:
@@ -535,7 +531,7 @@ static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
 		}
 	}
 	if (slowest)
-		*next = later(slowest->since, allowed);
+		*next = platform_later(slowest->since, allowed);
 	if (listener->seated == GUESTS && slowest) {
 		if (now - slowest->since >= allowed / PATIENCE) {
 			snprintf(
@@ -545,15 +541,16 @@ static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
 			see_off(listener, slowest, -ETIMEDOUT, sentence);
 			*next = now; /* to look who is the slowest now */
 		} else {
-			*next = later(slowest->since, allowed / PATIENCE);
+			*next = platform_later(slowest->since, allowed / PATIENCE);
 		}
 	}
 	if (listener->shut && listener->seated < GUESTS && now >= listener->shut_until)
 		listener->shut = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK) !=
 				 0;
 	if (listener->shut) {
-		uint64_t again = listener->shut_until > now ? listener->shut_until :
-							      later(now, allowed / PATIENCE);
+		uint64_t again = listener->shut_until > now ?
+					 listener->shut_until :
+					 platform_later(now, allowed / PATIENCE);
 
 		*next = again < *next ? again : *next;
 	}
@@ -642,7 +639,7 @@ static int serve_until(struct peal_listener *listener, struct peal_link **link, 
 int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t timeout)
 {
 	uint64_t now = platform_now(), next;
-	uint64_t deadline = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
+	uint64_t deadline = platform_deadline(now, timeout);
 	int err;
 
 	*link = NULL;

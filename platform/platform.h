@@ -85,6 +85,7 @@ extern const struct peal_waiter_ops *const platform_waiter_ops[];
  * that has threads takes some 10 ms, so ask platform_single_threaded() first where that matters.
  * False: cannot be had.
  */
+bool platform_barrier_usable(const char **why);
 bool platform_barrier_register(void);
 bool platform_barrier(void);
 bool platform_single_threaded(void);
@@ -92,9 +93,22 @@ bool platform_single_threaded(void);
 /* The monotonic clock, ns. */
 uint64_t platform_now(void);
 
+/* What it will be so much later, and when a timeout is over that begins now (negative: never).
+ * UINT64_MAX stands for never. */
+static inline uint64_t platform_later(uint64_t now, uint64_t by)
+{
+	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
+}
+
+static inline uint64_t platform_deadline(uint64_t now, int64_t timeout)
+{
+	return timeout < 0 ? UINT64_MAX : platform_later(now, (uint64_t)timeout);
+}
+
+/* All of the time, whatever signals come. */
 void platform_sleep(uint64_t ns);
 
-/* The CPUs that this process may run on. */
+/* The CPUs that the calling thread may run on. */
 unsigned platform_cpus(void);
 
 /*
@@ -153,16 +167,20 @@ uint32_t platform_uid(void);
 uint32_t platform_gid(void);
 bool platform_uid_is_mapped(uint32_t uid);
 
-/* One byte for a peer that polls its socket; a full socket is a bell already rung. */
-void platform_ring(int fd);
+/* One byte for a peer that polls its socket; a full socket is a bell already rung. False: there was no
+ * memory for it, not in a millisecond either. */
+bool platform_ring(int fd);
 
 /* An eventfd that never blocks, to be handed to a peer; and one from a peer that is trusted, rung. */
 int platform_eventfd(void);
 void platform_ring_eventfd(int fd);
 
-/* Takes all bytes out of a socket that a peer rang us by, and closes aside what should not have come
- * with them. False: the other end is gone. Never waits. */
-bool platform_drain(int fd);
+/*
+ * Takes all bytes out of a socket that a peer rang us by. 0; -ECONNRESET: the other end is gone;
+ * -EPROTO: there is more than an honest peer rings, or descriptors came with it (closed aside), and
+ * something may be left. Never waits, however much comes.
+ */
+int platform_drain(int fd);
 
 /* Whether the other end of a connected socket is gone. */
 bool platform_hung_up(int fd);
@@ -187,7 +205,7 @@ void platform_close_socket(int fd);
 /* Closes a listening socket, with the unread messages of those who were not accepted, aside. */
 void platform_close_listening(int fd);
 
-/* Waits until fd is readable (or writable). 0, -ETIMEDOUT. Negative ns: no limit. */
+/* Waits until fd is readable (or writable). 0, -ETIMEDOUT, -EINTR. Negative ns: no limit. */
 int platform_poll(int fd, bool writable, int64_t ns);
 
 /* A descriptor that polls readable when one of its members does. */

@@ -27,7 +27,7 @@ struct peal_choice {
 	const char *job;  /* "ring", "waiter", "memory", "barrier" */
 	const char *name; /* "x86-pause", "futex", ... */
 	int usable;       /* it can be used here */
-	int picked;       /* it is used */
+	int picked;       /* it is used; a barrier: at first, and then each ring chooses */
 	const char *why;  /* why it is, or is not */
 };
 
@@ -47,8 +47,8 @@ struct peal_fact {
  * enters the kernel and may take a few milliseconds. */
 PEAL_API int peal_runtime_fact(unsigned index, struct peal_fact *fact);
 
-/* Nanoseconds that adaptive waiting spins by default, 0 to 1 s; 0 where only one CPU may be used.
- * Cannot fail. Any thread; enters the kernel only if it is the first use. */
+/* Nanoseconds that adaptive waiting spins by default, 0 to 1 s, on links that the calling thread makes;
+ * 0 where it may use only one CPU. Cannot fail. Any thread; enters the kernel. */
 PEAL_API uint64_t peal_runtime_spin_ns(void);
 
 /*

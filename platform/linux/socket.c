@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -90,6 +89,12 @@ int platform_accept(int fd)
 /* The most that the kernel lets travel with a message. There is room for all: those that found
  * none would be closed on our way out of the system call, and their close may wait. */
 #define DESCRIPTORS_MAX 253
+
+/* Bells that wait in a socket before it is drained: an honest peer rings once for an asleep word. */
+#define BELLS_MAX 64
+
+/* A bell that finds no memory. */
+#define RING_TRIES 10
 
 union ancillary {
 	struct cmsghdr header; /* for its alignment */
@@ -243,9 +248,16 @@ bool platform_uid_is_mapped(uint32_t uid)
 	return whole;
 }
 
-void platform_ring(int fd)
+bool platform_ring(int fd)
 {
-	send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (int i = 0; i < RING_TRIES; i++) {
+		/* Full is rung, and who is gone need not be. */
+		if (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+		    (errno != ENOMEM && errno != ENOBUFS))
+			return true;
+		platform_sleep(100000);
+	}
+	return false;
 }
 
 int platform_eventfd(void)
@@ -264,18 +276,26 @@ void platform_ring_eventfd(int fd)
 		return;
 }
 
-bool platform_drain(int fd)
+int platform_drain(int fd)
 {
 	struct platform_parcel parcel;
 	int64_t length;
 	char byte;
 
-	do {
+	for (int i = 0; i < BELLS_MAX; i++) {
 		length = platform_receive(fd, &byte, sizeof(byte), &parcel);
-		if (length > 0)
+		if (length == -EAGAIN)
+			return 0;
+		if (length == -EPROTO || length == -EMFILE)
+			return -EPROTO;
+		if (length <= 0 && length != -EINTR)
+			return -ECONNRESET;
+		if (parcel.count) {
 			platform_close_aside(parcel.fd, parcel.count);
-	} while (length > 0 || length == -EINTR || length == -EPROTO || length == -EMFILE);
-	return length == -EAGAIN;
+			return -EPROTO;
+		}
+	}
+	return -EPROTO;
 }
 
 bool platform_hung_up(int fd)
@@ -426,7 +446,9 @@ int platform_poll(int fd, bool writable, int64_t ns)
 	struct pollfd look = { .fd = fd, .events = writable ? POLLOUT : POLLIN };
 	struct timespec limit = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 
-	return ppoll(&look, 1, ns < 0 ? NULL : &limit, NULL) ? 0 : -ETIMEDOUT;
+	int count = ppoll(&look, 1, ns < 0 ? NULL : &limit, NULL);
+
+	return count > 0 ? 0 : count ? -errno : -ETIMEDOUT;
 }
 
 int platform_poller(void)
@@ -452,11 +474,12 @@ int platform_poller_add_edge(int poller, int fd, uint32_t key)
 
 int platform_poller_wait(int poller, int64_t ns)
 {
-	struct epoll_event event;
-	int64_t ms = ns < 0 ? -1 : (ns + 999999) / 1000000;
-	int count = epoll_wait(poller, &event, 1, ms > INT_MAX ? INT_MAX : (int)ms);
+	struct epoll_event events[2];
+	int err = platform_poll(poller, false, ns); /* epoll_wait counts in ms */
 
-	return count > 0 ? 0 : count ? -errno : -ETIMEDOUT;
+	if (!err)
+		epoll_wait(poller, events, 2, 0);
+	return err;
 }
 
 void platform_poller_change(int poller, int fd, uint32_t key, bool edge)

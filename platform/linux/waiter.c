@@ -37,13 +37,29 @@ static bool futex_usable(const char **why)
 	return true;
 }
 
+static int spin_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
+{
+	uint64_t end = ns < 0 ? UINT64_MAX : platform_now() + (uint64_t)ns;
+
+	(void)shared;
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == seen) {
+		if (platform_now() >= end)
+			return -ETIMEDOUT;
+		sched_yield();
+	}
+	return 0;
+}
+
 static int futex_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
 {
 	struct timespec limit = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 
-	if (futex(word, FUTEX_WAIT, seen, ns < 0 ? NULL : &limit, shared) < 0)
-		return errno == ETIMEDOUT || errno == EINTR ? -errno : 0;
-	return 0;
+	if (futex(word, FUTEX_WAIT, seen, ns < 0 ? NULL : &limit, shared) >= 0 || errno == EAGAIN)
+		return 0;
+	if (errno == ETIMEDOUT || errno == EINTR)
+		return -errno;
+	/* Blocked since it was picked. */
+	return spin_wait(word, seen, ns, shared);
 }
 
 static void futex_wake(const uint32_t *word, bool shared)
@@ -64,19 +80,6 @@ static bool spin_usable(const char **why)
 	return true;
 }
 
-static int spin_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
-{
-	uint64_t end = ns < 0 ? UINT64_MAX : platform_now() + (uint64_t)ns;
-
-	(void)shared;
-	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == seen) {
-		if (platform_now() >= end)
-			return -ETIMEDOUT;
-		sched_yield();
-	}
-	return 0;
-}
-
 static const struct peal_waiter_ops spin_ops = {
 	.name = "spin",
 	.usable = spin_usable,
@@ -85,6 +88,20 @@ static const struct peal_waiter_ops spin_ops = {
 };
 
 const struct peal_waiter_ops *const platform_waiter_ops[] = { &futex_ops, &spin_ops, NULL };
+
+bool platform_barrier_usable(const char **why)
+{
+	const long both = MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
+			  MEMBARRIER_CMD_GLOBAL_EXPEDITED;
+	long can = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+	*why = can < 0 ? "membarrier calls are blocked, or this kernel has none" :
+			 "membarrier has no global expedited command here: Linux 4.16 has";
+	if (can < 0 || (can & both) != both)
+		return false;
+	*why = "membarrier instead of a fence in every send: each ring chooses by its traffic";
+	return true;
+}
 
 bool platform_barrier_register(void)
 {
@@ -115,10 +132,12 @@ uint64_t platform_now(void)
 
 void platform_sleep(uint64_t ns)
 {
-	struct timespec time = { .tv_sec = (time_t)(ns / 1000000000),
-				 .tv_nsec = (long)(ns % 1000000000) };
+	uint64_t end = platform_now() + ns;
+	struct timespec time = { .tv_sec = (time_t)(end / 1000000000),
+				 .tv_nsec = (long)(end % 1000000000) };
 
-	nanosleep(&time, NULL);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR)
+		;
 }
 
 unsigned platform_cpus(void)

@@ -291,6 +291,24 @@ START_TEST(an_adaptive_one_sleeps_when_its_budget_is_spent)
 	}
 END_TEST
 
+START_TEST(waits_that_time_out_while_they_spin_learn_to_sleep)
+	{
+		struct bell *bell;
+
+		open_with(PEAL_WAIT_ADAPTIVE);
+		bell = &links[1]->data;
+		bell->spin_ns = 200 * US;
+		for (int i = 0; i < 5; i++)
+			ck_assert_int_eq(peal_recv(rx, buffer, sizeof(buffer), NULL, 50 * US),
+					 -ETIMEDOUT);
+		ck_assert_int_ge(ring.awaits, 1);
+		ring.awaits = waiter.waits = 0;
+		ck_assert_int_eq(peal_recv(rx, buffer, sizeof(buffer), NULL, 50 * US), -ETIMEDOUT);
+		ck_assert_int_eq(ring.awaits, 0);
+		ck_assert_int_ge(waiter.waits, 1);
+	}
+END_TEST
+
 /*
  * The data bell.
  */
@@ -402,6 +420,32 @@ START_TEST(a_ring_without_news_is_counted_and_slept_on)
 		ck_assert_int_eq(waiter.waits, 6);
 		ck_assert_uint_eq(links[1]->slot->rx.idle_rings, 5);
 		ck_assert_uint_eq(links[1]->slot->rx.slices, 0);
+	}
+END_TEST
+
+static int idle_rings; /* before the message */
+
+static void rings_and_then_sends(void)
+{
+	if (waiter.waits <= idle_rings)
+		links[0]->page->data_wake++;
+	else
+		send_some();
+}
+
+START_TEST(a_thousand_rings_without_news_in_one_wait_are_a_lie)
+	{
+		waiter.act = rings_and_then_sends;
+		idle_rings = 1000;
+		expect_some(PEAL_FOREVER);
+		waiter.waits = 0;
+		expect_some(PEAL_FOREVER); /* a wait of its own */
+		waiter.waits = 0;
+		idle_rings = 1001;
+		expect_error(peal_recv(rx, buffer, sizeof(buffer), NULL, PEAL_FOREVER), -EPROTO,
+			     "1001 times", NULL);
+		ck_assert_int_eq(waiter.waits, 1001);
+		waiter.act = NULL;
 	}
 END_TEST
 
@@ -1145,6 +1189,7 @@ static Suite *suite(void)
 	tcase_add_test(spinning, an_await_that_returns_for_no_reason_is_asked_again);
 	tcase_add_test(spinning, one_that_spins_asks_for_no_rings_and_no_fences);
 	tcase_add_test(spinning, an_adaptive_one_sleeps_when_its_budget_is_spent);
+	tcase_add_test(spinning, waits_that_time_out_while_they_spin_learn_to_sleep);
 	tcase_add_checked_fixture(spinning, NULL, tear_down);
 	suite_add_tcase(s, spinning);
 
@@ -1154,6 +1199,7 @@ static Suite *suite(void)
 	tcase_add_test(data, every_sleep_is_an_epoch_of_its_own_and_rung_once);
 	tcase_add_test(data, epochs_may_wrap);
 	tcase_add_test(data, a_ring_without_news_is_counted_and_slept_on);
+	tcase_add_test(data, a_thousand_rings_without_news_in_one_wait_are_a_lie);
 	tcase_add_test(data, sleeps_that_go_unrung_grow_to_a_limit);
 	tcase_add_test(data, no_sleep_is_longer_than_the_timeout);
 	tcase_add_test(data, a_pair_sleeps_privately_and_a_link_shared);
