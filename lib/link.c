@@ -177,19 +177,35 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	return 0;
 }
 
+uint64_t link_closed(struct peal_link *link)
+{
+	/* Pairs with the exchange below, for our own other thread: what the peer had published by then
+	 * is seen here, too. */
+	uint64_t said = 0, closed = __atomic_load_n(&link->closed, __ATOMIC_ACQUIRE);
+
+	if (closed)
+		return closed;
+	/* Pairs with [closed] in peal_close: what was published before it is there. */
+	closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE); /* [closed-seen] */
+	/* Pairs with the load above. A peer cannot take back what it has said. */
+	if (closed && !__atomic_compare_exchange_n(&link->closed, &said, closed, false,
+						   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return said;
+	return closed;
+}
+
 int link_verdict(struct peal_link *link, bool look)
 {
 	/* Pairs with the store in link_broken; nothing else is read by it. */
 	if (__atomic_load_n(&link->broken, __ATOMIC_RELAXED))
 		return -EPROTO;
-	/* Pairs with [closed] in peal_close: what was published before it is there. */
-	if (__atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE)) /* [closed-seen] */
+	if (link_closed(link))
 		return -EPIPE;
 	if (!__atomic_load_n(&link->hung_up, __ATOMIC_RELAXED) &&
 	    (!look || link->fd < 0 || !platform_hung_up(link->fd)))
 		return 0;
 	/* It may have closed between the two looks. */
-	if (__atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE)) /* [closed-after-hangup] */
+	if (link_closed(link)) /* [closed-after-hangup] */
 		return -EPIPE;
 	return -ECONNRESET;
 }
@@ -200,8 +216,7 @@ int link_say_verdict(struct peal_link *link, int verdict)
 
 	switch (verdict) {
 	case -EPIPE:
-		/* Pairs with [closed]; the count is in the word itself. */
-		closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
+		closed = link_closed(link);
 		if (closed > 1)
 			return error_set(verdict,
 					 "the peer (pid %lld) has closed the link and left %llu "
@@ -414,8 +429,10 @@ int peal_link_stats(const struct peal_link *link, struct peal_stats *stats)
 		return error_literal(
 			-ESTALE,
 			"this link is from before a fork: only the parent can use it; open another");
-	/* Pairs with [closed]; the count is in the word itself. */
-	closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
+	/* Pairs with the exchange in link_closed; the count is in the word itself. */
+	closed = __atomic_load_n(&link->closed, __ATOMIC_ACQUIRE);
+	if (!closed) /* Pairs with [closed]. */
+		closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
 	copy_counters(&now.tx, &link->slot->tx);
 	copy_counters(&now.rx, &link->slot->rx);
 	now.closed = closed != 0;

@@ -103,6 +103,7 @@ struct peal_link {
 	struct pair *pair;  /* what the two ends of peal_pair share; NULL for others */
 	uint64_t breath;    /* ticks of the pause before a wait in a stream */
 	int broken;         /* the peer lied (atomic: either thread may find out) */
+	uint64_t closed;    /* what the peer's `closed` was when it was first seen not to be 0 (atomic) */
 };
 
 struct pair {
@@ -139,6 +140,10 @@ int link_broken(struct peal_link *link, const char *lie, ...) __attribute__((for
  * if it lied. look: ask the socket too, which enters the kernel.
  */
 int link_verdict(struct peal_link *link, bool look);
+
+/* What the peer says of having closed: 0 while it has not, then the first thing it said; see struct
+ * peal_page. */
+uint64_t link_closed(struct peal_link *link);
 
 /* By descriptor (descriptor.c): whether that can be done, waiting, and taking note of all rings so far. */
 bool link_can_poll(struct peal_link *link);
