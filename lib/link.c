@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <peal/set.h>
+
 #include "lib/bell.h"
 #include "lib/error.h"
 #include "lib/large.h"
@@ -301,6 +303,8 @@ void peal_close(struct peal_link *link)
 	if (!link)
 		return;
 	if (!link->stale) {
+		if (link->set)
+			peal_set_remove(link->set, link);
 		peal_flush(&link->tx);
 		/* Pairs with [closed-seen]: all that was published is seen by who sees this. */
 		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
