@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Bells: the slow half of waiting and waking. The fast half, which looks whether the peer sleeps,
- * is inline in peal/ring.h. Nothing here knows what a record is.
+ * is inline in peal/ring.h. Of records nothing is known here but that a header that is not zero is
+ * news.
  *
  * To sleep: note the peer's wake counter, say that we sleep, fence, look again, sleep while the
  * counter has not moved. To ring: publish, (fence), look whether the peer sleeps, move the counter,
@@ -25,6 +26,7 @@
 #define FENCE_NS 16u                 /* what a fence costs a publication */
 #define BARRIER_NS 10000u            /* what a membarrier may cost, until it is measured */
 #define IDLE_RINGS_MAX 1000u         /* an honest peer rings once or twice in a wait */
+#define STORES_NS 20000u             /* longer than a store stays in a store buffer */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -167,7 +169,7 @@ static bool heavy(bool membarrier, uint64_t *took)
 {
 	uint64_t begun;
 
-	/* Pairs with [ring-fence] in peal_publish. */
+	/* Pairs with [ring-fence] in peal_look. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* [heavy] */
 	*took = 0;
 	if (!membarrier)
@@ -181,7 +183,7 @@ static bool heavy(bool membarrier, uint64_t *took)
 
 /* What a membarrier for this bell came to. Where it failed the word asks for fences from now on, and
  * has to be armed again. */
-static void settle(struct bell *bell, bool had, uint64_t took)
+static void account(struct bell *bell, bool had, uint64_t took)
 {
 	if (had) {
 		bell->barrier_ns = bell->barrier_ns ? bell->barrier_ns : took;
@@ -205,7 +207,7 @@ static void arm_fully(struct bell *bell, uint64_t wants, uint32_t how)
 	arm(bell, wants, how);
 	had = heavy(membarrier, &took);
 	if (membarrier)
-		settle(bell, had, took);
+		account(bell, had, took);
 	if (!had) {
 		arm(bell, wants, how);
 		heavy(false, &took);
@@ -279,6 +281,14 @@ static int sleep_by_descriptor(struct peal_link *link, struct bell *bell, struct
 	return err;
 }
 
+/* What was learnt from falling asleep once. */
+static void count_sleep(struct bell *bell)
+{
+	weigh(&bell->per_sleep, bell->counters->messages - bell->slept_at);
+	bell->slept_at = bell->counters->messages;
+	choose_barrier(bell, 0);
+}
+
 /* What was learnt from a wait that was not over at once. */
 static void learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept, int err)
 {
@@ -290,9 +300,7 @@ static void learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept
 		/* Waking up is not what one waited for. */
 		if (rung > begun && rung < now)
 			end = rung;
-		weigh(&bell->per_sleep, bell->counters->messages - bell->slept_at);
-		bell->slept_at = bell->counters->messages;
-		choose_barrier(bell, 0);
+		count_sleep(bell);
 	}
 	spin_learn(&bell->spin, budget, end - begun, slept, err != -ETIMEDOUT);
 }
@@ -448,7 +456,7 @@ static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowled
 	/* These two have no partner: they are for debuggers and sampling. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
-	/* Pairs with [snapshot] in bell_sleep. */
+	/* Pairs with [snapshot] in sleep_by_futex. */
 	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
 	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))        /* [descriptor-ring] */
 		link->waiter->wake(wake, link->shared);
@@ -480,7 +488,7 @@ void peal_ring_room(struct peal_rx *rx)
 {
 	struct peal_link *link = rx->link;
 	struct peal_page *page = link->page;
-	/* Pairs with [arm] in bell_sleep, for tx_wants. */
+	/* Pairs with [arm], for tx_wants. */
 	uint32_t asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
 
 	/* tx_wants: ordered by the line above. */
@@ -491,35 +499,79 @@ void peal_ring_room(struct peal_rx *rx)
 			     rx->counters, asleep);
 }
 
-bool bell_arm(struct peal_link *link, uint32_t what)
+/* True: it takes a membarrier. */
+static bool arm_by_descriptor(const struct arming *arming)
 {
+	struct peal_link *link = arming->link;
 	bool membarrier = false;
 
-	/* Who waits by descriptor uses both ends. */
-	if (link->tx.pending_header)
-		peal_publish_pending(&link->tx);
-
-	if (what & PEAL_DATA) {
-		struct bell *bell = &link->data;
-
-		membarrier = needs_membarrier(bell);
-		arm(bell, 0, PEAL_ASLEEP_DESCRIPTOR);
-		bell->armed = true;
+	if (arming->what & PEAL_DATA) {
+		membarrier = needs_membarrier(&link->data);
+		arm(&link->data, 0, PEAL_ASLEEP_DESCRIPTOR);
+		link->data.armed = true;
 	}
-	if (what & PEAL_ROOM) {
-		struct bell *bell = &link->room;
-
-		arm(bell, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
-		bell->armed = true;
+	if (arming->what & PEAL_ROOM) {
+		arm(&link->room, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
+		link->room.armed = true;
 		/* The consumer looks for us without a fence, and here are no slices to make up for it. */
 		membarrier |= link->registered;
 	}
 	return membarrier;
 }
 
-bool bell_barrier(bool membarrier, uint64_t *took)
+/*
+ * The consumer stores its head and looks for us, in that order but without a fence, so its look may
+ * have been before our arming and its head be seen after our look. Neither a membarrier nor slices
+ * are to be had here; but no store stays in a store buffer for as long as this.
+ */
+static void let_stores_out(void)
 {
-	return heavy(membarrier, took);
+	uint64_t until = platform_now() + STORES_NS;
+
+	while (platform_now() < until)
+		peal_relax();
+}
+
+void bell_arm(const struct arming *all, uint32_t count)
+{
+	bool membarrier = false, had, unacknowledged = false, unfenced = false;
+	uint64_t took;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct peal_link *link = all[i].link;
+
+		/* Who waits by descriptor uses both ends. */
+		if (link->tx.pending_header)
+			peal_publish_pending(&link->tx);
+		if ((all[i].what & PEAL_DATA) && !link->data.armed)
+			count_sleep(&link->data);
+		membarrier |= arm_by_descriptor(&all[i]);
+	}
+	had = heavy(membarrier, &took);
+	for (uint32_t i = 0; i < count; i++) {
+		struct peal_link *link = all[i].link;
+
+		if ((all[i].what & PEAL_DATA) && needs_membarrier(&link->data))
+			account(&link->data, had, took);
+		if (!had) {
+			link->registered = false;
+			arm_by_descriptor(&all[i]);
+		}
+		if (all[i].what & PEAL_DATA)
+			unacknowledged |= link->data.unacknowledged;
+		if (all[i].what & PEAL_ROOM)
+			unfenced |= !link->registered;
+	}
+	if (!had)
+		heavy(false, &took);
+	/* Who sleeps by descriptor has no slices: it waits for as long as one would last. */
+	if (unacknowledged)
+		platform_sleep(MS);
+	else if (unfenced)
+		let_stores_out();
+	for (uint32_t i = 0; unacknowledged && i < count; i++)
+		if (all[i].what & PEAL_DATA)
+			all[i].link->data.unacknowledged = false;
 }
 
 bool bell_is_news(struct peal_link *link, uint32_t what)
@@ -533,28 +585,31 @@ bool bell_is_news(struct peal_link *link, uint32_t what)
 	       link_verdict(link, false);
 }
 
-void bell_settle(struct peal_link *link, uint32_t what, bool had, uint64_t took)
+void bell_heard(struct peal_link *link)
 {
-	/* Only what was armed just now. */
-	if ((what & PEAL_DATA) && needs_membarrier(&link->data))
-		settle(&link->data, had, took);
+	uint64_t moved = link->rx.pos + link->last_head; /* both only grow */
+	uint32_t what = PEAL_DATA | (link->room.armed ? PEAL_ROOM : 0);
+
+	if (moved != link->moved || bell_is_news(link, what)) {
+		link->moved = moved;
+		link->idle_rings = 0;
+		return;
+	}
+	peal_count(&link->data.counters->idle_rings, 1);
+	if (++link->idle_rings > IDLE_RINGS_MAX)
+		link_broken(link, "it rang %u times for nothing", link->idle_rings);
 }
 
-bool bell_is_unsettled(const struct peal_link *link)
+void bell_learn(uint64_t *typical, uint64_t ns)
 {
-	return link->data.unacknowledged;
+	weigh(typical, least(ns, (uint64_t)MS));
 }
 
-void bell_let_be_settled(struct peal_link *link)
+void bell_disarm(struct peal_link *link, uint32_t what)
 {
-	link->data.unacknowledged = false;
-}
-
-void bell_disarm(struct peal_link *link)
-{
-	if (link->data.armed)
+	if ((what & PEAL_DATA) && link->data.armed)
 		disarm(&link->data);
-	if (link->room.armed)
+	if ((what & PEAL_ROOM) && link->room.armed)
 		disarm(&link->room);
 }
 
@@ -563,7 +618,7 @@ void bell_ring_out(struct peal_link *link)
 	struct peal_page *page = link->page;
 	uint32_t asleep;
 
-	/* Pairs with [heavy] in bell_sleep: either the sleeper sees `closed`, or we see it asleep. */
+	/* Pairs with [heavy]: either the sleeper sees `closed`, or we see it asleep. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);                                 /* [close-fence] */
 	asleep = __atomic_load_n(&link->peer_page->rx_asleep, __ATOMIC_RELAXED); /* [close-ring] */
 	if (asleep & PEAL_ASLEEP)

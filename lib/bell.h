@@ -11,9 +11,10 @@
 #include "lib/link.h"
 
 /*
- * Waits until *word (a header, or the peer's head) is at least want: spinning, then sleeping, each as
- * the link's options and the runtime say, and for data after the first look. 0, and *seen is what *word was; or -EAGAIN (timeout 0), -ETIMEDOUT,
- * or a verdict on the peer, which comes only after what it left has been seen.
+ * Waits until *word (a header, or the peer's head) is at least want: spinning, then sleeping, each
+ * as the link's options and the runtime say, and for data after the first look. 0, and *seen is what
+ * *word was; or -EAGAIN (timeout 0), -ETIMEDOUT, or a verdict on the peer, which comes only after
+ * what it left has been seen.
  */
 int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
 	      int64_t timeout, uint64_t *seen);
@@ -26,25 +27,26 @@ uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64
 			 uint64_t old);
 
 /*
- * To wait by descriptor for data, room or both (PEAL_DATA, PEAL_ROOM), of one link or many: arm each
- * (true: it takes a membarrier), one barrier for all, settle each with what came of it, and look at
- * each. Where the membarrier could not be had all that follows from arming is to be done again. Disarm
- * tells the peer that nobody waits any more. By the one thread that uses both ends.
+ * To wait by descriptor for data, room or both (PEAL_DATA, PEAL_ROOM), of one link or many: arm
+ * them, with one barrier for all; then look at each once more, and wait only if there is no news.
+ * Arming publishes what is pending, and waits where it must: 20 microseconds for room whose
+ * consumer cannot be made to fence, and 1 ms once after a membarrier has failed. Disarming tells
+ * the peer that nobody waits any more. By the one thread that uses both ends.
  */
-bool bell_arm(struct peal_link *link, uint32_t what);
-bool bell_barrier(bool membarrier, uint64_t *took);
-void bell_settle(struct peal_link *link, uint32_t what, bool had, uint64_t took);
+struct arming {
+	struct peal_link *link;
+	uint32_t what;
+};
+void bell_arm(const struct arming *all, uint32_t count);
 bool bell_is_news(struct peal_link *link, uint32_t what);
+void bell_disarm(struct peal_link *link, uint32_t what);
 
-/*
- * Whether a membarrier has failed for this link, so that its peer may not know yet that it has to
- * fence. Who has armed it, and cannot sleep in slices, waits BELL_SETTLE_NS before the last look.
- */
-#define BELL_SETTLE_NS 1000000u
-bool bell_is_unsettled(const struct peal_link *link);
-void bell_let_be_settled(struct peal_link *link);
+/* A bell was heard by descriptor, by the same thread. One that rings for nothing, again and again,
+ * ends its link. */
+void bell_heard(struct peal_link *link);
 
-void bell_disarm(struct peal_link *link);
+/* Weighs how long a wait has lasted; a long silence is not remembered for long. */
+void bell_learn(uint64_t *typical, uint64_t ns);
 
 /* Rings both of the peer's bells if it sleeps; for ending a link. Wake counters are added to
  * atomically: where the peer has lied, the other end's thread may be ringing at the same time. */

@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Waiting for a link by descriptor: the control socket, which tells that the peer is gone and by which
- * it may ring, and an eventfd that only it rings. It knows nothing of what is armed when: that is in
- * bell.c.
+ * Waiting for a link by descriptor: the control socket, which tells that the peer is gone and by
+ * which it may ring, and an eventfd that only it rings; and peal_link_arm, for event loops. How
+ * bells are armed is in bell.c.
  */
 #include "config.h"
 
@@ -11,8 +11,6 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
-
-#define STORES_NS 20000u
 
 #define KEY_SOCKET 0
 #define KEY_EVENTFD 1
@@ -97,48 +95,30 @@ int peal_link_fd(struct peal_link *link)
 	return err ? err : link->poller >= 0 ? link->poller : link->fd;
 }
 
-/*
- * The consumer stores its head and looks for us, in that order but without a fence, so its look may
- * have been before our arming and its head be seen after our look. Neither a membarrier nor slices
- * are to be had here; but no store stays in a store buffer for as long as this.
- */
-static void let_stores_out(void)
-{
-	uint64_t until = platform_now() + STORES_NS;
-
-	while (platform_now() < until)
-		peal_relax();
-}
-
 int peal_link_arm(struct peal_link *link, uint32_t what)
 {
-	bool membarrier, had;
-	uint64_t took;
+	const struct arming arming = { .link = link, .what = what };
 	int err = check(link);
 
 	if (!err && (!what || (what & ~(uint32_t)(PEAL_DATA | PEAL_ROOM))))
 		err = error_set(-EINVAL, "peal_link_arm for 0x%x: PEAL_DATA, PEAL_ROOM or both",
 				what);
+	if (!err && link->set)
+		err = error_literal(
+			-EBUSY,
+			"the link is in a set, which arms it: use peal_set_arm, and for room "
+			"peal_set_want_room");
 	if (err)
 		return err;
 	/* Never between arming and waiting: that would eat the one bell of this sleep. */
-	link_drain(link); /* [drain] [drain-before-arm] */
-	do {
-		membarrier = bell_arm(link, what);
-		had = bell_barrier(membarrier, &took);
-		if (membarrier)
-			bell_settle(link, what, had, took);
-		if (!had)
-			link->registered = false;
-	} while (!had);
-	if ((what & PEAL_ROOM) && !link->registered)
-		let_stores_out();
-	if (bell_is_unsettled(link)) {
-		platform_sleep(BELL_SETTLE_NS);
-		bell_let_be_settled(link);
+	if (!link_poll(link, 0)) {
+		link_drain(link); /* [drain] [drain-before-arm] */
+		bell_heard(link);
+		bell_disarm(link, PEAL_DATA | PEAL_ROOM);
 	}
+	bell_arm(&arming, 1);
 	if (!bell_is_news(link, what))
 		return 0;
-	bell_disarm(link);
+	bell_disarm(link, PEAL_DATA | PEAL_ROOM);
 	return 1;
 }

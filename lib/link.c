@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <peal/set.h>
+
 #include "lib/bell.h"
 #include "lib/error.h"
 #include "lib/large.h"
@@ -181,19 +183,35 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	return 0;
 }
 
+uint64_t link_closed(struct peal_link *link)
+{
+	/* Pairs with the exchange below, for our own other thread: what the peer had published by then
+	 * is seen here, too. */
+	uint64_t said = 0, closed = __atomic_load_n(&link->closed, __ATOMIC_ACQUIRE);
+
+	if (closed)
+		return closed;
+	/* Pairs with [closed] in peal_close: what was published before it is there. */
+	closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE); /* [closed-seen] */
+	/* Pairs with the load above. A peer cannot take back what it has said. */
+	if (closed && !__atomic_compare_exchange_n(&link->closed, &said, closed, false,
+						   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return said;
+	return closed;
+}
+
 int link_verdict(struct peal_link *link, bool look)
 {
 	/* Pairs with the store in link_broken; nothing else is read by it. */
 	if (__atomic_load_n(&link->broken, __ATOMIC_RELAXED))
 		return -EPROTO;
-	/* Pairs with [closed] in peal_close: what was published before it is there. */
-	if (__atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE)) /* [closed-seen] */
+	if (link_closed(link))
 		return -EPIPE;
 	if (!__atomic_load_n(&link->hung_up, __ATOMIC_RELAXED) &&
 	    (!look || link->fd < 0 || !platform_hung_up(link->fd)))
 		return 0;
 	/* It may have closed between the two looks. */
-	if (__atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE)) /* [closed-after-hangup] */
+	if (link_closed(link)) /* [closed-after-hangup] */
 		return -EPIPE;
 	return -ECONNRESET;
 }
@@ -204,8 +222,7 @@ int link_say_verdict(struct peal_link *link, int verdict)
 
 	switch (verdict) {
 	case -EPIPE:
-		/* Pairs with [closed]; the count is in the word itself. */
-		closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
+		closed = link_closed(link);
 		if (closed > 1)
 			return error_set(verdict,
 					 "the peer (pid %lld) has closed the link and left %llu "
@@ -290,6 +307,8 @@ void peal_close(struct peal_link *link)
 	if (!link)
 		return;
 	if (!link->stale) {
+		if (link->set)
+			peal_set_remove(link->set, link);
 		peal_flush(&link->tx);
 		/* Pairs with [closed-seen]: all that was published is seen by who sees this. */
 		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
@@ -421,8 +440,10 @@ int peal_link_stats(const struct peal_link *link, struct peal_stats *stats)
 		return error_literal(
 			-ESTALE,
 			"this link is from before a fork: only the parent can use it; open another");
-	/* Pairs with [closed]; the count is in the word itself. */
-	closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
+	/* Pairs with the exchange in link_closed; the count is in the word itself. */
+	closed = __atomic_load_n(&link->closed, __ATOMIC_ACQUIRE);
+	if (!closed) /* Pairs with [closed]. */
+		closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
 	copy_counters(&now.tx, &link->slot->tx);
 	copy_counters(&now.rx, &link->slot->rx);
 	now.closed = closed != 0;

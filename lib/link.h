@@ -75,6 +75,7 @@ struct peal_link {
 	uint64_t last_head; /* of the peer's, as last believed */
 	int tx_verdict;     /* 0, or the errno that every further send gets */
 	struct cut cut;
+	uint64_t room_want; /* the head at which the last reservation that found no room has it */
 
 	struct peal_rx rx __attribute__((aligned(PEAL_LINE)));
 	struct bell data;
@@ -90,20 +91,28 @@ struct peal_link {
 	const struct peal_page *peer_page; /* the peer's, hostile */
 	struct stats_slot *slot;
 	struct peal_peer peer;
-	int fd;             /* the control socket; -1: none */
-	int own_eventfd;    /* that the peer rings, and we only poll; -1: none */
-	int peer_eventfd;   /* that we ring, since we trust the peer; -1: none */
-	int poller;         /* the socket and own_eventfd; -1: not needed so far */
-	bool hung_up;       /* the socket was seen at its end (atomic) */
-	bool one_thread;    /* one thread uses both ends */
-	uint32_t in_set;    /* 1 + its place there; 0: in none */
-	uint64_t room_want; /* the head at which the last reservation that found no room has it */
-	bool registered;    /* the peer's process, for our barriers */
-	bool shared;        /* the peer is another process */
-	bool stale;         /* a child of a fork has this copy */
-	struct pair *pair;  /* what the two ends of peal_pair share; NULL for others */
-	uint64_t breath;    /* ticks of the pause before a wait in a stream */
-	int broken;         /* the peer lied (atomic: either thread may find out) */
+	int fd;            /* the control socket; -1: none */
+	int own_eventfd;   /* that the peer rings, and we only poll; -1: none */
+	int peer_eventfd;  /* that we ring, since we trust the peer; -1: none */
+	bool one_thread;   /* one thread uses both ends */
+	bool shared;       /* the peer is another process */
+	struct pair *pair; /* what the two ends of peal_pair share; NULL for others */
+	uint64_t breath;   /* ticks of the pause before a wait in a stream */
+
+	/* Either thread may find out (atomic). */
+	bool hung_up;    /* the socket was seen at its end */
+	int broken;      /* the peer lied */
+	uint64_t closed; /* what the peer's `closed` was when it was first seen not to be 0 */
+
+	/* Waiting by descriptor: of the one thread that does. */
+	int poller;           /* the socket and own_eventfd; -1: not needed so far */
+	bool registered;      /* the peer's process, for our barriers */
+	struct peal_set *set; /* that it is in; NULL: none */
+	uint32_t in_set;      /* 1 + its place there */
+	uint32_t idle_rings;  /* bells without news since the last one with */
+	uint64_t moved;       /* how far both rings had got then */
+
+	bool stale; /* a child of a fork has this copy */
 };
 
 struct pair {
@@ -141,7 +150,12 @@ int link_broken(struct peal_link *link, const char *lie, ...) __attribute__((for
  */
 int link_verdict(struct peal_link *link, bool look);
 
-/* By descriptor (descriptor.c): whether that can be done, waiting, and taking note of all rings so far. */
+/* What the peer says of having closed: 0 while it has not, then the first thing it said; see struct
+ * peal_page. */
+uint64_t link_closed(struct peal_link *link);
+
+/* By descriptor (descriptor.c): whether that can be done, waiting, and taking note of all rings so
+ * far. */
 bool link_can_poll(struct peal_link *link);
 int link_poll(struct peal_link *link, int64_t ns);
 void link_drain(struct peal_link *link);

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Sets: the slow half of peal/set.h: who is in, and how all of them are waited for at once. All that
- * sleeps by a descriptor goes through one poller; what each bell needs for that is in bell.c.
+ * Sets: the slow half of peal/set.h: who is in, and how all of them are waited for at once. All
+ * that sleeps by a descriptor goes through one poller; what each bell needs for that is in bell.c.
  */
 #include "config.h"
 
@@ -16,11 +16,13 @@
 #include "lib/bell.h"
 #include "lib/error.h"
 
-#define LOOKS 64             /* at all members, between two looks at the clock */
-#define LOOK_EVERY 10000000u /* ns between two looks at the descriptors while spinning */
+#define LOOKS 64u            /* at members, between two looks at the clock */
+#define LOOK_EVERY 10000000u /* ns between two looks at the descriptors of who does not sleep */
+#define WAITS 16u            /* that find something at once, between two looks at the clock */
 
 /* member->flags */
 #define ENDED 1u
+#define WANTS_ROOM 2u
 
 /* Events taken at a time. A key is a member's index, with this for its eventfd. */
 #define KEYS 16
@@ -34,13 +36,14 @@ _Static_assert(offsetof(struct peal_set_head, next) == 24, "binary interface, ve
 struct peal_set {
 	struct peal_set_head head; /* first */
 	struct handle handle;
+	struct arming *fresh; /* those that are being armed, room for all */
 	uint32_t room;
+	uint32_t wanting; /* members that want room */
+	uint32_t waits;   /* that have begun */
 	int poller;
 	bool stale;
-	uint64_t look_at;  /* monotonic ns of the next look at the descriptors */
-	uint64_t spin_ns;  /* the longest that its links, but those that never sleep, let it spin */
-	uint32_t spinning; /* links that never sleep */
-	uint64_t typical_ns; /* what waits have lasted lately */
+	uint64_t look_at;    /* monotonic ns of the next look at the descriptors */
+	uint64_t typical_ns; /* what waits that found nothing at once have lasted */
 };
 
 static void orphan(struct handle *handle)
@@ -97,6 +100,7 @@ void peal_set_free(struct peal_set *set)
 	registry_unlock();
 	free(set->head.members);
 	free(set->head.ready);
+	free(set->fresh);
 	free(set);
 }
 
@@ -104,6 +108,7 @@ static int make_room(struct peal_set *set)
 {
 	uint32_t room = set->room ? 2 * set->room : 16;
 	struct peal_set_member *members;
+	struct arming *fresh;
 	uint32_t *ready;
 
 	if (set->head.count < set->room)
@@ -115,7 +120,10 @@ static int make_room(struct peal_set *set)
 	ready = realloc(set->head.ready, (room + 1) * sizeof(*ready));
 	if (ready)
 		set->head.ready = ready;
-	if (!members || !ready)
+	fresh = realloc(set->fresh, room * sizeof(*fresh));
+	if (fresh)
+		set->fresh = fresh;
+	if (!members || !ready || !fresh)
 		return error_set(-ENOMEM, "no memory for %u links in a set", room);
 	set->room = room;
 	return 0;
@@ -128,7 +136,7 @@ int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
 
 	if (set->stale || link->stale)
 		return stale();
-	if (link->in_set)
+	if (link->set)
 		return error_literal(-EEXIST, "the link is in a set: take it out there first");
 	if (link->pair)
 		return error_literal(
@@ -153,13 +161,23 @@ int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
 	head->members[head->count++] = (struct peal_set_member){ .rx = &link->rx,
 								 .link = link,
 								 .data = data };
+	link->set = set;
 	link->in_set = head->count;
-	if (link->data.spin_ns == UINT64_MAX)
-		set->spinning++;
-	else if (link->data.spin_ns > set->spin_ns)
-		set->spin_ns = link->data.spin_ns;
+	link->idle_rings = 0; /* an eventfd says once more that it was rung */
 	head->ready_count = head->next = 0;
 	return 0;
+}
+
+static int not_in_here(void)
+{
+	return error_literal(-ENOENT, "the link is not in this set");
+}
+
+/* No longer, if it does. */
+static void want_no_room(struct peal_set *set, struct peal_set_member *member)
+{
+	set->wanting -= (member->flags & WANTS_ROOM) != 0;
+	member->flags &= ~(uint64_t)WANTS_ROOM;
 }
 
 int peal_set_remove(struct peal_set *set, struct peal_link *link)
@@ -167,21 +185,24 @@ int peal_set_remove(struct peal_set *set, struct peal_link *link)
 	struct peal_set_head *head = &set->head;
 	uint32_t i = link->in_set - 1;
 
-	if (!link->in_set || i >= head->count || head->members[i].link != link)
-		return error_literal(-ENOENT, "the link is not in this set");
+	if (set->stale)
+		return stale();
+	if (link->set != set)
+		return not_in_here();
 	platform_poller_remove(set->poller, link->fd);
 	if (link->own_eventfd >= 0)
 		platform_poller_remove(set->poller, link->own_eventfd);
-	bell_disarm(link);
-	link->in_set = 0;
-	set->spinning -= link->data.spin_ns == UINT64_MAX;
+	bell_disarm(link, PEAL_DATA | PEAL_ROOM);
+	link->set = NULL;
 	head->ended -= (head->members[i].flags & ENDED) != 0;
+	want_no_room(set, &head->members[i]);
 	/* The last one takes its place, and has to be known by it. */
 	head->members[i] = head->members[--head->count];
 	if (i < head->count) {
 		struct peal_link *moved = head->members[i].link;
 
 		moved->in_set = i + 1;
+		moved->idle_rings = 0; /* as in peal_set_add */
 		platform_poller_change(set->poller, moved->fd, i, false);
 		if (moved->own_eventfd >= 0)
 			platform_poller_change(set->poller, moved->own_eventfd, i | KEY_EVENTFD,
@@ -191,25 +212,59 @@ int peal_set_remove(struct peal_set *set, struct peal_link *link)
 	return 0;
 }
 
+int peal_set_want_room(struct peal_set *set, struct peal_link *link)
+{
+	struct peal_set_member *member;
+
+	if (set->stale)
+		return stale();
+	if (link->set != set)
+		return not_in_here();
+	member = &set->head.members[link->in_set - 1];
+	set->wanting += !(member->flags & WANTS_ROOM);
+	member->flags |= WANTS_ROOM;
+	/* It may be armed for what was wanted before. */
+	bell_disarm(link, PEAL_ROOM);
+	return 0;
+}
+
+/* Whether a member has the room that it wants. */
+static bool has_room(const struct peal_set_member *member)
+{
+	return (member->flags & WANTS_ROOM) && bell_is_news(member->link, PEAL_ROOM);
+}
+
+void peal_set_tell(struct peal_set *set, struct peal_set_member *member)
+{
+	if (has_room(member))
+		want_no_room(set, member);
+}
+
 int peal_set_fd(const struct peal_set *set)
 {
 	return set->stale ? stale() : set->poller;
 }
 
-/* Adds those that have ended, which no header tells of, to those that are ready. */
-static int add_ended(struct peal_set *set)
+/* As peal_set_poll, and finds what no header tells of, too. */
+static int look(struct peal_set *set)
 {
 	struct peal_set_head *head = &set->head;
+	uint32_t ready = 0;
 
-	for (uint32_t i = 0; head->ended && i < head->count; i++) {
+	if (!head->ended && !set->wanting)
+		return peal_set_poll(set);
+	for (uint32_t i = 0; i < head->count; i++) {
 		const struct peal_set_member *member = &head->members[i];
 		const void *at = peal_next(member->rx, member->rx->pos);
 
-		if ((member->flags & ENDED) &&
-		    !__atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED))
-			head->ready[head->ready_count++] = i;
+		/* No order is needed: whoever receives looks again. */
+		if ((member->flags & ENDED) || has_room(member) ||
+		    __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED))
+			head->ready[ready++] = i;
 	}
-	return (int)head->ready_count;
+	head->ready_count = ready;
+	head->next = 0;
+	return (int)ready;
 }
 
 /* Takes note of a link that has ended. Its socket would poll readable for ever. */
@@ -222,65 +277,79 @@ static void look_after(struct peal_set *set, struct peal_set_member *member)
 	platform_poller_remove(set->poller, member->link->fd);
 }
 
-/* Takes note of all that the descriptors have to say. Never waits. */
-static void hear_all(struct peal_set *set)
+/* Takes note of all that the descriptors have to say. Never waits, and goes no longer on than it
+ * takes to hear each once, whoever rings meanwhile. */
+static void hear_all(struct peal_set *set, uint64_t now)
 {
-	uint32_t keys[KEYS];
+	uint32_t keys[KEYS], rounds = 2 * set->head.count / KEYS + 1;
 	int count;
 
+	set->look_at = now + LOOK_EVERY;
 	do {
 		count = platform_poller_ready(set->poller, keys, KEYS);
 		for (int i = 0; i < count; i++) {
 			uint32_t key = keys[i] & ~KEY_EVENTFD;
 			struct peal_set_member *member = &set->head.members[key];
 
-			if (key >= set->head.count)
+			if (key >= set->head.count || (member->flags & ENDED))
 				continue;
 			if (!(keys[i] & KEY_EVENTFD))
 				link_drain(member->link); /* [drain] */
-			bell_disarm(member->link);
+			bell_heard(member->link);
+			bell_disarm(member->link, PEAL_DATA | PEAL_ROOM);
 			look_after(set, member);
 		}
-	} while (count == KEYS);
+	} while (count == KEYS && --rounds);
 }
 
 /*
- * Arms all that are not, with one barrier, and looks at those once more. Those that are have not been
- * rung since, or the poller knows it. True: there is news.
+ * To be done before any waiting: publishes what is pending, since its receiver may be the one who
+ * is waited for. Returns how long the links let the set spin; UINT64_MAX: it never sleeps.
+ */
+static uint64_t prepare(struct peal_set *set)
+{
+	uint64_t spin = 0;
+
+	for (uint32_t i = 0; i < set->head.count; i++) {
+		struct peal_link *link = set->head.members[i].link;
+
+		if (link->tx.pending_header)
+			peal_publish_pending(&link->tx);
+		if (link->data.spin_ns > spin)
+			spin = link->data.spin_ns;
+	}
+	return spin;
+}
+
+/*
+ * Arms all that are not, with one barrier, and looks at those once more. Those that are have not
+ * been rung since, or the poller knows it. True: there is news.
  */
 static bool arm_all(struct peal_set *set)
 {
 	struct peal_set_head *head = &set->head;
-	uint32_t *fresh = head->ready, count = 0;
-	bool membarrier = false, unsettled = false, had, news = false;
-	uint64_t took;
+	uint32_t count = 0;
+	bool news = false;
 
 	for (uint32_t i = 0; i < head->count; i++) {
-		if (head->members[i].link->data.armed)
-			continue;
-		membarrier |= bell_arm(head->members[i].link, PEAL_DATA);
-		unsettled |= bell_is_unsettled(head->members[i].link);
-		fresh[count++] = i;
-	}
-	had = bell_barrier(membarrier, &took);
-	if (had && unsettled)
-		platform_sleep(BELL_SETTLE_NS);
-	for (uint32_t k = 0; k < count; k++) {
-		struct peal_set_member *member = &head->members[fresh[k]];
+		struct peal_link *link = head->members[i].link;
+		bool wants = head->members[i].flags & WANTS_ROOM;
 
-		if (membarrier)
-			bell_settle(member->link, PEAL_DATA, had, took);
-		if (!had)
-			bell_disarm(member->link); /* to be armed again, with another word */
-		else if (unsettled)
-			bell_let_be_settled(member->link);
-		if (bell_is_news(member->link, PEAL_DATA)) {
-			look_after(set, member);
+		if (!link->data.armed || (wants && !link->room.armed))
+			set->fresh[count++] = (struct arming){
+				.link = link, .what = wants ? PEAL_DATA | PEAL_ROOM : PEAL_DATA
+			};
+	}
+	bell_arm(set->fresh, count);
+	for (uint32_t k = 0; k < count; k++) {
+		struct peal_link *link = set->fresh[k].link;
+
+		if (bell_is_news(link, set->fresh[k].what)) {
+			look_after(set, &head->members[link->in_set - 1]);
 			news = true;
 		}
 	}
-	head->ready_count = head->next = 0;
-	return news || !had;
+	return news;
 }
 
 static int check(const struct peal_set *set)
@@ -298,61 +367,67 @@ int peal_set_arm(struct peal_set *set)
 
 	if (err)
 		return err;
-	if (set->spinning)
+	if (prepare(set) == UINT64_MAX)
 		return error_literal(
 			-EOPNOTSUPP,
 			"a link in the set spins (PEAL_WAIT_SPIN), so nobody rings for it");
-	hear_all(set); /* [drain-before-arm] */
-	if (!peal_set_poll(set) && !add_ended(set) && !arm_all(set))
-		return 0;
-	peal_set_poll(set);
-	return add_ended(set) ? 1 : 0;
+	hear_all(set, platform_now()); /* [drain-before-arm] */
+	if (!look(set) && arm_all(set))
+		look(set);
+	return set->head.ready_count ? 1 : 0;
 }
 
 int peal_set_wait(struct peal_set *set, int64_t timeout)
 {
 	uint64_t now, begun, end, spin, spin_end;
+	uint32_t looks;
 	int count, err = check(set);
 
 	if (err)
 		return err;
-	count = peal_set_poll(set);
+	/* Who always finds messages is told who has ended, too. */
+	if (++set->waits % WAITS == 0) {
+		now = platform_now();
+		if (now >= set->look_at)
+			hear_all(set, now);
+	}
+	count = look(set);
 	if (count)
 		return count;
+	spin = prepare(set);
 	now = begun = platform_now();
 	end = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ? UINT64_MAX :
 								    now + (uint64_t)timeout;
-	spin = set->spinning ? UINT64_MAX : set->spin_ns;
 	if (spin != UINT64_MAX && set->typical_ns > spin)
 		spin = 0; /* it has lately been in vain */
 	spin_end = spin > UINT64_MAX - now ? UINT64_MAX : now + spin;
 	for (;;) {
-		if (now >= set->look_at || timeout == 0 || now >= spin_end) {
-			hear_all(set);
-			set->look_at = now + LOOK_EVERY;
-		}
-		for (int i = 0; i < (now < spin_end && timeout ? LOOKS : 1); i++) {
-			count = peal_set_poll(set);
-			if (count || set->head.ended) {
-				count = add_ended(set);
-				goto out;
+		if (now >= set->look_at || timeout == 0 || now >= spin_end)
+			hear_all(set, now);
+		looks = timeout && now < spin_end ? LOOKS / set->head.count : 0;
+		for (;;) {
+			count = look(set);
+			if (count) {
+				bell_learn(&set->typical_ns, platform_now() - begun);
+				return count;
 			}
+			if (!looks--)
+				break;
 			peal_relax();
 		}
 		if (timeout == 0)
 			return error_literal(-EAGAIN, "no link has anything, and the timeout is 0");
 		now = platform_now();
-		if (now >= end)
+		if (now >= end) {
+			/* It was in vain, however long it would have lasted. */
+			if (now >= spin_end)
+				bell_learn(&set->typical_ns, UINT64_MAX);
 			return error_literal(-ETIMEDOUT, "no link had anything until the timeout");
+		}
 		if (now >= spin_end && !arm_all(set)) {
 			platform_poll(set->poller, false,
 				      end == UINT64_MAX ? -1 : (int64_t)(end - now));
 			now = platform_now();
 		}
 	}
-out:
-	now = platform_now() - begun;
-	now = now < 1000000 ? now : 1000000;
-	set->typical_ns += now / 8 - set->typical_ns / 8;
-	return count;
 }

@@ -85,6 +85,7 @@ tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_pollable_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier -Wl,--wrap=platform_now
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la $(white_box)

@@ -106,9 +106,9 @@ PEAL_API int peal_pair(struct peal_link *links[2], const struct peal_options *op
 
 /*
  * Closes a link in order and frees it: what was sent stays readable to the peer, which then gets
- * -EPIPE, and is told how many messages were left unread here (65536: so many or more). NULL is
- * ignored. Cannot fail. No other thread may be using the link; enters the kernel, and does not wait
- * there.
+ * -EPIPE, and is told how many messages were left unread here (65536: so many or more). It leaves
+ * the set that it is in. NULL is ignored. Cannot fail. No other thread may be using the link, or
+ * its set; enters the kernel, and does not wait there.
  */
 PEAL_API void peal_close(struct peal_link *link);
 
@@ -130,8 +130,13 @@ PEAL_API int peal_link_fd(struct peal_link *link);
  * To be called before each wait for the descriptor: tells the peer to ring it, and looks once more.
  * what: PEAL_DATA, PEAL_ROOM or both. 0: wait for the descriptor; 1: there is something now, so do
  * not wait. When it polls readable, receive (or send) with timeout 0 until -EAGAIN, then arm again.
- * -EINVAL: nothing to be armed for; else as peal_link_fd. By a thread that uses both ends; enters the
- * kernel; never waits.
+ * Publishes what is pending. PEAL_ROOM is for just what found no room: a long stream into a slow
+ * reader is better sent by a verb that may wait, which is not woken for each message's room.
+ *
+ * -EINVAL: nothing to be armed for; -EBUSY: the link is in a set, which arms it (see peal/set.h);
+ * else as peal_link_fd. By a thread that uses both ends; enters the kernel; spins for 20
+ * microseconds when it arms for room and the peer's process is not registered for barriers (see
+ * PEAL_BARRIER_ASYMMETRIC), and sleeps for 1 ms once if the system has begun to refuse them.
  */
 PEAL_API int peal_link_arm(struct peal_link *link, uint32_t what);
 

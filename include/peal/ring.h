@@ -260,7 +260,7 @@ static inline void peal_look(struct peal_tx *tx, const uint32_t *word)
 {
 	uint32_t asleep;
 
-	/* Publish, then look: pairs with [arm] and [heavy] in bell_sleep. The fence is only needed
+	/* Publish, then look: pairs with [arm] and [heavy] in the library. The fence is only needed
 	 * against a sleeper that asks for it; the others pay for both sides. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	asleep = __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -541,8 +541,10 @@ static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t mes
 	/* Pairs with [room] in peal_reserve_slow. */
 	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
 	peal_count_messages(rx->counters, messages, bytes);
-	/* Pairs with [arm] in bell_sleep. No fence: a ring that slips through is made up for by the
-	 * next release, or by the producer's slice. */
+	/* Pairs with [arm] in the library. No fence but for the compiler: a ring that slips through is
+	 * made up for by the next release, or by the producer's slice; and one who has no slices makes
+	 * us fence, or looks when no store is under way any more. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
 			  PEAL_ASLEEP)) /* [room-look] */
 		peal_ring_room(rx);

@@ -1,11 +1,14 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Sets: many links that one thread looks at, waits for, and serves. Looking is inline and costs a few
- * nanoseconds a link; a set that sleeps is woken by a descriptor, and idle links cost nothing then.
+ * Sets: many links that one thread looks at, waits for, and serves. Looking is inline and costs a
+ * few nanoseconds a link; a set that sleeps is woken by a descriptor, and idle links cost nothing
+ * then.
  *
- * Threads: a set, and both ends of the links in it, belong to one thread at a time. A link is in one set
- * at most. Remove a link before it is closed. After a fork a child's set answers -ESTALE.
+ * Threads: a set, and both ends of the links in it, belong to one thread at a time. A link is in
+ * one set at most. Closing it takes it out. After a fork a child's set answers -ESTALE.
+ *
+ * Timeouts are nanoseconds from now, as in peal/link.h.
  */
 #ifndef PEAL_SET_H
 #define PEAL_SET_H
@@ -46,39 +49,62 @@ struct peal_set_head {
  */
 PEAL_API int peal_set_create(struct peal_set **set);
 
-/* Frees a set; its links stay open. NULL is ignored. Enters the kernel. */
+/* Frees a set; its links stay open, and are in none. NULL is ignored. Enters the kernel. */
 PEAL_API void peal_set_free(struct peal_set *set);
 
 /*
- * Adds a link, with something of the caller's that peal_set_next gives back. -EEXIST: it is in a set;
- * -EOPNOTSUPP: a pair; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC; -ESTALE: after a fork. Enters the kernel.
+ * Adds a link, with something of the caller's that peal_set_next gives back, and forgets what was
+ * ready. As long as a link in it spins (PEAL_WAIT_SPIN), the set never sleeps. -EEXIST: it is in a
+ * set; -EOPNOTSUPP: a pair; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC; -ESTALE: after a fork. Enters the
+ * kernel.
  */
 PEAL_API int peal_set_add(struct peal_set *set, struct peal_link *link, void *data);
 
-/* Takes a link out, and forgets what was ready. -ENOENT: it is not in there. Enters the kernel. */
+/* Takes a link out, and forgets what was ready: what still is will be found again. -ENOENT: it is
+ * not in there; -ESTALE: after a fork. Enters the kernel. */
 PEAL_API int peal_set_remove(struct peal_set *set, struct peal_link *link);
 
 /*
- * Waits until a link has a message, or has ended, and returns how many do (1 or more): get them with
- * peal_set_next. Spins first, as the links' options say, and sleeps then. -EAGAIN (timeout 0: after one
- * look, at the descriptors too), -ETIMEDOUT; -ENOENT: the set is empty; -ESTALE. Enters the kernel but
- * for what is there at once.
+ * Asks to be told when a link has the room that the last verb that answered -EAGAIN found none of:
+ * peal_set_wait and peal_set_arm find the link ready then, and the program tries to send again. It
+ * is told once: peal_set_next takes the wish back. Asking twice is as good as once. -ENOENT: it is
+ * not in this set; -ESTALE: after a fork. Never enters the kernel.
+ */
+PEAL_API int peal_set_want_room(struct peal_set *set, struct peal_link *link);
+
+/*
+ * Waits until a link has a message, has the room that was asked for, or has ended, and returns how
+ * many do (1 or more): get them with peal_set_next. Spins first, as the links' options say, and
+ * sleeps then. What peal_send_more and the like have left pending is published before it spins or
+ * sleeps. A link that has ended is ready in each wait until it is removed or closed; in a set whose
+ * links always have messages that may take 10 ms to be found out, or 16 waits.
+ *
+ * -EAGAIN (timeout 0: after one look, at the descriptors too), -ETIMEDOUT; -ENOENT: the set is
+ * empty; -ESTALE. Enters the kernel but for what is there at once, and then once in 10 ms.
  */
 PEAL_API int peal_set_wait(struct peal_set *set, int64_t timeout);
 
-/* A descriptor that polls readable when there is something to do in an armed set; for event loops, as
- * peal_link_fd. It belongs to the set. -ESTALE: after a fork. Never enters the kernel. */
+/* A descriptor that polls readable when there is something to do in an armed set; for event loops,
+ * as peal_link_fd. It belongs to the set. -ESTALE: after a fork. Never enters the kernel. */
 PEAL_API int peal_set_fd(const struct peal_set *set);
 
-/* Arms all links with one barrier. 0: wait for the descriptor; 1: there is something now, see
- * peal_set_next. Errors as peal_set_wait, and -EOPNOTSUPP: a link in it spins. Enters the kernel. */
+/*
+ * To be called before each wait for the descriptor: arms all links, with one barrier for all, and
+ * looks once more. 0: wait for the descriptor; 1: there is something now, see peal_set_next.
+ * Publishes what is pending. Errors as peal_set_wait, and -EOPNOTSUPP: a link in it spins. Enters
+ * the kernel; waits no longer than peal_link_arm.
+ */
 PEAL_API int peal_set_arm(struct peal_set *set);
 
+/* The slow way of peal_set_next; not to be called by programs. */
+PEAL_API void peal_set_tell(struct peal_set *set, struct peal_set_member *member);
+
 /*
- * Looks at all links once and returns how many have a message: get them with peal_set_next. Of links
- * that have ended only peal_set_wait and peal_set_arm know. Never enters the kernel.
+ * Looks at all links once and returns how many have a message: get them with peal_set_next. Of
+ * links that have ended, and of room, only peal_set_wait and peal_set_arm know. Never enters the
+ * kernel.
  */
-static inline int peal_set_poll(struct peal_set *set)
+PEAL_INLINE int peal_set_poll(struct peal_set *set)
 {
 	struct peal_set_head *head = (struct peal_set_head *)(void *)set;
 	const struct peal_set_member *members = head->members;
@@ -98,18 +124,20 @@ static inline int peal_set_poll(struct peal_set *set)
 }
 
 /*
- * The next link of those that the last peal_set_poll, _wait or _arm found, and what was added with it
- * (data may be NULL). NULL: no more. Receive with timeout 0, until -EAGAIN or as long as is fair.
- * Never enters the kernel.
+ * The next link of those that the last peal_set_poll, _wait or _arm found, and what was added with
+ * it (data may be NULL). NULL: no more. Receive with timeout 0, until -EAGAIN or as long as is
+ * fair. Never enters the kernel.
  */
-static inline struct peal_link *peal_set_next(struct peal_set *set, void **data)
+PEAL_INLINE struct peal_link *peal_set_next(struct peal_set *set, void **data)
 {
 	struct peal_set_head *head = (struct peal_set_head *)(void *)set;
-	const struct peal_set_member *member;
+	struct peal_set_member *member;
 
 	if (head->next == head->ready_count)
 		return NULL;
 	member = &head->members[head->ready[head->next++]];
+	if (PEAL_UNLIKELY(member->flags))
+		peal_set_tell(set, member);
 	if (data)
 		*data = member->data;
 	return member->link;

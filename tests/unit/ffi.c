@@ -7,10 +7,14 @@
 #include "config.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <peal/error.h>
 #include <peal/link.h>
@@ -52,6 +56,12 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 		    int count, int64_t timeout);
 int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct peal_message *message),
 	       void *each_data, int limit, int64_t timeout);
+struct peal_set;
+int peal_set_create(struct peal_set **set);
+void peal_set_free(struct peal_set *set);
+int peal_set_add(struct peal_set *set, struct peal_link *link, void *data);
+int peal_set_poll(struct peal_set *set);
+struct peal_link *peal_set_next(struct peal_set *set, void **data);
 
 static struct peal_link *links[2];
 static struct peal_tx *tx;
@@ -212,6 +222,51 @@ START_TEST(errors_are_the_same)
 	}
 END_TEST
 
+static void *connect_to(void *address)
+{
+	struct peal_link *link = NULL;
+
+	peal_connect(&link, address, NULL, PEAL_FOREVER);
+	return link;
+}
+
+START_TEST(sets_are_polled_and_told)
+	{
+		char folder[] = "/tmp/peal-ffi-XXXXXX", address[64], lock[80];
+		struct peal_listener *listener;
+		struct peal_link *server;
+		struct peal_set *set;
+		pthread_t thread;
+		void *client, *data;
+
+		ck_assert_ptr_nonnull(mkdtemp(folder));
+		snprintf(address, sizeof(address), "%s/socket", folder);
+		snprintf(lock, sizeof(lock), "%s.lock", address);
+		ck_assert_int_eq(peal_listen(&listener, address, NULL), 0);
+		ck_assert_int_eq(pthread_create(&thread, NULL, connect_to, address), 0);
+		ck_assert_int_eq(peal_accept(listener, &server, PEAL_FOREVER), 0);
+		ck_assert_int_eq(pthread_join(thread, &client), 0);
+		ck_assert_ptr_nonnull(client);
+
+		ck_assert_int_eq(peal_set_create(&set), 0);
+		ck_assert_int_eq(peal_set_add(set, server, address), 0);
+		ck_assert_int_eq(peal_set_poll(set), 0);
+		ck_assert_ptr_null(peal_set_next(set, &data));
+		ck_assert_int_eq(peal_send(peal_link_tx(client), "ding", 4, 0, 0), 0);
+		ck_assert_int_eq(peal_set_poll(set), 1);
+		ck_assert_ptr_eq(peal_set_next(set, &data), server);
+		ck_assert_ptr_eq(data, address);
+		ck_assert_ptr_null(peal_set_next(set, NULL));
+
+		peal_set_free(set);
+		peal_close(client);
+		peal_close(server);
+		peal_listener_close(listener);
+		remove(lock);
+		ck_assert_int_eq(rmdir(folder), 0);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("ffi");
@@ -224,6 +279,7 @@ static Suite *suite(void)
 	tcase_add_test(all, messages_go_in_batches);
 	tcase_add_test(all, long_messages_go_part_by_part);
 	tcase_add_test(all, errors_are_the_same);
+	tcase_add_test(all, sets_are_polled_and_told);
 	suite_add_tcase(s, all);
 	return s;
 }

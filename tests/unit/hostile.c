@@ -364,6 +364,27 @@ START_TEST(a_close_that_is_taken_back_is_a_close)
 	}
 END_TEST
 
+START_TEST(a_close_that_one_end_saw_is_one_for_the_other)
+	{
+		struct peal_stats stats = { .size = sizeof(stats) };
+		int err;
+
+		__atomic_store_n(&links[0]->page->closed, 5, __ATOMIC_RELEASE);
+		do
+			err = peal_send(tx, buffer, 56, 0, 0);
+		while (!err);
+		expect_error(err, -EPIPE, "left 4 messages unread", NULL);
+		__atomic_store_n(&links[0]->page->closed, 0, __ATOMIC_RELEASE);
+		expect_error(peal_recv(rx, buffer, sizeof(buffer), NULL, 0), -EPIPE,
+			     "left 4 messages unread", NULL);
+		__atomic_store_n(&links[0]->page->closed, 9, __ATOMIC_RELEASE);
+		expect_error(peal_send(tx, buffer, 56, 0, 0), -EPIPE, "left 4 messages", NULL);
+		ck_assert_int_eq(peal_link_stats(links[1], &stats), 0);
+		ck_assert_uint_eq(stats.peer_unread, 4);
+		expect_others_well();
+	}
+END_TEST
+
 START_TEST(a_close_with_absurd_counts_is_a_close)
 	{
 		static const uint64_t counts[] = { 1, 2, 1000, (uint64_t)1 << 63, UINT64_MAX };
@@ -374,6 +395,8 @@ START_TEST(a_close_with_absurd_counts_is_a_close)
 			ck_assert_int_eq(peal_link_stats(links[1], &stats), 0);
 			ck_assert_uint_eq(stats.peer_unread, counts[i] - 1);
 			expect_error(peal_recv(rx, buffer, sizeof(buffer), NULL, 0), -EPIPE, NULL);
+			tear_down();
+			set_up();
 		}
 	}
 END_TEST
@@ -606,6 +629,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(all, asleep_and_wake_words_may_say_anything, 0, NOISE);
 	tcase_add_test(all, magic_and_layout_are_not_read_again);
 	tcase_add_test(all, a_close_that_is_taken_back_is_a_close);
+	tcase_add_test(all, a_close_that_one_end_saw_is_one_for_the_other);
 	tcase_add_test(all, a_close_with_absurd_counts_is_a_close);
 	tcase_add_test(all, closing_counts_no_further_than_the_ring_is_long);
 	tcase_add_test(all, closing_counts_no_lies);

@@ -15,6 +15,7 @@
 
 #include "lib/link.h"
 #include "tests/unit/stage.h"
+#include "tests/unit/stepper.h"
 
 #ifdef PEAL_SANITIZER
 #define MESSAGES 2000u
@@ -47,6 +48,38 @@ static void open_like(struct meeting *meeting, int which)
 	ck_assert_int_eq(meeting->client->peer_eventfd >= 0, which & 1);
 }
 
+/* Calls of two functions of the system's, which the linker leads here. */
+static unsigned membarriers, clock_reads;
+static bool barriers_fail;
+static bool steady; /* each look at the clock takes a microsecond, and nothing else takes any time */
+
+bool __real_platform_barrier(void);
+bool __wrap_platform_barrier(void);
+bool __wrap_platform_barrier(void)
+{
+	__atomic_add_fetch(&membarriers, 1, __ATOMIC_RELAXED); /* orders nothing */
+	return !barriers_fail && __real_platform_barrier();
+}
+
+uint64_t __real_platform_now(void);
+uint64_t __wrap_platform_now(void);
+uint64_t __wrap_platform_now(void)
+{
+	/* Orders nothing. */
+	unsigned count = __atomic_add_fetch(&clock_reads, 1, __ATOMIC_RELAXED);
+
+	return steady ? (uint64_t)LONG + (uint64_t)1000 * count : __real_platform_now();
+}
+
+/* Rings a peer, whatever it says. */
+static void ring(struct peal_link *link)
+{
+	if (link->peer_eventfd >= 0)
+		platform_ring_eventfd(link->peer_eventfd);
+	else
+		platform_ring(link->fd);
+}
+
 static bool readable(int fd, int64_t ns)
 {
 	struct pollfd look = { .fd = fd, .events = POLLIN };
@@ -77,6 +110,55 @@ START_TEST(an_armed_link_polls_readable_when_it_is_rung_and_not_before)
 			ck_assert_int_eq(peal_recv(in, &byte, 1, NULL, 0), 1);
 			expect_error(peal_recv(in, &byte, 1, NULL, 0), -EAGAIN, "empty", NULL);
 		}
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(a_membarrier_that_fails_loses_no_bell_of_a_link)
+	{
+		struct meeting meeting;
+		char byte;
+
+		open_like(&meeting, _i | 2);
+		if (!meeting.server->data.asymmetric) {
+			skip("no membarrier here");
+			goto out;
+		}
+		barriers_fail = true;
+		for (int i = 0; i < 3; i++) {
+			ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_DATA), 0);
+			ck_assert(meeting.server->page->rx_asleep & PEAL_ASLEEP_FENCE);
+			ck_assert_int_eq(peal_send(peal_link_tx(meeting.client), "a", 1, 0, 0), 0);
+			ck_assert(readable(peal_link_fd(meeting.server), LONG));
+			ck_assert_int_eq(peal_recv(peal_link_rx(meeting.server), &byte, 1, NULL, 0),
+					 1);
+		}
+out:
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(who_rings_an_armed_link_for_nothing_ends_it)
+	{
+		struct meeting meeting;
+		char byte;
+		int i = 0;
+
+		open_like(&meeting, _i);
+		/* An honest one may ring late, for what has been read by then. */
+		for (int k = 0; k < 3000; k++) {
+			ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_DATA), 0);
+			ck_assert_int_eq(peal_send(peal_link_tx(meeting.client), "a", 1, 0, 0), 0);
+			ck_assert_int_eq(peal_recv(peal_link_rx(meeting.server), &byte, 1, NULL, 0),
+					 1);
+			ring(meeting.client);
+		}
+		while (!peal_link_arm(meeting.server, PEAL_DATA)) {
+			ck_assert_int_lt(i++, 3000);
+			ring(meeting.client);
+		}
+		expect_error(peal_recv(peal_link_rx(meeting.server), &byte, 1, NULL, 0), -EPROTO,
+			     NULL);
 		meeting_close(&meeting);
 	}
 END_TEST
@@ -192,6 +274,62 @@ START_TEST(room_can_be_waited_for_by_descriptor)
 	}
 END_TEST
 
+/* Receives as many as send_all sends, in order. */
+static void *receive_all(void *data)
+{
+	struct sender *receiver = data;
+	uint32_t value, random = 1;
+
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		random = random * 1664525u + 1013904223u;
+		if (random >> 22 == 0)
+			sched_yield();
+		if (peal_recv(peal_link_rx(receiver->link), &value, sizeof(value), NULL, LONG) !=
+			    sizeof(value) ||
+		    value != i)
+			return (void *)1;
+	}
+	return NULL;
+}
+
+static void start_receiving(struct sender *receiver, struct peal_link *link)
+{
+	receiver->link = link;
+	ck_assert_int_eq(pthread_create(&receiver->thread, NULL, receive_all, receiver), 0);
+}
+
+START_TEST(an_event_loop_sends_through_a_full_ring)
+	{
+		struct epoll_event event = { .events = EPOLLIN };
+		struct sender receiver;
+		struct meeting meeting;
+		uint32_t next = 0;
+		int poller = epoll_create1(EPOLL_CLOEXEC), err;
+
+		open_like(&meeting, _i);
+		if (_i & 4)
+			event.events |= EPOLLET;
+		ck_assert_int_eq(
+			epoll_ctl(poller, EPOLL_CTL_ADD, peal_link_fd(meeting.server), &event), 0);
+		start_receiving(&receiver, meeting.client);
+		for (;;) {
+			while (next < MESSAGES &&
+			       !peal_send(peal_link_tx(meeting.server), &next, sizeof(next), 0, 0))
+				next++;
+			if (next == MESSAGES)
+				break;
+			err = peal_link_arm(meeting.server, PEAL_DATA | PEAL_ROOM);
+			ck_assert_int_ge(err, 0);
+			if (!err)
+				ck_assert_int_eq(epoll_wait(poller, &event, 1, (int)(LONG / MS)),
+						 1);
+		}
+		end_sending(&receiver);
+		close(poller);
+		meeting_close(&meeting);
+	}
+END_TEST
+
 START_TEST(who_cannot_be_waited_for_says_so)
 	{
 		struct peal_options spin = stage_options(PEAL_WAIT_SPIN, 0);
@@ -212,6 +350,9 @@ START_TEST(who_cannot_be_waited_for_says_so)
 		expect_error(peal_link_arm(meeting.client, 4), -EINVAL, "0x4", "PEAL_ROOM", NULL);
 		ck_assert_int_eq(peal_set_add(set, meeting.client, NULL), 0);
 		expect_error(peal_set_add(set, meeting.client, NULL), -EEXIST, "take it out", NULL);
+		expect_error(peal_link_arm(meeting.client, PEAL_ROOM), -EBUSY, "peal_set_arm",
+			     "peal_set_want_room", NULL);
+		expect_error(peal_set_want_room(set, meeting.server), -ENOENT, "not in", NULL);
 		peal_set_free(set);
 		meeting_close(&meeting);
 	}
@@ -372,53 +513,535 @@ START_TEST(a_set_gets_every_message_of_all_its_links)
 	}
 END_TEST
 
+/* Fills the ring of a member, which then wants room. */
+static int fill(struct peal_set *set, struct peal_link *link)
+{
+	static const char text[500];
+	int sent = 0;
+
+	while (!peal_send(peal_link_tx(link), text, sizeof(text), 0, 0))
+		sent++;
+	ck_assert_int_eq(peal_set_want_room(set, link), 0);
+	return sent;
+}
+
+static void take_one(struct peal_link *link)
+{
+	struct peal_message message;
+
+	ck_assert_int_eq(peal_peek(peal_link_rx(link), &message, 0), 0);
+	peal_release(peal_link_rx(link));
+}
+
+static void expect_only(struct peal_set *set, const struct peal_link *link)
+{
+	ck_assert_ptr_eq(peal_set_next(set, NULL), link);
+	ck_assert_ptr_null(peal_set_next(set, NULL));
+}
+
+START_TEST(a_set_tells_who_has_room)
+	{
+		static const char text[500];
+		struct crowd crowd;
+		char byte;
+
+		crowd_open(&crowd, _i);
+		ck_assert_int_gt(fill(crowd.set, crowd.servers[7]), 4);
+		for (int i = 0; i < 3; i++) {
+			ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+			ck_assert(!readable(peal_set_fd(crowd.set), 0));
+			/* A message takes its own bell, and not that of the room. */
+			ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[7]), "x", 1, 0, 0),
+					 0);
+			ck_assert(readable(peal_set_fd(crowd.set), LONG));
+			ck_assert_int_eq(peal_set_wait(crowd.set, 0), 1);
+			expect_only(crowd.set, crowd.servers[7]);
+			ck_assert_int_eq(
+				peal_recv(peal_link_rx(crowd.servers[7]), &byte, 1, NULL, 0), 1);
+			ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+			take_one(crowd.clients[7]);
+			ck_assert(readable(peal_set_fd(crowd.set), LONG));
+			if (i == 0)
+				ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
+			else
+				ck_assert_int_eq(peal_set_arm(crowd.set), 1);
+			expect_only(crowd.set, crowd.servers[7]);
+			/* It is told once. */
+			expect_error(peal_set_wait(crowd.set, 0), -EAGAIN, NULL);
+			ck_assert_int_eq(peal_send(peal_link_tx(crowd.servers[7]), text,
+						   sizeof(text), 0, 0),
+					 0);
+			ck_assert_int_eq(fill(crowd.set, crowd.servers[7]), 0);
+		}
+		/* Room that was there before it was asked for; and the end of the link. */
+		take_one(crowd.clients[7]);
+		ck_assert_int_eq(peal_set_arm(crowd.set), 1);
+		expect_only(crowd.set, crowd.servers[7]);
+		fill(crowd.set, crowd.servers[7]);
+		peal_close(crowd.clients[7]);
+		crowd.clients[7] = NULL;
+		ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
+		expect_only(crowd.set, crowd.servers[7]);
+		expect_error(peal_send(peal_link_tx(crowd.servers[7]), text, sizeof(text), 0, 0),
+			     -EPIPE, NULL);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(a_verb_that_sleeps_takes_no_bell_from_the_set)
+	{
+		struct crowd crowd;
+		char byte;
+
+		crowd_open(&crowd, _i);
+		fill(crowd.set, crowd.servers[1]);
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		/* It rings, and only one hears it who waits for a message, in the end by
+		 * descriptor. */
+		ring(crowd.clients[1]);
+		expect_error(peal_recv(peal_link_rx(crowd.servers[1]), &byte, 1, NULL, 30 * MS),
+			     -ETIMEDOUT, NULL);
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[1]), "x", 1, 0, 0), 0);
+		ck_assert(readable(peal_set_fd(crowd.set), LONG));
+		ck_assert_int_eq(peal_recv(peal_link_rx(crowd.servers[1]), &byte, 1, NULL, 0), 1);
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		take_one(crowd.clients[1]);
+		ck_assert(readable(peal_set_fd(crowd.set), LONG));
+		ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
+		expect_only(crowd.set, crowd.servers[1]);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(a_set_sends_through_full_rings)
+	{
+		struct sender receivers[LINKS];
+		uint32_t next[LINKS] = { 0 };
+		struct crowd crowd;
+		int left = LINKS;
+
+		crowd_open(&crowd, _i);
+		for (int i = 0; i < LINKS; i++) {
+			start_receiving(&receivers[i], crowd.clients[i]);
+			ck_assert_int_eq(peal_set_want_room(crowd.set, crowd.servers[i]), 0);
+		}
+		while (left) {
+			struct peal_link *link;
+			void *data;
+			int err = peal_set_wait(crowd.set, LONG);
+
+			ck_assert_msg(err > 0, "%d %s", err, peal_error());
+			while ((link = peal_set_next(crowd.set, &data))) {
+				uint32_t *n = &next[(struct peal_link **)data - crowd.clients];
+
+				while (*n < MESSAGES &&
+				       !peal_send(peal_link_tx(link), n, sizeof(*n), 0, 0))
+					++*n;
+				if (*n < MESSAGES)
+					ck_assert_int_eq(peal_set_want_room(crowd.set, link), 0);
+				else
+					left--;
+			}
+		}
+		for (int i = 0; i < LINKS; i++)
+			end_sending(&receivers[i]);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(what_is_pending_goes_out_before_the_set_waits)
+	{
+		struct peal_options spin = stage_options(PEAL_WAIT_SPIN, 0);
+		struct meeting other;
+		struct crowd crowd;
+		char byte;
+
+		crowd_open(&crowd, _i);
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		for (int i = 0; i < 3; i++) {
+			/* A relay: what comes from one goes to another, which is still armed. */
+			ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[0]), "x", 1, 0, 0),
+					 0);
+			ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
+			ck_assert_int_eq(
+				peal_recv(peal_link_rx(crowd.servers[0]), &byte, 1, NULL, 0), 1);
+			ck_assert_int_eq(
+				peal_send_more(peal_link_tx(crowd.servers[1]), &byte, 1, 0, 0), 0);
+			if (i == 0)
+				expect_error(peal_set_wait(crowd.set, 0), -EAGAIN, NULL);
+			else if (i == 1)
+				expect_error(peal_set_wait(crowd.set, MS), -ETIMEDOUT, NULL);
+			else
+				ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+			ck_assert_int_eq(
+				peal_recv(peal_link_rx(crowd.clients[1]), &byte, 1, NULL, 0), 1);
+		}
+		meeting_open(&other, &spin, &spin);
+		ck_assert_int_eq(peal_set_add(crowd.set, other.server, NULL), 0);
+		ck_assert_int_eq(peal_send_more(peal_link_tx(crowd.servers[1]), "x", 1, 0, 0), 0);
+		expect_error(peal_set_wait(crowd.set, MS), -ETIMEDOUT, NULL);
+		ck_assert_int_eq(peal_recv(peal_link_rx(crowd.clients[1]), &byte, 1, NULL, 0), 1);
+		meeting_close(&other);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(a_spinning_link_that_has_ended_lets_the_set_sleep)
+	{
+		struct peal_options spin = stage_options(PEAL_WAIT_SPIN, 0);
+		struct meeting other;
+		struct crowd crowd;
+		char byte;
+
+		crowd_open(&crowd, _i);
+		meeting_open(&other, &spin, &spin);
+		ck_assert_int_eq(peal_set_add(crowd.set, other.server, NULL), 0);
+		expect_error(peal_set_arm(crowd.set), -EOPNOTSUPP, "spins", NULL);
+		platform_hang_up(other.client->fd);
+		ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
+		expect_only(crowd.set, other.server);
+		expect_error(peal_recv(peal_link_rx(other.server), &byte, 1, NULL, 0), -ECONNRESET,
+			     NULL);
+		ck_assert_int_eq(peal_set_remove(crowd.set, other.server), 0);
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		meeting_close(&other);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(a_busy_set_is_told_who_has_ended)
+	{
+		uint64_t until = platform_now() + (uint64_t)LONG;
+		struct peal_link *link;
+		struct crowd crowd;
+		int ended = 0;
+
+		crowd_open(&crowd, _i);
+		ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[0]), "x", 1, 0, 0), 0);
+		platform_hang_up(crowd.clients[5]->fd);
+		peal_close(crowd.clients[6]);
+		crowd.clients[6] = NULL;
+		while (ended != 3) { /* and the message stays there */
+			ck_assert_uint_lt(platform_now(), until);
+			ck_assert_int_ge(peal_set_wait(crowd.set, LONG), 1);
+			while ((link = peal_set_next(crowd.set, NULL)))
+				ended |= link == crowd.servers[5] ? 1 :
+					 link == crowd.servers[6] ? 2 :
+								    0;
+		}
+		crowd_close(&crowd);
+	}
+END_TEST
+
+static struct {
+	struct meeting meeting;
+	struct peal_set *set;
+	int result;
+} late;
+
+static void wait_for_late(void *data)
+{
+	(void)data;
+	late.result = peal_set_wait(late.set, 0);
+}
+
+static uint64_t publish_late(void *data)
+{
+	(void)data;
+	__atomic_store_n((uint64_t *)(void *)late.meeting.client->tx.data, 2, __ATOMIC_RELEASE);
+	return 0;
+}
+
+START_TEST(who_has_ended_is_told_whatever_comes_meanwhile)
+	{
+		const char *why;
+		bool reached = true;
+
+		if (!stepper_usable(&why)) {
+			skip("%s", why);
+			return;
+		}
+		meeting_open(&late.meeting, NULL, NULL);
+		ck_assert_int_eq(peal_set_create(&late.set), 0);
+		ck_assert_int_eq(peal_set_add(late.set, late.meeting.server, NULL), 0);
+		platform_hang_up(late.meeting.client->fd);
+		ck_assert_int_eq(peal_set_wait(late.set, LONG), 1);
+		for (uint64_t n = 1; reached && n < 1000; n++) {
+			__atomic_store_n((uint64_t *)(void *)late.meeting.client->tx.data, 0,
+					 __ATOMIC_RELEASE);
+			reached = stepper_run(n, wait_for_late, publish_late, NULL);
+			ck_assert_int_eq(late.result, 1);
+			expect_only(late.set, late.meeting.server);
+		}
+		ck_assert(!reached);
+		peal_set_free(late.set);
+		meeting_close(&late.meeting);
+	}
+END_TEST
+
+START_TEST(a_close_that_is_taken_back_is_told_as_one)
+	{
+		struct crowd crowd;
+		char byte;
+
+		crowd_open(&crowd, _i);
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		__atomic_store_n(&crowd.clients[2]->page->closed, 1, __ATOMIC_RELEASE);
+		ring(crowd.clients[2]);
+		ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
+		__atomic_store_n(&crowd.clients[2]->page->closed, 0, __ATOMIC_RELEASE);
+		expect_only(crowd.set, crowd.servers[2]);
+		expect_error(peal_recv(peal_link_rx(crowd.servers[2]), &byte, 1, NULL, 0), -EPIPE,
+			     NULL);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(who_rings_a_set_for_nothing_is_told_to_have_ended)
+	{
+		struct crowd crowd;
+		char byte;
+		int i = 0;
+
+		crowd_open(&crowd, _i);
+		do {
+			ck_assert_int_lt(i++, 3000);
+			ring(crowd.clients[4]);
+		} while (peal_set_wait(crowd.set, 0) == -EAGAIN);
+		expect_only(crowd.set, crowd.servers[4]);
+		expect_error(peal_recv(peal_link_rx(crowd.servers[4]), &byte, 1, NULL, 0), -EPROTO,
+			     NULL);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(who_moves_in_a_set_has_not_rung)
+	{
+		struct crowd crowd;
+
+		crowd_open(&crowd, _i);
+		/* An eventfd that was rung once says so again whenever it is given a place. */
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		ring(crowd.clients[1]);
+		for (int i = 0; i < 1500; i++) {
+			ck_assert_int_eq(peal_set_remove(crowd.set, crowd.servers[1]), 0);
+			ck_assert_int_eq(peal_set_add(crowd.set, crowd.servers[1], NULL), 0);
+			ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		}
+		for (int i = 0; i < 1500; i++) {
+			ck_assert_int_eq(peal_set_remove(crowd.set, crowd.servers[0]), 0);
+			ck_assert_int_eq(peal_set_add(crowd.set, crowd.servers[0], NULL), 0);
+			ck_assert_int_eq(peal_set_remove(crowd.set, crowd.servers[1]), 0);
+			ck_assert_int_eq(peal_set_add(crowd.set, crowd.servers[1], NULL), 0);
+			ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		}
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(one_membarrier_arms_all_and_none_loses_its_bell_if_it_fails)
+	{
+		struct crowd crowd;
+		unsigned before;
+		char byte;
+
+		crowd_open(&crowd, _i | 2);
+		if (!crowd.servers[0]->data.asymmetric) {
+			skip("no membarrier here");
+			goto out;
+		}
+		before = membarriers;
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		ck_assert_uint_eq(membarriers, before + 1);
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		ck_assert_uint_eq(membarriers, before + 1);
+		for (int i = 0; i < LINKS; i++) {
+			ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[i]), "x", 1, 0, 0),
+					 0);
+			ck_assert_int_eq(
+				peal_recv(peal_link_rx(crowd.servers[i]), &byte, 1, NULL, 0), 1);
+		}
+		/* All have been rung. */
+		barriers_fail = true;
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		ck_assert_uint_eq(membarriers, before + 2);
+		for (int i = 0; i < LINKS; i++) {
+			ck_assert(crowd.servers[i]->page->rx_asleep & PEAL_ASLEEP_FENCE);
+			ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[i]), "x", 1, 0, 0),
+					 0);
+			ck_assert(readable(peal_set_fd(crowd.set), LONG));
+			ck_assert_int_eq(
+				peal_recv(peal_link_rx(crowd.servers[i]), &byte, 1, NULL, 0), 1);
+			ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		}
+		ck_assert_uint_eq(membarriers, before + 2);
+out:
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(a_set_that_waits_in_vain_does_not_spin_any_more)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct meeting meeting;
+		struct peal_set *set;
+		unsigned before;
+
+		options.spin_ns = 500000;
+		meeting_open(&meeting, &options, &options);
+		ck_assert_int_eq(peal_set_create(&set), 0);
+		ck_assert_int_eq(peal_set_add(set, meeting.server, NULL), 0);
+		for (int i = 0; i < 50; i++) {
+			before = clock_reads;
+			expect_error(peal_set_wait(set, MS), -ETIMEDOUT, NULL);
+		}
+		ck_assert_uint_lt(clock_reads - before, 20);
+		peal_set_free(set);
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(an_event_loop_gets_every_message_of_a_set)
+	{
+		struct epoll_event event = { .events = EPOLLIN };
+		struct sender senders[LINKS];
+		uint32_t next[LINKS] = { 0 }, value, all = 0;
+		int poller = epoll_create1(EPOLL_CLOEXEC), err;
+		struct crowd crowd;
+
+		crowd_open(&crowd, _i);
+		if (_i & 4)
+			event.events |= EPOLLET;
+		ck_assert_int_eq(epoll_ctl(poller, EPOLL_CTL_ADD, peal_set_fd(crowd.set), &event),
+				 0);
+		for (int i = 0; i < LINKS; i++)
+			start_sending(&senders[i], crowd.clients[i]);
+		while (all < LINKS * MESSAGES) {
+			struct peal_link *link;
+			void *data;
+
+			err = peal_set_arm(crowd.set);
+			ck_assert_int_ge(err, 0);
+			if (!err) {
+				ck_assert_int_eq(epoll_wait(poller, &event, 1, (int)(LONG / MS)),
+						 1);
+				err = peal_set_wait(crowd.set, 0);
+				ck_assert(err > 0 || err == -EAGAIN);
+			}
+			while ((link = peal_set_next(crowd.set, &data))) {
+				long i = (struct peal_link **)data - crowd.clients;
+
+				while (peal_recv(peal_link_rx(link), &value, sizeof(value), NULL,
+						 0) > 0) {
+					ck_assert_uint_eq(value, next[i]++);
+					all++;
+				}
+			}
+		}
+		for (int i = 0; i < LINKS; i++)
+			end_sending(&senders[i]);
+		close(poller);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(closing_a_member_takes_it_out)
+	{
+		struct crowd crowd;
+
+		crowd_open(&crowd, _i);
+		for (int i = LINKS - 1; i > 0; i--) {
+			peal_close(crowd.servers[i]);
+			crowd.servers[i] = NULL;
+			ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		}
+		peal_close(crowd.first.server);
+		crowd.first.server = NULL;
+		expect_error(peal_set_wait(crowd.set, 0), -ENOENT, "empty", NULL);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+struct inherited {
+	struct peal_set *set;
+	struct peal_link *link;
+};
+
 static const char *use_set_in_child(void *data)
 {
-	struct peal_set *set = data;
+	const struct inherited *inherited = data;
+	struct peal_set *set = inherited->set;
 
 	if (peal_set_wait(set, 0) != -ESTALE)
 		return wrong("a child can wait for its parent's set");
 	if (peal_set_fd(set) != -ESTALE || peal_set_poll(set) != 0)
 		return wrong("a child can poll its parent's set");
+	if (peal_set_remove(set, inherited->link) != -ESTALE ||
+	    peal_set_want_room(set, inherited->link) != -ESTALE)
+		return wrong("a child can change its parent's set");
 	peal_set_free(set);
+	peal_close(inherited->link);
 	return NULL;
 }
 
 START_TEST(a_childs_set_is_stale)
 	{
+		struct inherited inherited;
 		struct crowd crowd;
 
 		crowd_open(&crowd, 0);
-		child_run(use_set_in_child, crowd.set);
+		inherited = (struct inherited){ .set = crowd.set, .link = crowd.servers[2] };
+		child_run(use_set_in_child, &inherited);
 		ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[1]), "x", 1, 0, 0), 0);
 		ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
 		crowd_close(&crowd);
 	}
 END_TEST
 
-/* A receiver that never sleeps long in a stream gives up fences, and takes them again for requests. */
+/* Ways of the receiver to fall asleep. */
+static void fall_asleep(struct peal_link *link, struct peal_set *set, int how)
+{
+	uint32_t value;
+
+	if (how == 0)
+		expect_error(peal_recv(&link->rx, &value, sizeof(value), NULL, 1), -ETIMEDOUT,
+			     NULL);
+	else if (how == 1)
+		ck_assert_int_eq(peal_link_arm(link, PEAL_DATA), 0);
+	else
+		ck_assert_int_eq(peal_set_arm(set), 0);
+}
+
+/* A receiver that never sleeps long in a stream gives up fences, and takes them again for
+ * requests. */
 START_TEST(the_barrier_follows_the_traffic)
 	{
 		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, (uint64_t)64 << 10);
 		struct meeting meeting;
+		struct peal_set *set;
 		struct peal_link *link;
 		uint32_t value = 0;
 
 		options.barrier = PEAL_BARRIER_ASYMMETRIC; /* registers */
 		meeting_open(&meeting, &options, &options);
 		link = meeting.server;
+		ck_assert_int_eq(peal_set_create(&set), 0);
+		if (_i == 2)
+			ck_assert_int_eq(peal_set_add(set, link, NULL), 0);
 		ck_assert(link->data.asymmetric);
 		ck_assert_uint_eq(link->page->rx_asleep & PEAL_ASLEEP_FENCE, 0);
 		link->data.always = false;
+		steady = true; /* what membarriers cost decides */
 		for (int round = 0; round < 2; round++) {
 			/* Requests: a sleep a message. */
 			for (int i = 0; i < 200; i++) {
-				expect_error(peal_recv(&link->rx, &value, sizeof(value), NULL, 1),
-					     -ETIMEDOUT, NULL);
+				fall_asleep(link, set, _i);
 				ck_assert_int_eq(peal_send(&meeting.client->tx, &value, 4, 0, 0),
 						 0);
 				ck_assert_int_eq(peal_recv(&link->rx, &value, 4, NULL, 0), 4);
 			}
+			fall_asleep(link, set, _i);
 			ck_assert(link->page->rx_asleep & PEAL_ASLEEP_FENCE);
 			/* A stream: thousands. */
 			for (int i = 0; i < 40; i++) {
@@ -428,11 +1051,12 @@ START_TEST(the_barrier_follows_the_traffic)
 					ck_assert_int_eq(peal_recv(&link->rx, &value, 4, NULL, 0),
 							 4);
 				}
-				expect_error(peal_recv(&link->rx, &value, sizeof(value), NULL, 1),
-					     -ETIMEDOUT, NULL);
+				fall_asleep(link, set, _i);
 			}
 			ck_assert_uint_eq(link->page->rx_asleep & PEAL_ASLEEP_FENCE, 0);
 		}
+		steady = false;
+		peal_set_free(set);
 		meeting_close(&meeting);
 	}
 END_TEST
@@ -445,14 +1069,32 @@ static Suite *pollable(void)
 	tcase_set_timeout(one, 60);
 	tcase_set_timeout(many, 120);
 	tcase_add_loop_test(one, an_armed_link_polls_readable_when_it_is_rung_and_not_before, 0, 4);
+	tcase_add_loop_test(one, a_membarrier_that_fails_loses_no_bell_of_a_link, 0, 2);
+	tcase_add_loop_test(one, who_rings_an_armed_link_for_nothing_ends_it, 0, 2);
 	tcase_add_loop_test(one, an_event_loop_gets_every_message, 0, COMBINATIONS);
+	tcase_add_loop_test(one, an_event_loop_sends_through_a_full_ring, 0, COMBINATIONS);
 	tcase_add_loop_test(one, the_end_of_a_link_polls_readable_and_is_told, 0, COMBINATIONS);
 	tcase_add_loop_test(one, room_can_be_waited_for_by_descriptor, 0, 4);
 	tcase_add_test(one, who_cannot_be_waited_for_says_so);
-	tcase_add_test(one, the_barrier_follows_the_traffic);
+	tcase_add_loop_test(one, the_barrier_follows_the_traffic, 0, 3);
 	tcase_add_loop_test(many, a_set_tells_which_links_have_something, 0, 4);
 	tcase_add_loop_test(many, who_leaves_a_set_is_not_missed_and_who_ends_is_told, 0, 4);
 	tcase_add_loop_test(many, a_set_gets_every_message_of_all_its_links, 0, 4);
+	tcase_add_loop_test(many, an_event_loop_gets_every_message_of_a_set, 0, COMBINATIONS);
+	tcase_add_loop_test(many, a_set_tells_who_has_room, 0, 4);
+	tcase_add_loop_test(many, a_verb_that_sleeps_takes_no_bell_from_the_set, 0, 4);
+	tcase_add_loop_test(many, a_set_sends_through_full_rings, 0, 4);
+	tcase_add_loop_test(many, what_is_pending_goes_out_before_the_set_waits, 0, 4);
+	tcase_add_loop_test(many, a_spinning_link_that_has_ended_lets_the_set_sleep, 0, 2);
+	tcase_add_loop_test(many, a_busy_set_is_told_who_has_ended, 0, 2);
+	tcase_add_test(many, who_has_ended_is_told_whatever_comes_meanwhile);
+	tcase_add_loop_test(many, a_close_that_is_taken_back_is_told_as_one, 0, 2);
+	tcase_add_loop_test(many, who_rings_a_set_for_nothing_is_told_to_have_ended, 0, 2);
+	tcase_add_loop_test(many, who_moves_in_a_set_has_not_rung, 0, 2);
+	tcase_add_loop_test(many, one_membarrier_arms_all_and_none_loses_its_bell_if_it_fails, 0,
+			    2);
+	tcase_add_test(many, a_set_that_waits_in_vain_does_not_spin_any_more);
+	tcase_add_loop_test(many, closing_a_member_takes_it_out, 0, 2);
 	tcase_add_test(many, a_childs_set_is_stale);
 	suite_add_tcase(suite, one);
 	suite_add_tcase(suite, many);
