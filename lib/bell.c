@@ -398,7 +398,7 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 			return 0;
 	}
 	begun = now = platform_now();
-	end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
+	bell->end = end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
 	spin_end = later(now, spin);
 
 	while (now < spin_end) {
