@@ -438,18 +438,18 @@ int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct pea
 	if (err)
 		return err;
 	PEAL_DEBUG_ENTER(rx);
-	/* An honest producer has no room for more than a lap, so none is shown to it of another one;
-	 * and as far as that the two mappings reach from wherever it begins. */
+	/* An honest producer has no room for more than a lap. No more is shown of another one's, and
+	 * however far it reads on from here, a lap and a header behind it are mapped. */
 	begin = at = peal_next(rx, rx->pos);
 	end = begin + rx->mask + 1;
 	for (;;) {
 		uint64_t header;
+		int stop;
 
-		/* Before it is shown: it is the peer's to change. */
 		bytes += message.length;
-		at += peal_record_size(message.length);
-		left--;
-		if (each(each_data, &message) || !left || at >= end)
+		at += peal_record_size(message.length); /* as it was checked, whatever comes */
+		stop = each(each_data, &message);
+		if (!--left || stop)
 			break;
 		header = plain_header(at, below);
 		if (!header || peal_record_size(peal_plain_length(header)) > (uint64_t)(end - at))

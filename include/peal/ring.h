@@ -195,7 +195,8 @@ PEAL_API ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buff
 PEAL_API void peal_debug_enter(uint32_t *owner, const char *verb);
 PEAL_API void peal_debug_leave(uint32_t *owner);
 
-/* With -DPEAL_DEBUG two threads inside the verbs of one end are caught and reported. */
+/* With -DPEAL_DEBUG two threads inside the inline verbs of one end are caught and reported; inside the
+ * others if the library was built with it (configure --enable-debug). */
 #ifdef PEAL_DEBUG
 #define PEAL_DEBUG_ENTER(end) peal_debug_enter(&(end)->owner, __func__)
 #define PEAL_DEBUG_LEAVE(end) peal_debug_leave(&(end)->owner)
@@ -558,7 +559,7 @@ static inline const uint8_t *peal_next(const struct peal_rx *rx, uint64_t pos)
 /* Waits for the record at `at` and loads its header, once. 0: none; *err says why. */
 static inline uint64_t peal_see(struct peal_rx *rx, const uint8_t *at, int64_t timeout, int *err)
 {
-	/* Pairs with [publish] in peal_publish. */
+	/* Pairs with [publish] in peal_show. */
 	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)at,
 					  __ATOMIC_ACQUIRE); /* [see] */
 

@@ -5,7 +5,10 @@
  */
 #include "config.h"
 
-#ifndef PEAL_DEBUG
+#ifdef PEAL_DEBUG
+#define VERBS 10 /* the library was built with it too */
+#else
+#define VERBS 7
 #define PEAL_DEBUG 1
 #endif
 
@@ -51,7 +54,9 @@ static void wait_asleep(const struct peal_link *link, bool sending)
 /* What the second thread does while the first is inside. */
 static void intrude(int how)
 {
-	struct peal_message message;
+	struct peal_message message = { .data = "", .length = 0 };
+	struct peal_sending sending = { .data = "" };
+	struct iovec piece = { .iov_len = 0 };
 	void *at;
 
 	switch (how) {
@@ -70,14 +75,28 @@ static void intrude(int how)
 	case 4:
 		peal_reserve(peal_link_tx(links[0]), 0, &at, 0);
 		break;
-	default:
+	case 5:
 		peal_commit(peal_link_tx(links[0]), 0, 0);
+		break;
+	case 6:
+		peal_abort(peal_link_tx(links[0]));
+		break;
+	case 7:
+		peal_send_batch(peal_link_tx(links[0]), &message, 1, 0);
+		break;
+	case 8:
+		peal_sendv(peal_link_tx(links[0]), &piece, 1, 0, 0);
+		break;
+	default:
+		peal_send_part(peal_link_tx(links[0]), &sending, 0);
 	}
 }
 
 /* Verbs that are made of others may be told by either name. */
-static const char *const verbs[] = { "peal_", "peal_peek",    "peal_release",
-				     "peal_", "peal_reserve", "peal_commit" };
+static const char *const verbs[] = { "peal_",         "peal_peek",       "peal_release",
+				     "peal_",         "peal_reserve",    "peal_commit",
+				     "peal_abort",    "peal_send_batch", "peal_sendv",
+				     "peal_send_part" };
 
 START_TEST(two_threads_in_one_end_are_caught_and_told)
 	{
@@ -230,7 +249,7 @@ static Suite *suite(void)
 	TCase *all = tcase_create("threads");
 
 	tcase_set_timeout(all, 30);
-	tcase_add_loop_test(all, two_threads_in_one_end_are_caught_and_told, 0, 6);
+	tcase_add_loop_test(all, two_threads_in_one_end_are_caught_and_told, 0, VERBS);
 	tcase_add_test(all, a_thread_at_each_end_is_as_it_should_be);
 	tcase_add_test(all, an_end_may_go_from_one_thread_to_another);
 	tcase_add_test(all, an_end_is_free_again_after_an_error);
