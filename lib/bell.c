@@ -415,7 +415,7 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	}
 	spin = budget(bell);
 	begun = now = platform_now();
-	end = platform_deadline(now, timeout);
+	bell->end = end = platform_deadline(now, timeout);
 	spin_end = platform_later(now, spin);
 
 	while (now < spin_end) {

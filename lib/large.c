@@ -22,8 +22,15 @@
 /* So many bytes at most between two looks at the time. */
 #define TURN ((uint64_t)1 << 20)
 
-/* ABANDONs in a row without a part: an honest peer has one at most. */
+/* A fragment is no longer than this, however large the ring: both sides should work on it at the same
+ * time, and while it is in the caches that they share, or in their own. */
+#define FRAGMENT_MAX ((uint64_t)256 << 10)
+
+/* ABANDONs without a part: an honest peer has none. */
 #define VAIN_MAX 1000u
+
+/* Bytes of address space that are made ready at once, at least. */
+#define READY_LEAST ((uint64_t)64 << 10)
 
 /*
  * How long a call may take, which goes in many steps.
@@ -61,7 +68,8 @@ static int64_t patience_left(const struct patience *patience)
 	return now < patience->end ? (int64_t)(patience->end - now) : 1;
 }
 
-/* Whether it is over although there is always something to do. A lap is a turn, or TURN bytes. */
+/* Whether it is over although there is always something to do. A lap is a turn, or TURN bytes, which is
+ * all that there is without a timeout. */
 static int patience_over(struct patience *patience, uint64_t pos, uint64_t capacity)
 {
 	if (pos - patience->turn < (capacity < TURN ? capacity : TURN))
@@ -99,21 +107,18 @@ int large_too_long(const struct peal_tx *tx, size_t length)
 			 length, (unsigned long long)tx->largest, (unsigned long long)tx->mask + 1);
 }
 
-/* Publishes the record at tx->pos, whose payload is written. */
-static void publish(struct peal_tx *tx, uint64_t length, uint64_t flags, uint32_t tag)
+/* Publishes the record at tx->pos, whose payload is written; with the last one of a message that. */
+static void publish(struct peal_tx *tx, uint64_t length, uint64_t flags, uint32_t tag,
+		    uint64_t messages, uint64_t bytes)
 {
-	uint64_t size = peal_record_size(length);
 	uint8_t *at = tx->data + (tx->pos & tx->mask);
+	uint64_t size = peal_record_size(length);
 
 	/* In two, so that no batch has to know of flags. */
 	if (tx->pending_header)
 		peal_publish_pending(tx);
 	tx->pos += size;
-	/* As [zero-behind] and [publish] in peal_publish. */
-	__atomic_store_n((uint64_t *)(void *)(at + size), 0, __ATOMIC_RELAXED);
-	__atomic_store_n((uint64_t *)(void *)at, (uint64_t)tag << 32 | flags | (length + 1),
-			 __ATOMIC_RELEASE);
-	peal_look(tx, &tx->peer->rx_asleep);
+	peal_show(tx, at, peal_plain_header(length, tag) | flags, at + size, messages, bytes);
 }
 
 static int say_abandon(struct peal_tx *tx, int64_t timeout)
@@ -122,13 +127,20 @@ static int say_abandon(struct peal_tx *tx, int64_t timeout)
 	int err = ring_room(tx, peal_record_size(WORD), timeout);
 
 	if (err) {
-		tx->limit = 0; /* every further send comes by here */
+		tx->limit = 0; /* every further send comes by large_settle */
 		return err;
 	}
 	memcpy(tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE, &kind, WORD);
-	tx->link->cut.abandoned = false;
-	publish(tx, WORD, PEAL_HEADER_CONTROL, 0);
+	tx->part = PEAL_PART_NONE;
+	publish(tx, WORD, PEAL_HEADER_CONTROL, 0, 0, 0);
 	return 0;
+}
+
+/* There is room behind four fragments, so in most cases the peer is told at once. */
+void peal_abort_part(struct peal_tx *tx)
+{
+	tx->part = PEAL_PART_GIVEN_UP;
+	say_abandon(tx, 0);
 }
 
 int large_settle(struct peal_tx *tx, int64_t *timeout)
@@ -136,11 +148,11 @@ int large_settle(struct peal_tx *tx, int64_t *timeout)
 	struct patience patience;
 	int err;
 
-	if (tx->part)
+	if (tx->part == PEAL_PART_SENT)
 		return error_literal(
 			-EBUSY, "a message is half sent: call peal_send_part until it is all, or "
 				"peal_abort");
-	if (!tx->link->cut.abandoned)
+	if (tx->part == PEAL_PART_NONE)
 		return 0;
 	patience = patience_of(*timeout, tx->pos);
 	err = say_abandon(tx, *timeout);
@@ -178,13 +190,15 @@ static void gather(struct source *source, uint8_t *to, uint64_t length)
 /* Sends fragments, as far as there is time; source->sent says how far. */
 static int send_fragments(struct peal_tx *tx, struct source *source, struct patience *patience)
 {
-	/* Four of them and the zero header behind fit the ring. */
-	uint64_t most = ((tx->mask + 1) >> 2) - 2 * PEAL_HEADER_SIZE;
+	/* Four of them, an ABANDON and the zero header behind fit the ring. */
+	uint64_t quarter = (tx->mask + 1) >> 2;
+	uint64_t most = (quarter < FRAGMENT_MAX ? quarter : FRAGMENT_MAX) - 2 * PEAL_HEADER_SIZE;
 	int err = 0;
 
 	while (source->sent < source->length) {
 		uint64_t begin = source->sent ? 0 : WORD, some = source->length - source->sent;
 		uint8_t *to;
+		bool last;
 
 		if (some > most - begin)
 			some = most - begin;
@@ -199,61 +213,76 @@ static int send_fragments(struct peal_tx *tx, struct source *source, struct pati
 			memcpy(to, &source->length, WORD);
 		gather(source, to + begin, some);
 		source->sent += some;
-		if (source->sent == source->length)
-			peal_count_message(tx->counters, source->length);
-		publish(tx, begin + some, source->sent < source->length ? PEAL_HEADER_MORE : 0,
-			source->tag);
-		/* With timeout 0 it goes on while there is room: that is somebody else's doing. */
-		if (source->sent < source->length && patience->timeout > 0) {
+		last = source->sent == source->length;
+		publish(tx, begin + some, last ? 0 : PEAL_HEADER_MORE, source->tag, last,
+			last ? source->length : 0);
+		if (!last)
 			err = patience_over(patience, tx->pos, tx->mask + 1);
-			if (err)
-				break;
+		if (err) {
+			tx->link->room_want = 0; /* that was not what is missing */
+			break;
 		}
 	}
 	return err;
+}
+
+/* The sentence of a deadline that came before the end of a message. */
+static int say_late(const struct source *source, int64_t timeout, const char *then)
+{
+	return error_set(-ETIMEDOUT,
+			 "of a message of %llu bytes %llu were sent within the timeout of %lld ns: "
+			 "the peer is slow; %s",
+			 (unsigned long long)source->length, (unsigned long long)source->sent,
+			 (long long)timeout, then);
+}
+
+/* Without time a message in fragments is not begun: it could never be sent whole. */
+static int refuse_at_once(struct peal_tx *tx, size_t length)
+{
+	int err = ring_room(tx, 0, 0); /* only to learn whether the peer is gone */
+
+	if (tx->pending_header)
+		peal_publish_pending(tx);
+	return ring_ends(err) ?
+		       err :
+		       error_set(-EMSGSIZE,
+				 "a message of %zu bytes is longer than a record of this ring, and "
+				 "cannot be sent with a timeout of 0: use peal_send_part",
+				 length);
 }
 
 int large_send(struct peal_tx *tx, const struct iovec *pieces, size_t length, uint32_t tag,
 	       int64_t timeout)
 {
 	struct source source = { .piece = pieces, .length = length, .tag = tag };
-	struct peal_link *link = tx->link;
+	const int64_t whole = timeout;
 	struct patience patience;
 	int err = ring_may_send(tx);
 
-	if (!err && length > link->cut.longest)
+	if (!err && length > tx->link->cut.longest)
 		err = large_too_long(tx, length);
+	if (!err && !timeout)
+		err = refuse_at_once(tx, length);
 	if (!err)
 		err = large_settle(tx, &timeout);
 	if (err)
 		return err;
-	if (!timeout) {
-		/* Only to learn whether the peer is gone. */
-		err = ring_room(tx, 0, 0);
-		if (tx->pending_header)
-			peal_publish_pending(tx);
-		return err ? err :
-			     error_set(
-				     -EAGAIN,
-				     "a message of %zu bytes is longer than a record of this ring, "
-				     "and the timeout is 0: use peal_send_part",
-				     length);
-	}
 	patience = patience_of(timeout, tx->pos);
 	err = send_fragments(tx, &source, &patience);
-	if (err && source.sent && !ring_ends(err)) {
-		link->cut.abandoned = true;
-		tx->limit = 0; /* every further send comes by large_settle */
-	}
-	return err;
+	if (err && source.sent && !ring_ends(err))
+		peal_abort_part(tx);
+	return err == -ETIMEDOUT ? say_late(&source, whole,
+					    "they are given up; wait longer or use a larger ring") :
+				   err;
 }
 
-int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout)
+static int send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout)
 {
 	struct iovec piece = { .iov_base = (void *)(uintptr_t)sending->data,
 			       .iov_len = sending->length };
 	struct source source = { .piece = &piece, .length = sending->length, .tag = sending->tag };
 	struct cut *cut = &tx->link->cut;
+	const int64_t whole = timeout;
 	struct patience patience;
 	int err;
 
@@ -267,7 +296,7 @@ int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t tim
 		err = large_too_long(tx, sending->length);
 	if (!err && !sending->begun)
 		err = large_settle(tx, &timeout);
-	else if (!err && (!tx->part || sending->length != cut->length ||
+	else if (!err && (tx->part != PEAL_PART_SENT || sending->length != cut->length ||
 			  sending->sent != cut->sent || sending->tag != cut->tag))
 		err = error_literal(
 			-EINVAL,
@@ -279,21 +308,25 @@ int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t tim
 	patience = patience_of(timeout, tx->pos);
 	err = send_fragments(tx, &source, &patience);
 	sending->sent = source.sent;
-	tx->part = err && source.sent && !ring_ends(err);
-	sending->begun = tx->part;
+	sending->begun = err && source.sent && !ring_ends(err);
+	tx->part = sending->begun ? PEAL_PART_SENT : PEAL_PART_NONE;
 	*cut = (struct cut){ .longest = cut->longest,
 			     .length = source.length,
 			     .sent = source.sent,
 			     .tag = source.tag };
 	if (tx->part)
 		tx->limit = 0; /* what else is sent comes by large_settle */
-	return err;
+	return err == -ETIMEDOUT ? say_late(&source, whole, "call again for the rest") : err;
 }
 
-void peal_abort_part(struct peal_tx *tx)
+int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout)
 {
-	tx->part = 0;
-	tx->link->cut.abandoned = true;
+	int err;
+
+	PEAL_DEBUG_ENTER(tx);
+	err = send_part(tx, sending, timeout);
+	PEAL_DEBUG_LEAVE(tx);
+	return err;
 }
 
 /*
@@ -327,14 +360,46 @@ void large_take_down(struct join *join)
 	join->at = NULL;
 }
 
+/* Makes so much of the address space ready for parts. Before anything of them is consumed: what has
+ * been taken out of the ring can be kept in any case. */
+static int make_ready(struct join *join, uint64_t length)
+{
+	uint64_t upto = 2 * join->ready > length ? 2 * join->ready : length;
+	int err;
+
+	if (length <= join->ready)
+		return 0;
+	upto = (upto + READY_LEAST - 1) & ~(READY_LEAST - 1);
+	if (upto > join->size)
+		upto = join->size;
+	err = platform_use(join->at + join->ready, upto - join->ready);
+	if (err)
+		return error_set(
+			err,
+			"no memory (errno %d) for keeping a message of up to %llu bytes: raise the "
+			"limits of memory (ulimit -d, vm.overcommit_ratio where "
+			"vm.overcommit_memory is 2), or pass a smaller max_message",
+			-err, (unsigned long long)join->most);
+	join->ready = upto;
+	return 0;
+}
+
+/* Gives memory back: all that can be there, since a touch may bring more than a page. */
+static void give_back_memory(struct join *join)
+{
+	if (join->used)
+		platform_give_back(join->at, join->ready);
+	join->used = 0;
+}
+
 /* No message is under way any more. */
 static void forget(struct peal_rx *rx)
 {
 	struct join *join = &rx->link->join;
 
-	if (join->used)
-		platform_give_back(join->at, join->used);
-	join->total = join->have = join->used = 0;
+	give_back_memory(join);
+	join->total = join->have = 0;
+	join->refused = join->unwanted = false;
 	rx->below = join->below;
 }
 
@@ -417,88 +482,39 @@ static const char *check(const struct peal_rx *rx, uint64_t header, struct recor
 	return NULL;
 }
 
-/* The header of the next record, after one that was consumed. 0: none, and *err says why. */
+/* The next header, while there is time. 0: none, and *err says why. */
 static uint64_t next(struct peal_rx *rx, struct patience *patience, int *err)
 {
-	/* Pairs with [publish] in peal_publish. */
+	/* Pairs with [publish] in peal_show. */
 	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)peal_next(rx, rx->pos),
 					  __ATOMIC_ACQUIRE); /* [see] */
 
 	*err = patience_over(patience, rx->pos, rx->mask + 1);
 	if (*err)
 		return 0;
-	return header ? header : peal_peek_wait(rx, patience_left(patience), err);
+	if (!header)
+		header = ring_wait(rx, patience_left(patience), err);
+	if (!header && *err == -ETIMEDOUT)
+		error_set(-ETIMEDOUT, "no message came until the timeout of %lld ns: wait longer",
+			  (long long)patience->timeout);
+	return header;
 }
 
 /* Consumes an ABANDON. NULL, or what it lies about. */
 static const char *abandon(struct peal_rx *rx, const struct record *record)
 {
 	struct join *join = &rx->link->join;
+	bool vain = !join->total;
 
-	join->vain = join->total ? 0 : join->vain + 1;
 	forget(rx);
 	peal_give_back(rx, rx->pos + record->size, 0, 0);
-	return join->vain > VAIN_MAX ? "it gives up message after message, and there is none" :
-				       NULL;
+	return vain && ++join->vain > VAIN_MAX ?
+		       "it gives up message after message, and there is none" :
+		       NULL;
 }
 
-int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
-		    int64_t timeout)
-{
-	struct patience patience = patience_of(timeout, rx->pos);
-	struct record record;
-	const char *lie;
-	int err = 0;
-
-	for (;;) {
-		lie = check(rx, header, &record);
-		if (!lie && record.kind == ABANDON)
-			lie = abandon(rx, &record);
-		if (lie)
-			return ring_refuse(rx->link, lie);
-		if (record.kind != ABANDON)
-			break;
-		header = next(rx, &patience, &err);
-		if (!header)
-			return err;
-	}
-	ring_describe(message, record.from, header);
-	if (record.kind == MESSAGE) {
-		rx->held = record.length + 1;
-		return 0;
-	}
-	message->data = NULL;
-	message->length = (size_t)record.total;
-	message->flags = 0;
-	return error_set(
-		-EMSGSIZE,
-		"the next message has %llu bytes, which is more than a record, and cannot be "
-		"shown in place: it stays; use peal_recv",
-		(unsigned long long)record.total);
-}
-
-/* The address space of which this is the beginning has memory behind it. */
-static void use(struct join *join, uint64_t length)
-{
-	uint64_t page = runtime_get()->page_size;
-
-	join->used = (length + page - 1) & ~(page - 1);
-}
-
-/* What was put together in a buffer goes where the next call finds it. */
-static int keep(struct join *join, const void *buffer, bool direct, int err)
-{
-	if (!join->total)
-		return err;
-	if (direct) {
-		use(join, join->have);
-		memcpy(join->at, buffer, join->have);
-	}
-	return error_set(err, "of a message of %llu bytes %llu have come: the rest did not in time",
-			 (unsigned long long)join->total, (unsigned long long)join->have);
-}
-
-/* Copies a fragment to where the message is joined, and consumes it. Whether it was the last. */
+/* Consumes a fragment, copied to where the message is joined (NULL: it is not wanted). Whether it was
+ * the last. */
 static bool take_fragment(struct peal_rx *rx, const struct record *record, uint8_t *to)
 {
 	struct join *join = &rx->link->join;
@@ -509,61 +525,183 @@ static bool take_fragment(struct peal_rx *rx, const struct record *record, uint8
 		join->tag = (uint32_t)(record->header >> 32);
 		rx->below = 0;
 	}
-	memcpy(to + join->have, record->from, record->length);
+	if (to)
+		memcpy(to + join->have, record->from, record->length);
 	join->have += record->length;
 	if (to == join->at)
-		use(join, join->have);
+		join->used = join->have;
 	last = join->have == join->total;
 	peal_give_back(rx, rx->pos + record->size, last, last ? join->total : 0);
 	return last;
+}
+
+/* Goes on from a header to the next message, or the next part of one, consuming what is given up or
+ * not wanted. 0, and it stays; or an error as of peal_peek. */
+static int look(struct peal_rx *rx, uint64_t header, struct patience *patience,
+		struct record *record)
+{
+	struct join *join = &rx->link->join;
+	int err = 0;
+
+	for (; header; header = next(rx, patience, &err)) {
+		const char *lie = check(rx, header, record);
+
+		if (!lie && record->kind == ABANDON)
+			lie = abandon(rx, record);
+		else if (!lie && (record->kind == MESSAGE || !join->unwanted))
+			return 0;
+		else if (!lie && take_fragment(rx, record, NULL))
+			forget(rx);
+		if (lie)
+			return ring_refuse(rx->link, lie);
+	}
+	return err;
+}
+
+/* How long a verb may take that has seen a header, for which it may have waited. */
+static struct patience patience_from(struct peal_rx *rx, int64_t timeout)
+{
+	struct join *join = &rx->link->join;
+	uint64_t deadline = join->deadline_at == rx->pos ? join->deadline : 0;
+
+	join->deadline = 0;
+	if (timeout > 0 && deadline)
+		return (struct patience){ .timeout = timeout, .end = deadline, .turn = rx->pos };
+	return patience_of(timeout, rx->pos);
+}
+
+/* The first look of a verb that can take size bytes of a long message. What it has to know is known
+ * already where some is kept. */
+static int look_first(struct peal_rx *rx, uint64_t header, size_t size, struct patience *patience,
+		      struct record *record)
+{
+	struct patience none = { .timeout = 0, .turn = rx->pos };
+	struct join *join = &rx->link->join;
+	int err = 0;
+
+	join->refused = false;
+	if (header == RING_NOTHING_YET && join->total) {
+		header = next(rx, join->total > size ? &none : patience, &err);
+		if (err == -EAGAIN && join->total > size) {
+			*record = (struct record){ .kind = FRAGMENT,
+						   .header = (uint64_t)join->tag << 32,
+						   .total = join->total };
+			return 0;
+		}
+	}
+	return header ? look(rx, header, patience, record) : err;
+}
+
+int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
+		    int64_t timeout)
+{
+	struct patience patience = patience_from(rx, timeout);
+	struct record record;
+	int err = look_first(rx, header, 0, &patience, &record);
+
+	if (err)
+		return err;
+	peal_describe(message, record.from, record.header);
+	if (record.kind == MESSAGE) {
+		rx->held = record.length + 1;
+		return 0;
+	}
+	rx->link->join.refused = true;
+	message->data = NULL;
+	message->length = (size_t)record.total;
+	message->flags = 0;
+	return error_set(
+		-EMSGSIZE,
+		"the next message has %llu bytes, which is more than a record, and cannot be "
+		"shown in place: it stays; use peal_recv, or peal_release to drop it",
+		(unsigned long long)record.total);
+}
+
+/* A message that does not fit the buffer stays, unless it is released. */
+static int too_small(struct peal_rx *rx, const struct record *record, size_t size)
+{
+	if (record->kind == MESSAGE)
+		rx->held = record->length + 1;
+	else
+		rx->link->join.refused = true;
+	return error_set(-ENOBUFS,
+			 "the next message has %llu bytes, the buffer %zu: it stays; pass a larger "
+			 "buffer, or drop it by peal_release",
+			 (unsigned long long)record->total, size);
+}
+
+/* What was put together in a buffer goes where the next call finds it. */
+static int keep(struct join *join, const void *buffer, bool direct, int err)
+{
+	if (!join->total || join->unwanted)
+		return err;
+	if (direct) {
+		memcpy(join->at, buffer, join->have);
+		join->used = join->have;
+	}
+	if (err != -EAGAIN && err != -ETIMEDOUT)
+		return err;
+	return error_set(err, "of a message of %llu bytes %llu have come: the rest did not in time",
+			 (unsigned long long)join->total, (unsigned long long)join->have);
 }
 
 ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_t size,
 			struct peal_message *about, int64_t timeout)
 {
 	struct join *join = &rx->link->join;
-	struct patience patience = patience_of(timeout, rx->pos);
+	struct patience patience = patience_from(rx, timeout);
 	bool direct = false; /* it is joined in the buffer */
 	struct record record;
-	const char *lie;
-	int err = 0;
+	int err = look_first(rx, header, size, &patience, &record);
 
-	do {
-		lie = check(rx, header, &record);
-		if (!lie && record.kind == ABANDON)
-			lie = abandon(rx, &record);
-		if (lie)
-			return ring_refuse(rx->link, lie);
-		if (record.kind == ABANDON)
-			continue;
+	while (!err) {
 		if (about) {
-			ring_describe(about, buffer, header);
+			peal_describe(about, buffer, record.header);
 			about->length = (size_t)record.total;
 			about->flags = record.kind == MESSAGE ? about->flags : 0;
 		}
 		if (record.total > size)
-			return error_set(
-				-ENOBUFS,
-				"the next message has %llu bytes, the buffer %zu: it stays; "
-				"pass a larger buffer%s",
-				(unsigned long long)record.total, size,
-				record.kind == MESSAGE ? " or use peal_peek" : "");
-		join->vain = 0;
+			return too_small(rx, &record, size);
 		if (record.kind == MESSAGE) {
 			peal_copy(buffer, record.from, (size_t)record.length, rx->inline_copy);
 			peal_advance(rx, rx->pos, record.length);
 			return (ssize_t)record.length;
 		}
+		err = make_ready(join, join->have + record.length);
+		if (err)
+			break;
 		if (!join->total)
 			direct = true;
 		if (take_fragment(rx, &record, direct ? buffer : join->at)) {
 			if (!direct)
 				memcpy(buffer, join->at, join->total);
 			if (about)
-				about->flags = (uint32_t)header & PEAL_HEADER_LAST;
+				about->flags = (uint32_t)record.header & PEAL_HEADER_LAST;
 			forget(rx);
 			return (ssize_t)record.total;
 		}
-	} while ((header = next(rx, &patience, &err)));
+		header = next(rx, &patience, &err);
+		if (header)
+			err = look(rx, header, &patience, &record);
+	}
 	return ring_ends(err) || err == -ESTALE ? err : keep(join, buffer, direct, err);
+}
+
+void peal_release_refused(struct peal_rx *rx)
+{
+	struct patience none = { .timeout = 0, .turn = rx->pos };
+	struct join *join = &rx->link->join;
+	struct record record;
+	uint64_t header;
+	int err;
+
+	if (!join->refused)
+		return;
+	join->refused = false;
+	join->unwanted = true;
+	give_back_memory(join);
+	header = next(rx, &none, &err);
+	if (header)
+		look(rx, header, &none, &record);
+	join->unwanted = join->total != 0;
 }

@@ -73,8 +73,8 @@ static void orphan(struct handle *handle)
 	link->tx.mask = 0;
 	link->tx.limit = 0;
 	link->tx.reserved = 0;
-	link->tx.pending_header = 0;
-	link->tx.part = 0;
+	link->tx.pending_header = link->tx.pending_messages = link->tx.pending_bytes = 0;
+	link->tx.part = PEAL_PART_NONE;
 	link->tx.peer = &nowhere.page;
 	link->tx.counters = &nowhere.counters;
 	link->rx.held = 0;
@@ -263,15 +263,16 @@ int link_broken(struct peal_link *link, const char *format, ...)
 			 (long long)link->peer.pid, lie);
 }
 
-/* Messages that were published and not released; no further than the ring is long, and not for ever:
- * a hostile peer may have written many small ones. One that only fragments are here of counts. */
+/* Messages that were published and not released; no further than the ring is long, and of no more
+ * records than can be told of: a hostile peer may have written many small ones. A message that only
+ * fragments are here of counts. */
 static uint64_t count_unread(const struct peal_link *link)
 {
 	const struct peal_rx *rx = &link->rx;
 	uint64_t at = rx->pos, end = rx->pos + link->theirs.capacity, count = 0;
 	bool part = link->join.total != 0;
 
-	while (at < end && count < UNREAD_MAX) {
+	for (unsigned i = 0; at < end && i < UNREAD_MAX; i++) {
 		/* Pairs with [publish] of the peer. */
 		uint64_t header = __atomic_load_n(
 			(const uint64_t *)(const void *)(rx->data + (at & rx->mask)),
@@ -285,7 +286,7 @@ static uint64_t count_unread(const struct peal_link *link)
 		if (!(header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL)))
 			count++;
 	}
-	return count + part;
+	return count + part < UNREAD_MAX ? count + part : UNREAD_MAX;
 }
 
 /* Both ends of a pair have the same mappings; the last one takes them down. The count pairs with itself
@@ -314,7 +315,7 @@ void peal_close(struct peal_link *link)
 		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
 				 __ATOMIC_RELEASE); /* [closed] */
 		/* A bell that is never answered: the peer's next publication comes to its slow way,
-		 * and finds the link closed. Pairs with the look in peal_publish, and with the
+		 * and finds the link closed. Pairs with peal_look, and with the
 		 * acquire in peal_ring_data, so that `closed` is seen there. */
 		__atomic_store_n(&link->page->rx_asleep,
 				 (link->data.word + PEAL_ASLEEP_EPOCH) | PEAL_ASLEEP,
@@ -413,17 +414,18 @@ static void copy_counters(struct peal_counters *to, const struct peal_counters *
 {
 	const uint64_t *words = (const uint64_t *)(const void *)from;
 
-	/* Pair with the stores of peal_count and peal_count_message: each is whole, no more. */
-	for (size_t i = 0; i < sizeof(*to) / sizeof(uint64_t); i++)
+	/* Pair with the stores of peal_count and peal_count_messages: each is whole, no more. */
+	/* Batched ones before all messages, which they are some of. */
+	for (size_t i = sizeof(*to) / sizeof(uint64_t); i-- > 0;)
 		((uint64_t *)(void *)to)[i] = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
 }
 
-/* Publications that rang no bell. The two counts are not from one instant. */
+/* Publications that rang no bell. The counts are not from one instant, and fragments ring too. */
 static uint64_t spared(const struct peal_counters *counters)
 {
-	uint64_t published = counters->messages - counters->batched;
+	uint64_t others = counters->batched + counters->rung;
 
-	return published > counters->rung ? published - counters->rung : 0;
+	return counters->messages > others ? counters->messages - others : 0;
 }
 
 int peal_link_stats(const struct peal_link *link, struct peal_stats *stats)

@@ -36,6 +36,7 @@ struct bell {
 	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
 	uint64_t messages;    /* counted when the last wait began */
 	uint64_t look_at;     /* monotonic ns of the next look at the socket */
+	uint64_t end;         /* monotonic ns at which the last wait would have ended */
 
 	/* The data bell's barrier. */
 	bool asymmetric;  /* may be: the peer's process is registered, and nobody forbade it */
@@ -53,20 +54,24 @@ struct cut {
 	uint64_t longest;      /* message that the peer accepts */
 	uint64_t length, sent; /* of the message of peal_send_part that is under way */
 	uint32_t tag;
-	bool abandoned; /* the next publication must first tell the peer that no more comes of it */
 };
 
 /* And the rx. */
 struct join {
 	uint8_t *at;    /* address space for parts, set aside; NULL: none */
 	uint64_t size;  /* of it, in whole pages */
+	uint64_t ready; /* so much of it may be written */
 	uint64_t most;  /* longest message accepted; 0: none longer than a record */
 	uint64_t below; /* what rx.below is while no message is under way */
 	uint64_t total; /* of the message under way; 0: none is */
 	uint64_t have;  /* of it */
-	uint64_t used;  /* bytes of the address space that may have memory behind them */
-	uint32_t tag;   /* of the message under way */
-	uint32_t vain;  /* ABANDONs without a part since the last message */
+	uint64_t used; /* bytes of the address space that were written; 0: none has memory behind it */
+	uint32_t tag;  /* of the message under way */
+	uint32_t vain; /* ABANDONs without a part */
+	bool refused;  /* the last verb told that it cannot take a long message */
+	bool unwanted; /* the one under way was released so: the rest is dropped */
+	uint64_t deadline; /* monotonic ns of the wait that found the record at this position; 0: none */
+	uint64_t deadline_at;
 };
 
 struct peal_link {

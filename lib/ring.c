@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,7 +37,9 @@ TX(pending_header, 88);
 TX(owner, 96);
 TX(part, 100);
 TX(link, 104);
-TX(spare, 112);
+TX(pending_messages, 112);
+TX(pending_bytes, 120);
+TX(spare, 128);
 _Static_assert(sizeof(struct peal_tx) == 176, "binary interface, version 1");
 RX(data, 0);
 RX(mask, 8);
@@ -106,16 +109,14 @@ static int take_head(struct peal_tx *tx, uint64_t head)
 /* Publishes what is pending, of which there is something. */
 void peal_publish_pending(struct peal_tx *tx)
 {
-	uint64_t *header = (uint64_t *)(void *)(tx->data + (tx->pending_at & tx->mask));
-	uint64_t *behind = (uint64_t *)(void *)(tx->data + (tx->pos & tx->mask));
-	uint64_t value = tx->pending_header;
+	uint64_t header = tx->pending_header, messages = tx->pending_messages;
+	uint64_t bytes = tx->pending_bytes;
 
-	tx->pending_header = 0;
-	/* As [zero-behind]; there is room for it behind every record. */
-	__atomic_store_n(behind, 0, __ATOMIC_RELAXED); /* [zero-batch] */
-	/* Pairs with [see] in peal_see. */
-	__atomic_store_n(header, value, __ATOMIC_RELEASE); /* [publish-batch] */
-	peal_look(tx, &tx->peer->rx_asleep);
+	tx->pending_header = tx->pending_messages = tx->pending_bytes = 0;
+	/* Before the messages, as peal_link_stats reads them: there are never more of these. */
+	peal_count(&tx->counters->batched, messages - 1);
+	peal_show(tx, tx->data + (tx->pending_at & tx->mask), header,
+		  tx->data + (tx->pos & tx->mask), messages, bytes);
 }
 
 /* Adds the last record of a batch, whose payload is written at pos, and publishes them all. */
@@ -125,10 +126,18 @@ void peal_publish_batch(struct peal_tx *tx, size_t length, uint32_t tag)
 	peal_publish_pending(tx);
 }
 
+void peal_flush_slow(struct peal_tx *tx)
+{
+	if (tx->pending_header)
+		peal_publish_pending(tx);
+	if (tx->part == PEAL_PART_GIVEN_UP)
+		peal_abort_part(tx);
+}
+
 /* Looks again how far the peer has read. */
 static int look_for_room(struct peal_tx *tx)
 {
-	/* Pairs with [head] in peal_advance: what was consumed may be overwritten. */
+	/* Pairs with [head] in peal_give_back: what was consumed may be overwritten. */
 	return take_head(tx, __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE)); /* [room] */
 }
 
@@ -219,12 +228,36 @@ int peal_commit_refuse(struct peal_tx *tx, size_t length)
 			 length, (unsigned long long)tx->reserved - 1);
 }
 
+/* Sends a message of so many bytes, gathered from pieces. */
+static int gather(struct peal_tx *tx, const struct iovec *pieces, int count, size_t length,
+		  uint32_t tag, int64_t timeout)
+{
+	uint8_t *at, *to;
+	int err;
+
+	if (length > tx->largest)
+		return large_send(tx, pieces, length, tag, timeout);
+	if (peal_reserve_is_slow(tx, length)) {
+		err = peal_reserve_slow(tx, length, timeout);
+		if (err)
+			return err;
+	}
+	tx->reserved = 0;
+	at = tx->data + (tx->pos & tx->mask);
+	to = at + PEAL_HEADER_SIZE;
+	for (int i = 0; i < count; i++) {
+		if (pieces[i].iov_len)
+			memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
+		to += pieces[i].iov_len;
+	}
+	peal_publish(tx, tx->pos, at, length, tag);
+	return 0;
+}
+
 int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32_t tag,
 	       int64_t timeout)
 {
 	size_t length = 0;
-	uint8_t *to;
-	void *at;
 	int err;
 
 	if (count < 0 || count > 1024)
@@ -236,18 +269,10 @@ int peal_sendv(struct peal_tx *tx, const struct iovec *pieces, int count, uint32
 			return error_literal(
 				-EINVAL,
 				"the pieces' lengths add up to more than a size_t holds: send less at once");
-	if (length > tx->largest)
-		return large_send(tx, pieces, length, tag, timeout);
-	err = peal_reserve(tx, length, &at, timeout);
-	if (err)
-		return err;
-	to = at;
-	for (int i = 0; i < count; i++) {
-		if (pieces[i].iov_len)
-			memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
-		to += pieces[i].iov_len;
-	}
-	return peal_commit(tx, length, tag);
+	PEAL_DEBUG_ENTER(tx);
+	err = gather(tx, pieces, count, length, tag, timeout);
+	PEAL_DEBUG_LEAVE(tx);
+	return err;
 }
 
 /* Whether a message fits without waiting. */
@@ -263,20 +288,15 @@ static bool fits_now(struct peal_tx *tx, size_t length)
 int peal_send_batch(struct peal_tx *tx, const struct peal_message *messages, int count,
 		    int64_t timeout)
 {
-	int i, err;
+	int i = 0, err;
 
 	if (count < 1)
 		return error_set(-EINVAL, "a batch of %d messages: 1 is the least", count);
 	PEAL_DEBUG_ENTER(tx);
-	err = peal_send_more(tx, messages[0].data, messages[0].length, messages[0].tag, timeout);
-	for (i = 1; !err && i < count && fits_now(tx, messages[i].length); i++) {
-		uint64_t pos = tx->pos;
-		uint8_t *at = tx->data + (pos & tx->mask);
-
-		peal_copy(at + PEAL_HEADER_SIZE, messages[i].data, messages[i].length,
-			  tx->inline_copy);
-		peal_hold(tx, pos, at, messages[i].length, messages[i].tag);
-	}
+	do
+		err = peal_send_held(tx, messages[i].data, messages[i].length, messages[i].tag,
+				     timeout);
+	while (!err && ++i < count && fits_now(tx, messages[i].length));
 	if (!err && tx->pending_header)
 		peal_publish_pending(tx);
 	PEAL_DEBUG_LEAVE(tx);
@@ -291,7 +311,7 @@ static void end_receiving(struct peal_link *link, int verdict)
 	link_end_receiving(link);
 }
 
-uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
+uint64_t ring_wait(struct peal_rx *rx, int64_t timeout, int *err)
 {
 	struct peal_link *link = rx->link;
 	const uint64_t *at = (const uint64_t *)(const void *)(rx->data + (rx->pos & rx->mask));
@@ -319,6 +339,22 @@ uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
 	return 0;
 }
 
+uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
+{
+	struct peal_link *link = rx->link;
+	uint64_t header;
+
+	/* The verb knows whether it can take the rest at all. */
+	if (link->join.total && !link->join.unwanted)
+		return RING_NOTHING_YET;
+	/* What comes may be the beginning of more, for which the same deadline holds. */
+	link->data.end = 0;
+	header = ring_wait(rx, timeout, err);
+	link->join.deadline = header ? link->data.end : 0;
+	link->join.deadline_at = rx->pos;
+	return header;
+}
+
 int ring_refuse(struct peal_link *link, const char *lie)
 {
 	link_broken(link, "%s", lie);
@@ -326,14 +362,21 @@ int ring_refuse(struct peal_link *link, const char *lie)
 	return -EPROTO;
 }
 
-/* The header at pos if a message is there that the fast way may take; else 0. */
-static uint64_t plain_header(const struct peal_rx *rx, uint64_t pos)
+/* The header of the next record if it is a message that the fast way may take; else 0. */
+static uint64_t plain_header(const uint8_t *at, uint64_t below)
 {
-	/* Pairs with [publish] in peal_publish. */
-	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)peal_next(rx, pos),
+	/* Pairs with [publish] in peal_show. */
+	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)at,
 					  __ATOMIC_ACQUIRE); /* [see] */
 
-	return header && peal_plain_length(header) < rx->below ? header : 0;
+	return header && peal_plain_length(header) < below ? header : 0;
+}
+
+/* What is counted of releases is counted as that of publications: so many were one. */
+static void give_back(struct peal_rx *rx, uint64_t pos, uint64_t messages, uint64_t bytes)
+{
+	peal_count(&rx->counters->batched, messages - 1);
+	peal_give_back(rx, pos, messages, bytes);
 }
 
 int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_message *messages,
@@ -363,7 +406,7 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 		length = peal_plain_length(header);
 		if (length > left)
 			break;
-		ring_describe(&messages[taken++], to, header);
+		peal_describe(&messages[taken++], to, header);
 		peal_copy(to, peal_next(rx, pos) + PEAL_HEADER_SIZE, (size_t)length,
 			  rx->inline_copy);
 		bytes += length;
@@ -375,8 +418,8 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 		if (length)
 			to += length;
 		left -= length;
-	} while (taken < count && (header = plain_header(rx, pos)));
-	peal_give_back(rx, pos, (uint64_t)taken, bytes);
+	} while (taken < count && (header = plain_header(peal_next(rx, pos), rx->below)));
+	give_back(rx, pos, (uint64_t)taken, bytes);
 out:
 	PEAL_DEBUG_LEAVE(rx);
 	return err ? err : taken;
@@ -385,34 +428,36 @@ out:
 int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct peal_message *message),
 	       void *each_data, int limit, int64_t timeout)
 {
-	uint64_t pos, header, bytes = 0;
 	struct peal_message message = { .length = 0 };
-	int shown = 0, stop = 0;
-	int err = peal_peek(rx, &message, timeout);
+	int err = peal_peek(rx, &message, timeout), left = limit > 0 ? limit : INT_MAX;
+	const uint8_t *begin, *at, *end;
+	uint64_t below = rx->below, bytes = 0;
+	const int most = left;
 
 	if (err)
 		return err;
 	PEAL_DEBUG_ENTER(rx);
-	pos = rx->pos;
+	/* An honest producer has no room for more than a lap. No more is shown of another one's, and
+	 * however far it reads on from here, a lap and a header behind it are mapped. */
+	begin = at = peal_next(rx, rx->pos);
+	end = begin + rx->mask + 1;
 	for (;;) {
-		/* Before it is shown: it is the peer's to change. */
-		uint64_t size = peal_record_size(message.length);
+		uint64_t header;
+		int stop;
 
 		bytes += message.length;
+		at += peal_record_size(message.length); /* as it was checked, whatever comes */
 		stop = each(each_data, &message);
-		pos += size;
-		shown++;
-		/* An honest producer has no room for more than a lap; another one does not keep us. */
-		if (stop || shown == limit || pos - rx->pos > rx->mask)
+		if (!--left || stop)
 			break;
-		header = plain_header(rx, pos);
-		if (!header)
+		header = plain_header(at, below);
+		if (!header || peal_record_size(peal_plain_length(header)) > (uint64_t)(end - at))
 			break;
-		ring_describe(&message, peal_next(rx, pos) + PEAL_HEADER_SIZE, header);
+		peal_describe(&message, at + PEAL_HEADER_SIZE, header);
 	}
-	peal_give_back(rx, pos, (uint64_t)shown, bytes);
+	give_back(rx, rx->pos + (uint64_t)(at - begin), (uint64_t)(most - left), bytes);
 	PEAL_DEBUG_LEAVE(rx);
-	return shown;
+	return most - left;
 }
 
 void peal_debug_enter(uint32_t *owner, const char *verb)

@@ -28,13 +28,11 @@ int ring_room(struct peal_tx *tx, uint64_t size, int64_t timeout);
 /* The peer lied to our rx: ends the link. -EPROTO. */
 int ring_refuse(struct peal_link *link, const char *lie);
 
-/* Fills in what is told of a record that is a message. */
-static inline void ring_describe(struct peal_message *message, const void *data, uint64_t header)
-{
-	message->data = data;
-	message->length = (size_t)peal_plain_length(header);
-	message->tag = (uint32_t)(header >> 32);
-	message->flags = (uint32_t)header & PEAL_HEADER_LAST;
-}
+/* What peal_peek_wait answers instead of waiting while some of a long message is kept: no header, but
+ * one that brings every verb to large.c. */
+#define RING_NOTHING_YET ((uint64_t)PEAL_HEADER_RESERVED)
+
+/* Waits for a record at rx->pos; its header. 0: none, and *err says why. */
+uint64_t ring_wait(struct peal_rx *rx, int64_t timeout, int *err);
 
 #endif

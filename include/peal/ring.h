@@ -137,9 +137,17 @@ struct peal_tx {
 	uint64_t pending_at;     /* the position of the first record that is not published yet, */
 	uint64_t pending_header; /* and its header; 0: all are */
 	uint32_t owner;          /* debug builds: the thread that is inside a verb */
-	uint32_t part;           /* a message of peal_send_part is under way */
+	uint32_t part;           /* of a long message something was sent: one of peal_part */
 	struct peal_link *link;
-	uint8_t spare[64];
+	uint64_t pending_messages; /* from pending_at on, */
+	uint64_t pending_bytes;    /* and their payload; not counted yet */
+	uint8_t spare[48];
+};
+
+enum peal_part {
+	PEAL_PART_NONE = 0,
+	PEAL_PART_SENT = 1,    /* peal_send_part has sent some of it */
+	PEAL_PART_GIVEN_UP = 2 /* and the peer has not been told yet that no more comes */
 };
 
 struct peal_rx {
@@ -172,11 +180,13 @@ PEAL_API int peal_reserve_slow(struct peal_tx *tx, size_t length, int64_t timeou
 PEAL_API int peal_send_slow(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
 			    int64_t timeout);
 PEAL_API void peal_abort_part(struct peal_tx *tx);
+PEAL_API void peal_flush_slow(struct peal_tx *tx);
 PEAL_API int peal_commit_refuse(struct peal_tx *tx, size_t length);
 PEAL_API void peal_publish_pending(struct peal_tx *tx);
 PEAL_API void peal_publish_batch(struct peal_tx *tx, size_t length, uint32_t tag);
 PEAL_API void peal_ring_data(struct peal_tx *tx, uint32_t asleep);
 PEAL_API void peal_ring_room(struct peal_rx *rx);
+PEAL_API void peal_release_refused(struct peal_rx *rx);
 PEAL_API uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err);
 PEAL_API int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
 			     int64_t timeout);
@@ -185,7 +195,8 @@ PEAL_API ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buff
 PEAL_API void peal_debug_enter(uint32_t *owner, const char *verb);
 PEAL_API void peal_debug_leave(uint32_t *owner);
 
-/* With -DPEAL_DEBUG two threads inside the verbs of one end are caught and reported. */
+/* With -DPEAL_DEBUG two threads inside the inline verbs of one end are caught and reported; inside the
+ * others if the library was built with it (configure --enable-debug). */
 #ifdef PEAL_DEBUG
 #define PEAL_DEBUG_ENTER(end) peal_debug_enter(&(end)->owner, __func__)
 #define PEAL_DEBUG_LEAVE(end) peal_debug_leave(&(end)->owner)
@@ -209,11 +220,6 @@ static inline void peal_count_messages(struct peal_counters *counters, uint64_t 
 	length += __atomic_load_n(&counters->bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&counters->messages, messages, __ATOMIC_RELAXED);
 	__atomic_store_n(&counters->bytes, length, __ATOMIC_RELAXED);
-}
-
-static inline void peal_count_message(struct peal_counters *counters, uint64_t length)
-{
-	peal_count_messages(counters, 1, length);
 }
 
 /* Bytes that a message takes in a ring, its header included. length is at most 2^63. */
@@ -255,12 +261,12 @@ static inline int peal_reserve_is_slow(const struct peal_tx *tx, size_t length)
 					 tx->limit); /* [room-for-zero] */
 }
 
-/* Looks whether the peer sleeps, after a publication, and wakes it. */
+/* Looks whether the peer sleeps, after a publication, and wakes it. word: its rx_asleep. */
 static inline void peal_look(struct peal_tx *tx, const uint32_t *word)
 {
 	uint32_t asleep;
 
-	/* Publish, then look: pairs with [arm] and [heavy] in the library. The fence is only needed
+	/* Publish, then look: pairs with [arm] and [heavy] in lib/bell.c. The fence is only needed
 	 * against a sleeper that asks for it; the others pay for both sides. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	asleep = __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -275,29 +281,44 @@ static inline void peal_look(struct peal_tx *tx, const uint32_t *word)
 }
 
 /*
- * Publishes the record at `at`, which is where pos is and whose payload is written, together with
- * what is pending before it, and wakes the peer if it sleeps.
+ * Publishes a record, or a batch: stores the first header, when all behind it is written up to where
+ * the next record will be, counts, and wakes the peer if it sleeps.
  */
+static inline void peal_show(struct peal_tx *tx, uint8_t *first, uint64_t value, uint8_t *next,
+			     uint64_t messages, uint64_t bytes)
+{
+	uint64_t *header = (uint64_t *)(void *)first;
+	uint64_t *behind = (uint64_t *)(void *)next;
+	/* Before the stores, behind which a compiler would have to load tx->peer again. */
+	const uint32_t *word = &tx->peer->rx_asleep;
+
+	/* Makes the last lap's bytes behind this record harmless. Ordered by the next line. */
+	__atomic_store_n(behind, 0, __ATOMIC_RELAXED); /* [zero-behind] */
+	/* Pairs with [see] in peal_see. */
+	__atomic_store_n(header, value, __ATOMIC_RELEASE); /* [publish] */
+	peal_count_messages(tx->counters, messages, bytes);
+	peal_look(tx, word);
+}
+
+/* What stands in the header of a message that one record holds. */
+static inline uint64_t peal_plain_header(size_t length, uint32_t tag)
+{
+	return (uint64_t)tag << 32 | (length + 1);
+}
+
+/* Publishes the record at `at`, which is where pos is and whose payload is written, together with
+ * what is pending before it. */
 static inline void peal_publish(struct peal_tx *tx, uint64_t pos, uint8_t *at, size_t length,
 				uint32_t tag)
 {
 	uint64_t size = peal_record_size(length);
-	uint64_t *header = (uint64_t *)(void *)at;
-	uint64_t *behind = (uint64_t *)(void *)(at + size);
-	const uint32_t *word = &tx->peer->rx_asleep;
 
 	if (PEAL_UNLIKELY(tx->pending_header)) {
 		peal_publish_batch(tx, length, tag);
 		return;
 	}
 	tx->pos = pos + size;
-	/* Makes the last lap's bytes behind this record harmless. Ordered by the next line. */
-	__atomic_store_n(behind, 0, __ATOMIC_RELAXED); /* [zero-behind] */
-	/* Pairs with [see] in peal_see. */
-	__atomic_store_n(header, (uint64_t)tag << 32 | (length + 1),
-			 __ATOMIC_RELEASE); /* [publish] */
-	peal_count_message(tx->counters, length);
-	peal_look(tx, word);
+	peal_show(tx, at, peal_plain_header(length, tag), at + size, 1, length);
 }
 
 /*
@@ -308,18 +329,18 @@ static inline void peal_publish(struct peal_tx *tx, uint64_t pos, uint8_t *at, s
 static inline void peal_hold(struct peal_tx *tx, uint64_t pos, uint8_t *at, size_t length,
 			     uint32_t tag)
 {
-	uint64_t header = (uint64_t)tag << 32 | (length + 1);
+	uint64_t header = peal_plain_header(length, tag);
 
 	tx->pos = pos + peal_record_size(length);
-	if (tx->pending_header) {
-		/* Ordered by [publish-batch]. */
+	if (PEAL_LIKELY(tx->pending_header)) {
+		/* Ordered by [publish]. */
 		__atomic_store_n((uint64_t *)(void *)at, header, __ATOMIC_RELAXED);
-		peal_count(&tx->counters->batched, 1);
 	} else {
 		tx->pending_at = pos;
 		tx->pending_header = header;
 	}
-	peal_count_message(tx->counters, length);
+	tx->pending_messages++;
+	tx->pending_bytes += length;
 }
 
 /*
@@ -373,10 +394,11 @@ PEAL_INLINE int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag)
 
 /*
  * Like peal_commit, but leaves the message to the next publication: it goes out with the next
- * peal_commit, peal_send, peal_sendv or peal_flush, all at once, which is one look at the peer for
- * all of them. Nothing waits behind what is not published: before a verb waits for room, answers
- * -EAGAIN, -ETIMEDOUT or that the peer is gone, and before peal_close, it goes out too. Errors and
- * thread as peal_commit; never enters the kernel.
+ * peal_commit, peal_send, peal_send_part, peal_send_batch, peal_sendv or peal_flush, all at once,
+ * which is one look at the peer for all of them. Nothing waits behind what is not published: before
+ * a verb of this tx waits for room, answers -EAGAIN, -ETIMEDOUT or that the peer is gone, and before
+ * peal_close, it goes out too; likewise before peal_link_arm, and with PEAL_ONE_THREAD before a verb
+ * of the link's rx waits. Errors and thread as peal_commit; never enters the kernel.
  */
 PEAL_INLINE int peal_commit_more(struct peal_tx *tx, size_t length, uint32_t tag)
 {
@@ -395,24 +417,28 @@ PEAL_INLINE int peal_commit_more(struct peal_tx *tx, size_t length, uint32_t tag
 	return err;
 }
 
-/* Publishes what peal_commit_more and peal_send_more have left pending. A reservation stays. The
- * tx's thread. Never waits; enters the kernel only to wake. */
+/* Publishes what peal_commit_more and peal_send_more have left pending; and that a long message was
+ * given up half-way, if the peer could not be told before and there is room now. A reservation
+ * stays. The tx's thread. Never waits; enters the kernel only to wake. */
 PEAL_INLINE void peal_flush(struct peal_tx *tx)
 {
 	PEAL_DEBUG_ENTER(tx);
-	if (tx->pending_header)
-		peal_publish_pending(tx);
+	if (tx->pending_header | tx->part)
+		peal_flush_slow(tx);
 	PEAL_DEBUG_LEAVE(tx);
 }
 
 /* Gives a reservation back; nothing of it was sent, and what is pending before it stays so. A
- * message of peal_send_part is given up: the receiver drops what it has of it. The tx's thread;
- * never enters the kernel. */
+ * message of peal_send_part is given up: the receiver drops what it has of it, once it hears of
+ * that, which is now if there is room. The tx's thread. Never waits; enters the kernel only to
+ * wake, and only where a message is given up. */
 PEAL_INLINE void peal_abort(struct peal_tx *tx)
 {
+	PEAL_DEBUG_ENTER(tx);
 	tx->reserved = 0;
 	if (PEAL_UNLIKELY(tx->part))
 		peal_abort_part(tx);
+	PEAL_DEBUG_LEAVE(tx);
 }
 
 /*
@@ -421,8 +447,10 @@ PEAL_INLINE void peal_abort(struct peal_tx *tx)
  * receives them; the peer gets it whole or not at all. If the timeout ends half-way, the peer drops
  * what it has once it hears of this side again. A reservation that is open is given back.
  *
- * Errors and thread as peal_reserve. -EAGAIN with a timeout of 0 is certain for what is longer than
- * a record: see peal_send_part. Enters the kernel for what peal_reserve does, and to wake.
+ * Errors and thread as peal_reserve. -EMSGSIZE also for what is longer than a record if the timeout
+ * is 0, which could never be enough: see peal_send_part. -EBUSY, while a message of that is under
+ * way, also after the peer has gone: the next peal_send_part tells. Enters the kernel for what
+ * peal_reserve does, and to wake.
  */
 PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
 			  int64_t timeout)
@@ -444,6 +472,29 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
 	return err;
 }
 
+/* What peal_send_more does; inside its guard, or that of a batch. */
+static inline int peal_send_held(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
+				 int64_t timeout)
+{
+	uint64_t pos;
+	uint8_t *at;
+	int err;
+
+	if (PEAL_UNLIKELY(length > tx->largest))
+		return peal_send_slow(tx, data, length, tag, timeout);
+	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length))) {
+		err = peal_reserve_slow(tx, length, timeout);
+		if (err)
+			return err;
+	}
+	pos = tx->pos;
+	at = tx->data + (pos & tx->mask);
+	tx->reserved = 0;
+	peal_copy(at + PEAL_HEADER_SIZE, data, length, tx->inline_copy);
+	peal_hold(tx, pos, at, length, tag);
+	return 0;
+}
+
 /*
  * Like peal_send, but leaves the message to the next publication, as peal_commit_more does; one
  * longer than a record goes at once. Errors and thread as peal_send.
@@ -451,24 +502,10 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
 PEAL_INLINE int peal_send_more(struct peal_tx *tx, const void *data, size_t length, uint32_t tag,
 			       int64_t timeout)
 {
-	int err = 0;
+	int err;
 
 	PEAL_DEBUG_ENTER(tx);
-	if (PEAL_UNLIKELY(length > tx->largest)) {
-		err = peal_send_slow(tx, data, length, tag, timeout);
-		goto out;
-	}
-	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length)))
-		err = peal_reserve_slow(tx, length, timeout);
-	if (PEAL_LIKELY(!err)) {
-		uint64_t pos = tx->pos;
-		uint8_t *at = tx->data + (pos & tx->mask);
-
-		tx->reserved = 0;
-		peal_copy(at + PEAL_HEADER_SIZE, data, length, tx->inline_copy);
-		peal_hold(tx, pos, at, length, tag);
-	}
-out:
+	err = peal_send_held(tx, data, length, tag, timeout);
 	PEAL_DEBUG_LEAVE(tx);
 	return err;
 }
@@ -485,9 +522,13 @@ struct peal_sending {
 };
 
 /*
- * Sends as much of a message, of any length that the peer accepts, as there is room for within the
- * timeout: how one thread sends and receives long messages at the same time, with timeouts of 0. 0:
- * all of it is sent; -EAGAIN, -ETIMEDOUT: not yet; call again with the same struct. Until then no
+ * Sends what there is room for within the timeout of a message of any length that the peer accepts:
+ * how one thread sends and receives long messages at the same time, with timeouts of 0. What is
+ * longer than a record goes in pieces of at most a quarter of the ring (and 256 KiB), for each of
+ * which there must be room as a whole; and with a timeout of 0 about a lap of the ring (or 1 MiB)
+ * at most, however much room the peer makes meanwhile.
+ *
+ * 0: all of it is sent; -EAGAIN, -ETIMEDOUT: not yet; call again with the same struct. Until then no
  * other message can be sent here (-EBUSY); peal_abort gives this one up. -EINVAL: it is not the
  * message that is under way. Other errors and thread as peal_send.
  */
@@ -518,7 +559,7 @@ static inline const uint8_t *peal_next(const struct peal_rx *rx, uint64_t pos)
 /* Waits for the record at `at` and loads its header, once. 0: none; *err says why. */
 static inline uint64_t peal_see(struct peal_rx *rx, const uint8_t *at, int64_t timeout, int *err)
 {
-	/* Pairs with [publish] in peal_publish. */
+	/* Pairs with [publish] in peal_show. */
 	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)at,
 					  __ATOMIC_ACQUIRE); /* [see] */
 
@@ -532,16 +573,25 @@ static inline uint64_t peal_plain_length(uint64_t header)
 	return ((uint32_t)header & ~PEAL_HEADER_LAST) - 1;
 }
 
+/* Fills in what is told of a record that is a message. */
+static inline void peal_describe(struct peal_message *message, const void *data, uint64_t header)
+{
+	message->data = data;
+	message->length = (size_t)peal_plain_length(header);
+	message->tag = (uint32_t)(header >> 32);
+	message->flags = (uint32_t)header & PEAL_HEADER_LAST;
+}
+
 /* Gives all records up to pos back, which is so many messages of so many bytes. */
 static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t messages,
 				  uint64_t bytes)
 {
 	rx->pos = pos;
 	rx->held = 0;
-	/* Pairs with [room] in peal_reserve_slow. */
+	/* Pairs with [room] in lib/ring.c, look_for_room. */
 	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
 	peal_count_messages(rx->counters, messages, bytes);
-	/* Pairs with [arm] in the library. No fence but for the compiler: a ring that slips through is
+	/* Pairs with [arm] in lib/bell.c. No fence but for the compiler: a ring that slips through is
 	 * made up for by the next release, or by the producer's slice; and one who has no slices makes
 	 * us fence, or looks when no store is under way any more. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -562,8 +612,8 @@ static inline void peal_advance(struct peal_rx *rx, uint64_t pos, uint64_t lengt
  * peal_recv). Without a release the next peek shows the same message.
  *
  * -EAGAIN, -ETIMEDOUT: nothing came; -EMSGSIZE: the message is longer than a record: it stays for
- * peal_recv, and message->length tells how long it is; -EPIPE: the peer has closed, and all that it
- * had sent has been read; -ECONNRESET: likewise, but it died; -EPROTO: the peer lied; -ESTALE: after
+ * peal_recv, and message->length tells how long it is; peal_release drops it unseen. -EPIPE: the
+ * peer has closed, and all that it had sent has been read; -ECONNRESET: likewise, but it died; -EPROTO: the peer lied; -ESTALE: after
  * a fork.
  * The rx's thread. Enters the kernel only to sleep, and to look after the peer's death now and
  * then while the ring is empty.
@@ -579,10 +629,7 @@ PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int6
 	if (PEAL_LIKELY(header)) {
 		length = peal_plain_length(header);
 		if (PEAL_LIKELY(length < rx->below)) {
-			message->data = at + PEAL_HEADER_SIZE;
-			message->length = (size_t)length;
-			message->tag = (uint32_t)(header >> 32);
-			message->flags = (uint32_t)header & PEAL_HEADER_LAST;
+			peal_describe(message, at + PEAL_HEADER_SIZE, header);
 			rx->held = length + 1;
 		} else {
 			err = peal_peek_other(rx, header, message, timeout);
@@ -593,25 +640,31 @@ PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int6
 }
 
 /*
- * Gives the message that was peeked back to the ring; its memory must not be touched any more.
- * Does nothing if none is held. The rx's thread. Enters the kernel only to wake a producer that
- * sleeps for room.
+ * Gives the message that was peeked back to the ring; its memory must not be touched any more. After
+ * a verb that answered -EMSGSIZE or -ENOBUFS it drops the message that this told of: of a long one
+ * what has come at once, and the rest as it comes, in the verbs that follow. Else it does nothing. The rx's thread. Never waits; enters the kernel only to wake a producer that sleeps
+ * for room, and to give back memory that parts were kept in.
  */
 PEAL_INLINE void peal_release(struct peal_rx *rx)
 {
 	PEAL_DEBUG_ENTER(rx);
 	if (PEAL_LIKELY(rx->held))
 		peal_advance(rx, rx->pos, rx->held - 1);
+	else
+		peal_release_refused(rx);
 	PEAL_DEBUG_LEAVE(rx);
 }
 
 /*
  * Waits for a message and copies it out. Returns its length and, where about is not NULL, what it
  * was (about->data is the buffer). -ENOBUFS: it is longer than size; it stays, and about->length
- * and peal_error tell how long. One longer than a record is put together in the buffer, which after
- * an error holds nothing of use; when the timeout ends half-way, what has come is kept and the next
- * call goes on. Other errors and thread as peal_peek; enters the kernel for what that and
- * peal_release do, and to give back memory that parts were kept in.
+ * and peal_error tell how long; peal_release drops it. One longer than a record is put together in
+ * the buffer, which after an error holds nothing of use; when the timeout ends half-way, what has
+ * come is kept and the next call goes on. Keeping it is a copy of all that has come, by which the
+ * timeout may be exceeded, and takes as much memory again; so does handing out at the end what was
+ * kept. -ENOMEM: there is no memory to keep it in; nothing is lost, and the next call goes on. Other
+ * errors and thread as peal_peek; enters the kernel for what that and peal_release do, and for
+ * memory to keep parts in.
  */
 PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 			      struct peal_message *about, int64_t timeout)
@@ -626,12 +679,8 @@ PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 	if (PEAL_LIKELY(header)) {
 		length = peal_plain_length(header);
 		if (PEAL_LIKELY(length <= size && length < rx->below)) {
-			if (about) {
-				about->data = buffer;
-				about->length = (size_t)length;
-				about->tag = (uint32_t)(header >> 32);
-				about->flags = (uint32_t)header & PEAL_HEADER_LAST;
-			}
+			if (about)
+				peal_describe(about, buffer, header);
 			peal_copy(buffer, at + PEAL_HEADER_SIZE, (size_t)length, rx->inline_copy);
 			peal_advance(rx, pos, length);
 			result = (ssize_t)length;
@@ -648,9 +697,10 @@ PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 /*
  * Waits for a message, and copies it out with those that are there behind it: at most count, from
  * 1 on, and as long as they fit into the buffer, each at a multiple of 8 bytes from its beginning.
- * messages[i].data is where each is. Returns how many, at least 1. What was copied is released at
- * the end, all at once. -EINVAL: count is less than 1; -ENOBUFS: the first is longer than size; it
- * stays, and messages[0].length tells how long. Other errors and thread as peal_recv.
+ * messages[i].data is where each is. Returns how many, at least 1; a message longer than a record
+ * comes alone. What was copied is released at the end, all at once. -EINVAL: count is less than 1;
+ * -ENOBUFS: the first is longer than size; it stays, and messages[0].length tells how long. Other
+ * errors and thread as peal_recv.
  */
 PEAL_API int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size,
 			     struct peal_message *messages, int count, int64_t timeout);

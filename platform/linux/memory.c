@@ -214,19 +214,36 @@ void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity)
 
 int platform_set_aside(uint64_t size, uint8_t **at)
 {
-	uint8_t *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t page = platform_page_size();
+	uint8_t *map = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0);
+	uint8_t *grown;
 	int err;
 
 	if (map == MAP_FAILED)
 		return map_error();
-	if (madvise(map, size, MADV_DONTFORK)) {
+	/* After mlockall(MCL_FUTURE) a mapping is born locked: it would count whole against the limit,
+	 * and be filled as it is used, and nothing of it could be given back. So a page is born, let
+	 * loose, and grows. */
+	munlock(map, page);
+	grown = mremap(map, page, size, MREMAP_MAYMOVE);
+	if (grown == MAP_FAILED) {
 		err = map_error();
-		munmap(map, size);
+		munmap(map, page);
 		return err;
 	}
-	*at = map;
+	if (madvise(grown, size, MADV_DONTFORK)) {
+		err = map_error();
+		munmap(grown, size);
+		return err;
+	}
+	*at = grown;
 	return 0;
+}
+
+int platform_use(uint8_t *at, uint64_t size)
+{
+	return mprotect(at, size, PROT_READ | PROT_WRITE) ? map_error() : 0;
 }
 
 void platform_give_back(uint8_t *at, uint64_t size)

@@ -80,6 +80,13 @@ static void commit_more(uint32_t tag)
  * Sending.
  */
 
+static int see(void *data, const struct peal_message *message)
+{
+	(void)data;
+	ck_assert_uint_eq(message->length, 3);
+	return 0;
+}
+
 enum ending { COMMIT, SEND, SENDV, FLUSH, BATCH, ENDINGS };
 
 START_TEST(a_batch_is_seen_whole_and_only_when_it_is_ended)
@@ -128,6 +135,31 @@ START_TEST(a_batch_is_seen_whole_and_only_when_it_is_ended)
 		ck_assert_int_eq(peal_send(tx, "abc", 3, 6, 0), 0);
 		ck_assert_uint_eq(stats_of(links[0]).tx.batched, 5);
 		expect_tags(6, 1);
+	}
+END_TEST
+
+START_TEST(what_is_released_together_is_one_release)
+	{
+		struct peal_message messages[4];
+
+		for (uint32_t i = 0; i < 8; i++)
+			ck_assert_int_eq(peal_send(tx, "abc", 3, i, 0), 0);
+		ck_assert_int_eq(peal_recv_batch(rx, buffer, capacity, messages, 4, 0), 4);
+		ck_assert_uint_eq(stats_of(links[1]).rx.batched, 3);
+		ck_assert_int_eq(peal_drain(rx, see, NULL, 3, 0), 3);
+		expect_tags(7, 1);
+		ck_assert_uint_eq(stats_of(links[1]).rx.messages, 8);
+		ck_assert_uint_eq(stats_of(links[1]).rx.batched, 5);
+		ck_assert_uint_eq(stats_of(links[1]).rx_spared, 3);
+	}
+END_TEST
+
+/* The two are read one after the other. */
+START_TEST(publications_are_never_fewer_than_none)
+	{
+		links[0]->slot->tx.messages = 3;
+		links[0]->slot->tx.batched = 4;
+		ck_assert_uint_eq(stats_of(links[0]).tx_spared, 0);
 	}
 END_TEST
 
@@ -654,6 +686,8 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(sending, set_up, tear_down);
 	tcase_set_timeout(sending, 30);
 	tcase_add_loop_test(sending, a_batch_is_seen_whole_and_only_when_it_is_ended, 0, ENDINGS);
+	tcase_add_test(sending, what_is_released_together_is_one_release);
+	tcase_add_test(sending, publications_are_never_fewer_than_none);
 	tcase_add_test(sending, bytes_of_the_last_lap_are_no_messages_behind_a_batch);
 	tcase_add_test(sending,
 		       what_is_pending_is_published_before_anything_is_answered_or_waited_for);

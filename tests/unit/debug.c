@@ -5,7 +5,10 @@
  */
 #include "config.h"
 
-#ifndef PEAL_DEBUG
+#ifdef PEAL_DEBUG
+#define VERBS 10 /* the library was built with it too */
+#else
+#define VERBS 7
 #define PEAL_DEBUG 1
 #endif
 
@@ -15,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,7 +55,9 @@ static void wait_asleep(const struct peal_link *link, bool sending)
 /* What the second thread does while the first is inside. */
 static void intrude(int how)
 {
-	struct peal_message message;
+	struct peal_message message = { .data = "", .length = 0 };
+	struct peal_sending sending = { .data = "" };
+	struct iovec piece = { .iov_len = 0 };
 	void *at;
 
 	switch (how) {
@@ -70,14 +76,28 @@ static void intrude(int how)
 	case 4:
 		peal_reserve(peal_link_tx(links[0]), 0, &at, 0);
 		break;
-	default:
+	case 5:
 		peal_commit(peal_link_tx(links[0]), 0, 0);
+		break;
+	case 6:
+		peal_abort(peal_link_tx(links[0]));
+		break;
+	case 7:
+		peal_send_batch(peal_link_tx(links[0]), &message, 1, 0);
+		break;
+	case 8:
+		peal_sendv(peal_link_tx(links[0]), &piece, 1, 0, 0);
+		break;
+	default:
+		peal_send_part(peal_link_tx(links[0]), &sending, 0);
 	}
 }
 
 /* Verbs that are made of others may be told by either name. */
-static const char *const verbs[] = { "peal_", "peal_peek",    "peal_release",
-				     "peal_", "peal_reserve", "peal_commit" };
+static const char *const verbs[] = { "peal_",         "peal_peek",       "peal_release",
+				     "peal_",         "peal_reserve",    "peal_commit",
+				     "peal_abort",    "peal_send_batch", "peal_sendv",
+				     "peal_send_part" };
 
 START_TEST(two_threads_in_one_end_are_caught_and_told)
 	{
@@ -197,6 +217,42 @@ START_TEST(an_end_is_free_again_after_an_error)
 	}
 END_TEST
 
+/* A page that nobody may read until it has been noted who is inside when that is tried. */
+static uint8_t *page;
+static volatile uint32_t inside;
+
+static void note(int number)
+{
+	(void)number;
+	inside = peal_link_tx(links[0])->owner;
+	mprotect(page, stage_page(), PROT_READ);
+}
+
+START_TEST(a_payload_is_copied_under_guard)
+	{
+		struct sigaction action = { .sa_handler = note }, before;
+		struct peal_message messages[2] = { { .data = "", .length = 0 } };
+		struct iovec piece;
+
+		page = mmap(NULL, stage_page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ck_assert(page != MAP_FAILED);
+		messages[1] = (struct peal_message){ .data = page, .length = 100 };
+		piece = (struct iovec){ .iov_base = page, .iov_len = 100 };
+		pair_open(links, PEAL_WAIT_SLEEP, 0);
+		sigaction(SIGSEGV, &action, &before);
+		if (_i)
+			ck_assert_int_eq(peal_sendv(peal_link_tx(links[0]), &piece, 1, 0, 0), 0);
+		else
+			ck_assert_int_eq(peal_send_batch(peal_link_tx(links[0]), messages, 2, 0),
+					 2);
+		sigaction(SIGSEGV, &before, NULL);
+		ck_assert_uint_ne(inside, 0);
+		ck_assert_uint_eq(peal_link_tx(links[0])->owner, 0);
+		pair_close(links);
+		munmap(page, stage_page());
+	}
+END_TEST
+
 /* In a child, whose parent has a thread inside the end. */
 static const char *try_ends(void *data)
 {
@@ -230,7 +286,9 @@ static Suite *suite(void)
 	TCase *all = tcase_create("threads");
 
 	tcase_set_timeout(all, 30);
-	tcase_add_loop_test(all, two_threads_in_one_end_are_caught_and_told, 0, 6);
+	tcase_add_loop_test(all, two_threads_in_one_end_are_caught_and_told, 0, VERBS);
+	if (VERBS > 7)
+		tcase_add_loop_test(all, a_payload_is_copied_under_guard, 0, 2);
 	tcase_add_test(all, a_thread_at_each_end_is_as_it_should_be);
 	tcase_add_test(all, an_end_may_go_from_one_thread_to_another);
 	tcase_add_test(all, an_end_is_free_again_after_an_error);

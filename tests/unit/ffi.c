@@ -176,7 +176,7 @@ START_TEST(long_messages_go_part_by_part)
 		ck_assert_int_eq(peal_pair(pair, &options), 0);
 		memset(text, 'x', sizeof(text));
 		ck_assert_int_eq(peal_send(peal_link_tx(pair[0]), text, sizeof(text), 5, 0),
-				 -EAGAIN);
+				 -EMSGSIZE);
 		do {
 			if (err)
 				err = peal_send_part(peal_link_tx(pair[0]), &sending, 0);

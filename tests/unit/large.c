@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "lib/link.h"
@@ -325,6 +326,39 @@ START_TEST(a_fragment_is_at_most_a_quarter_of_the_ring)
 	}
 END_TEST
 
+START_TEST(a_fragment_stays_within_the_caches)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, (uint64_t)2 << 20);
+		struct peal_sending sending;
+		uint32_t low;
+
+		pair_close(links);
+		options.max_message = 4 * MOST;
+		ck_assert_int_eq(peal_pair(links, &options), 0);
+		tx = peal_link_tx(links[0]);
+		rx = peal_link_rx(links[1]);
+		sending = (struct peal_sending){ .data = calloc(4, MOST), .length = 4 * MOST };
+		ck_assert_int_eq(peal_send_part(tx, &sending, 0), -EAGAIN);
+		memcpy(&low, tx->data, 4);
+		ck_assert_uint_eq(low & PEAL_HEADER_LENGTH, ((uint32_t)256 << 10) - 16 + 1);
+		free((void *)(uintptr_t)sending.data);
+	}
+END_TEST
+
+/* As a peer does that takes out as fast as this side puts in. */
+START_TEST(a_part_is_no_more_than_a_lap_however_fast_the_peer_is)
+	{
+		struct peal_sending sending = sending_of(MOST, 4);
+
+		for (size_t sent = 0; sent < MOST / 2; sent = sending.sent) {
+			tx->limit = UINT64_MAX;
+			expect_error(peal_send_part(tx, &sending, 0), -EAGAIN, NULL);
+			ck_assert_uint_gt(sending.sent, sent);
+			ck_assert_uint_le(sending.sent - sent, capacity + capacity / 4);
+		}
+	}
+END_TEST
+
 START_TEST(a_receivers_deadline_keeps_what_has_come)
 	{
 		struct peal_message about = { .length = 0 };
@@ -394,7 +428,6 @@ START_TEST(a_long_message_cannot_be_shown_in_place_and_stays)
 			ck_assert_uint_eq(message.length, 50000);
 			ck_assert_uint_eq(message.tag, 3);
 			ck_assert_ptr_null(message.data);
-			peal_release(rx);
 			expect_error(peal_drain(rx, never, &shown, 0, LONG), -EMSGSIZE, "50000",
 				     NULL);
 			expect_error(peal_recv_batch(rx, buffer, 49999, got, 4, 0), -ENOBUFS,
@@ -415,19 +448,262 @@ START_TEST(a_long_message_cannot_be_shown_in_place_and_stays)
 	}
 END_TEST
 
+/* In a ring that has nothing more of it. */
+START_TEST(what_cannot_be_taken_is_told_at_once_when_some_of_it_is_kept)
+	{
+		struct peal_sending sending = send_some(50000, 3);
+		struct peal_message about = { .length = 0 };
+		int shown = 0;
+
+		expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN, NULL);
+		expect_error(peal_peek(rx, &about, PEAL_FOREVER), -EMSGSIZE, "50000", NULL);
+		ck_assert_uint_eq(about.length, 50000);
+		ck_assert_uint_eq(about.tag, 3);
+		expect_error(peal_drain(rx, never, &shown, 0, PEAL_FOREVER), -EMSGSIZE, NULL);
+		about = (struct peal_message){ .length = 0 };
+		expect_error(peal_recv(rx, buffer, 49999, &about, PEAL_FOREVER), -ENOBUFS, "50000",
+			     NULL);
+		ck_assert_uint_eq(about.length, 50000);
+		ck_assert_uint_eq(about.tag, 3);
+		about = (struct peal_message){ .length = 0 };
+		expect_error(peal_recv_batch(rx, buffer, 49999, &about, 1, PEAL_FOREVER), -ENOBUFS,
+			     NULL);
+		ck_assert_uint_eq(about.length, 50000);
+		if (_i) {
+			/* Nor is its end hidden by that. */
+			peal_close(links[0]);
+			links[0] = NULL;
+			expect_error(_i == 1 ? peal_peek(rx, &about, LONG) :
+					       peal_recv(rx, buffer, 1, NULL, LONG),
+				     -EPIPE, NULL);
+			return;
+		}
+		ck_assert_int_eq(pump(&sending, NULL), 50000);
+		expect_well();
+	}
+END_TEST
+
+/* How a message is found not to be wanted. */
+static void refuse(int how)
+{
+	struct peal_message message;
+	int shown = 0;
+
+	switch (how % 4) {
+	case 0:
+		expect_error(peal_peek(rx, &message, LONG), -EMSGSIZE, "peal_release", NULL);
+		break;
+	case 1:
+		expect_error(peal_drain(rx, never, &shown, 0, LONG), -EMSGSIZE, NULL);
+		break;
+	case 2:
+		expect_error(peal_recv(rx, buffer, 9, NULL, LONG), -ENOBUFS, "peal_release", NULL);
+		break;
+	default:
+		expect_error(peal_recv_batch(rx, buffer, 9, &message, 1, LONG), -ENOBUFS, NULL);
+	}
+}
+
+START_TEST(a_long_message_that_is_not_wanted_is_released_and_never_seen_again)
+	{
+		struct peal_stats stats = { .size = sizeof(stats) };
+		struct peal_sending sending = send_some(50000, 3);
+		bool kept = _i & 4;
+		uint64_t head;
+
+		if (kept) {
+			expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN, NULL);
+			ck_assert_int_eq(peal_send_part(tx, &sending, 0), -EAGAIN);
+		}
+		head = rx->pos;
+		peal_release(rx); /* nothing: it has not been refused */
+		ck_assert_uint_eq(rx->pos, head);
+		refuse(_i);
+		ck_assert_uint_eq(rx->pos, head);
+		peal_release(rx);
+		/* All that has come of it is gone, and there is room again. */
+		ck_assert_uint_eq(rx->pos, tx->pos);
+		ck_assert_uint_eq(links[1]->join.used, 0);
+		switch (_i >> 3) {
+		case 0: /* the rest goes the same way */
+			while (peal_send_part(tx, &sending, 0) == -EAGAIN)
+				expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN, NULL);
+			expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN, NULL);
+			ck_assert_int_eq(peal_link_stats(links[1], &stats), 0);
+			ck_assert_uint_eq(stats.rx.messages, 1);
+			ck_assert_uint_eq(stats.rx.bytes, 50000);
+			break;
+		case 1: /* unless it is given up */
+			peal_abort(tx);
+			break;
+		default: /* in a call that waits for what comes behind it */
+			for (int err = -EAGAIN; err;) {
+				struct peal_message message;
+
+				err = peal_send_part(tx, &sending, 0);
+				if (!err)
+					ck_assert_int_eq(peal_send(tx, "well", 4, 5, 0), 0);
+				ck_assert_int_eq(peal_peek(rx, &message, 0), err);
+				ck_assert(err || message.tag == 5);
+			}
+			peal_release(rx);
+		}
+		expect_well();
+		peal_release(rx); /* nothing */
+		sending = sending_of(50000, 6);
+		ck_assert_int_eq(pump(&sending, NULL), 50000);
+		ck_assert_mem_eq(buffer, text, 50000);
+		expect_well();
+	}
+END_TEST
+
+START_TEST(a_message_that_was_refused_and_then_taken_is_not_released_again)
+	{
+		struct peal_sending sending = send_some(50000, 3);
+
+		refuse(_i);
+		ck_assert_int_eq(pump(&sending, NULL), 50000);
+		sending = send_some(40000, 4);
+		peal_release(rx);
+		ck_assert_int_eq(pump(&sending, NULL), 40000);
+		expect_well();
+	}
+END_TEST
+
+START_TEST(a_record_that_is_too_long_for_the_buffer_can_be_released)
+	{
+		struct peal_message message;
+
+		for (uint32_t i = 0; i < 2; i++) {
+			ck_assert_int_eq(peal_send(tx, text, 20, 1, 0), 0);
+			if (i)
+				expect_error(peal_recv_batch(rx, buffer, 9, &message, 1, 0),
+					     -ENOBUFS, NULL);
+			else
+				expect_error(peal_recv(rx, buffer, 9, NULL, 0), -ENOBUFS,
+					     "peal_release", NULL);
+			peal_release(rx);
+			expect_well();
+		}
+	}
+END_TEST
+
+/*
+ * Deadlines, by a waiter that tells how long it was asked to wait, and lets the whole time pass
+ * before it rings.
+ */
+
+static int64_t asked_first; /* asked for in the first wait, ns */
+static int64_t asked; /* and in one after it, at most */
+static int waits;
+static int64_t given; /* the time that passes in the first wait, ns */
+static void (*comes)(void);
+
+static void put(uint32_t tag, uint64_t low, uint64_t first);
+
+static int wait_it_out(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
+{
+	uint64_t begun = platform_now();
+
+	(void)word, (void)seen, (void)shared;
+	if (waits++) {
+		asked = ns > asked ? ns : asked;
+		return -ETIMEDOUT;
+	}
+	asked_first = ns;
+	while (platform_now() - begun < (uint64_t)given)
+		;
+	comes();
+	return 0;
+}
+
+static void wake_nobody(const uint32_t *word, bool shared)
+{
+	(void)word, (void)shared;
+}
+
+static const struct peal_waiter_ops tired = {
+	.name = "tired",
+	.wait = wait_it_out,
+	.wake = wake_nobody,
+};
+
+static void part_comes(void)
+{
+	put(1, PEAL_HEADER_MORE | (100 + 1), 1000);
+}
+
+static void abandon_comes(void)
+{
+	put(0, PEAL_HEADER_CONTROL | (8 + 1), PEAL_CONTROL_ABANDON);
+}
+
+static void rest_comes(void)
+{
+	put(1, 908 + 1, 0);
+}
+
+static int64_t receive(int how, size_t size, int64_t timeout)
+{
+	struct peal_message message;
+	int shown = 0;
+
+	switch (how) {
+	case 0:
+		return peal_recv(rx, buffer, size, NULL, timeout);
+	case 1:
+		return peal_recv_batch(rx, buffer, size, &message, 1, timeout);
+	case 2:
+		return peal_peek(rx, &message, timeout);
+	default:
+		return peal_drain(rx, never, &shown, 0, timeout);
+	}
+}
+
+START_TEST(a_deadline_is_spent_once)
+	{
+		links[1]->waiter = &tired;
+		waits = 0;
+		given = 20 * MS;
+		comes = _i < 2 ? part_comes : abandon_comes;
+		expect_error(receive(_i, MOST, given), -ETIMEDOUT, NULL);
+		ck_assert_int_ge(waits, 2);
+		ck_assert_int_le(asked, 1);
+	}
+END_TEST
+
+START_TEST(a_deadline_that_was_not_used_up_is_no_later_calls)
+	{
+		links[1]->waiter = &tired;
+		waits = 0;
+		given = 20 * MS;
+		comes = part_comes;
+		if (_i)
+			expect_error(receive(2, 9, given), -EMSGSIZE, NULL);
+		else
+			expect_error(receive(0, 9, given), -ENOBUFS, NULL);
+		waits = 0;
+		given = 0;
+		comes = rest_comes;
+		ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, LONG), 1000);
+		ck_assert_int_gt(asked_first, MS);
+	}
+END_TEST
+
 START_TEST(what_is_too_long_is_refused_before_a_byte_is_visible)
 	{
 		struct peal_sending sending = sending_of(MOST + 1, 0);
 		struct iovec pieces[2] = { { .iov_base = text, .iov_len = MOST },
 					   { .iov_base = text, .iov_len = 1 } };
 		uint64_t begin = tx->pos;
+		volatile size_t all = SIZE_MAX; /* compilers know better than to copy that */
 		void *at;
 
 		expect_error(peal_send(tx, text, MOST + 1, 0, LONG), -EMSGSIZE, "1048577",
 			     "1048576", NULL);
 		expect_error(peal_sendv(tx, pieces, 2, 0, LONG), -EMSGSIZE, "1048577", NULL);
 		expect_error(peal_send_part(tx, &sending, LONG), -EMSGSIZE, "1048577", NULL);
-		expect_error(peal_send_more(tx, text, SIZE_MAX, 0, LONG), -EMSGSIZE, NULL);
+		expect_error(peal_send_more(tx, text, all, 0, LONG), -EMSGSIZE, NULL);
 		expect_error(peal_reserve(tx, record + 1, &at, LONG), -EMSGSIZE, "peal_send", NULL);
 		expect_error(peal_reserve(tx, MOST + 1, &at, LONG), -EMSGSIZE, "1048576", NULL);
 		expect_nothing();
@@ -442,13 +718,27 @@ START_TEST(without_time_a_long_message_is_not_begun)
 	{
 		struct iovec piece = { .iov_base = text, .iov_len = record + 1 };
 
+		struct peal_message one = { .data = text, .length = record + 1 };
+
 		ck_assert_int_eq(peal_send_more(tx, "well", 4, 0, 0), 0);
-		expect_error(peal_send(tx, text, record + 1, 0, 0), -EAGAIN, "peal_send_part",
-			     NULL);
-		expect_error(peal_sendv(tx, &piece, 1, 0, 0), -EAGAIN, "peal_send_part", NULL);
-		/* What was pending is published all the same. */
-		ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, 0), 4);
-		expect_nothing();
+		/* Who tries again when there is room would do so for ever. */
+		for (int i = 0; i < 2; i++) {
+			expect_error(peal_send(tx, text, record + 1, 0, 0), -EMSGSIZE,
+				     "peal_send_part", NULL);
+			expect_error(peal_sendv(tx, &piece, 1, 0, 0), -EMSGSIZE, "peal_send_part",
+				     NULL);
+			expect_error(peal_send_more(tx, text, record + 1, 0, 0), -EMSGSIZE,
+				     "peal_send_part", NULL);
+			expect_error(peal_send_batch(tx, &one, 1, 0), -EMSGSIZE, "peal_send_part",
+				     NULL);
+			/* What was pending is published all the same. */
+			ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, 0), 4);
+			/* Nor does it matter whether the ring is full. */
+			ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, 0), i ? 0 : -EAGAIN);
+			ck_assert_int_eq(peal_send(tx, "well", 4, 0, 0), 0);
+			while (!peal_send(tx, "", 0, 0, 0))
+				;
+		}
 	}
 END_TEST
 
@@ -536,7 +826,8 @@ START_TEST(a_senders_deadline_drops_the_part_and_nothing_else)
 		void *at;
 
 		ck_assert_int_eq(peal_send(tx, "well", 4, 1, 0), 0);
-		expect_error(peal_send(tx, text, MOST, 2, MS), -ETIMEDOUT, "full", NULL);
+		expect_error(peal_send(tx, text, MOST, 2, MS), -ETIMEDOUT, "1048576", "1000000 ns",
+			     NULL);
 		/* Nor is there room to say that it was given up; for nothing else there may be. */
 		expect_error(peal_send(tx, NULL, 0, 3, 0), -EAGAIN, NULL);
 		expect_error(peal_send(tx, "x", 1, 3, 0), -EAGAIN, NULL);
@@ -579,6 +870,31 @@ START_TEST(an_abort_gives_up_the_part)
 	}
 END_TEST
 
+/* Its memory and its place in the ring need not wait for the next message. */
+START_TEST(the_peer_is_told_of_what_was_given_up_as_soon_as_there_is_room)
+	{
+		if (_i < 2) {
+			if (_i)
+				expect_error(peal_send(tx, text, MOST, 2, MS), -ETIMEDOUT, NULL);
+			else
+				send_some(MOST, 2);
+			peal_abort(tx);
+		} else {
+			ck_assert_int_eq(peal_send(tx, "well", 4, 1, 0), 0);
+			send_some(MOST, 2);
+			peal_abort(tx);
+			peal_flush(tx); /* there is no room yet */
+			ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, 0), 4);
+			expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN, NULL);
+			ck_assert_uint_ne(links[1]->join.total, 0);
+			peal_flush(tx);
+		}
+		expect_nothing();
+		ck_assert_uint_eq(tx->pos, rx->pos);
+		expect_well();
+	}
+END_TEST
+
 START_TEST(closing_half_way_tears_no_message)
 	{
 		struct peal_stats stats = { .size = sizeof(stats) };
@@ -594,7 +910,7 @@ START_TEST(closing_half_way_tears_no_message)
 			peal_close(links[1]);
 			links[1] = NULL;
 			ck_assert_int_eq(peal_link_stats(links[0], &stats), 0);
-			ck_assert_uint_eq(stats.peer_unread, 1);
+			ck_assert_uint_eq(stats.peer_unread, part);
 			expect_error(peal_send(tx, text, MOST, 2, LONG), part ? -EBUSY : -EPIPE,
 				     NULL);
 			return;
@@ -716,6 +1032,131 @@ START_TEST(a_part_that_the_peer_left_is_given_back)
 		links[0] = NULL;
 		ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, 0), -EPIPE);
 		ck_assert_uint_eq(resident(join->at, join->size), 0);
+	}
+END_TEST
+
+/* Where a touch brings 2 MiB. */
+START_TEST(memory_of_large_pages_is_given_back_whole)
+	{
+		const size_t most = 16 * MOST;
+		struct peal_sending sending = { .data = calloc(16, MOST), .length = most };
+		struct join *join;
+
+		pair_close(links);
+		open_links(most);
+		join = &links[1]->join;
+		madvise(join->at, join->size, MADV_HUGEPAGE); /* if it cannot be had, so be it */
+		while (join->have < 9 * MOST / 2) {
+			ck_assert_int_eq(peal_send_part(tx, &sending, 0), -EAGAIN);
+			ck_assert_int_eq(peal_recv(rx, buffer, most, NULL, 0), -EAGAIN);
+		}
+		ck_assert_uint_ge(resident(join->at, join->size), 9 * MOST / 2 / stage_page());
+		peal_abort(tx);
+		expect_well();
+		ck_assert_uint_eq(resident(join->at, join->size), 0);
+		free((void *)(uintptr_t)sending.data);
+	}
+END_TEST
+
+static long status_kib(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	long value = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, strlen(name)))
+			value = strtol(line + strlen(name), NULL, 10);
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* In a process that locks all its memory, as far as nobody in particular may. */
+static const char *keep_in_locked_memory(void *data)
+{
+	static const struct rlimit limit = { 8 << 20, 8 << 20 };
+	struct peal_options options = stage_options(PEAL_WAIT_SLEEP, 0);
+	struct peal_sending sending = sending_of(MOST, 1);
+	long resident_kib, kept_kib;
+
+	(void)data;
+	options.max_message = (uint64_t)64 << 20;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) || become_nobody() || mlockall(MCL_FUTURE))
+		return NULL; /* locking is forbidden here */
+	resident_kib = status_kib("VmRSS:");
+	if (peal_pair(links, &options))
+		return wrong("no pair");
+	tx = peal_link_tx(links[0]);
+	rx = peal_link_rx(links[1]);
+	if (status_kib("VmLck:") > 2048 || status_kib("VmRSS:") > resident_kib + 2048)
+		return wrong("a pair takes %ld KiB, %ld KiB are locked",
+			     status_kib("VmRSS:") - resident_kib, status_kib("VmLck:"));
+	while (links[1]->join.have < MOST / 2)
+		if (peal_send_part(tx, &sending, 0) != -EAGAIN ||
+		    peal_recv(rx, buffer, MOST, NULL, 0) != -EAGAIN)
+			return wrong("nothing is kept");
+	kept_kib = status_kib("VmRSS:");
+	peal_abort(tx);
+	if (peal_recv(rx, buffer, MOST, NULL, 0) != -EAGAIN)
+		return wrong("something is there");
+	if (status_kib("VmRSS:") > kept_kib - 256)
+		return wrong("%ld KiB were kept, and then %ld", kept_kib - resident_kib,
+			     status_kib("VmRSS:") - resident_kib);
+	return NULL;
+}
+
+START_TEST(address_space_for_parts_is_not_locked)
+	{
+		child_run(keep_in_locked_memory, NULL);
+	}
+END_TEST
+
+/* Where memory can be had no more: as with strict overcommit. */
+static const char *keep_in_no_memory(void *data)
+{
+	struct rlimit limit = { 1, RLIM_INFINITY };
+	struct peal_sending sending = { .data = text, .length = MOST, .tag = 1 };
+	ssize_t got;
+
+	(void)data;
+	if (peal_pair(links, &(struct peal_options){ .size = sizeof(struct peal_options),
+						     .abi = PEAL_ABI,
+						     .ring = capacity,
+						     .wait = PEAL_WAIT_SLEEP,
+						     .max_message = MOST }))
+		return wrong("no pair");
+	tx = peal_link_tx(links[0]);
+	rx = peal_link_rx(links[1]);
+	/* Some is kept, and then no more may be. */
+	while (links[1]->join.have < 10000)
+		if (peal_send_part(tx, &sending, 0) != -EAGAIN ||
+		    peal_recv(rx, buffer, MOST, NULL, 0) != -EAGAIN)
+			return wrong("nothing is kept");
+	if (setrlimit(RLIMIT_DATA, &limit))
+		return NULL;
+	do {
+		if (peal_send_part(tx, &sending, 0) != -EAGAIN)
+			return wrong("it is not sent");
+		got = peal_recv(rx, buffer, MOST, NULL, 0);
+	} while (got == -EAGAIN);
+	if (got != -ENOMEM || !strstr(peal_error(), "1048576") ||
+	    !strstr(peal_error(), "overcommit") || !strstr(peal_error(), "ulimit"))
+		return wrong("recv gives %zd", got);
+	if (peal_recv(rx, buffer, MOST, NULL, LONG) != -ENOMEM)
+		return wrong("not -ENOMEM again");
+	limit.rlim_cur = RLIM_INFINITY;
+	setrlimit(RLIMIT_DATA, &limit);
+	while ((got = peal_recv(rx, buffer, MOST, NULL, 0)) == -EAGAIN)
+		peal_send_part(tx, &sending, 0);
+	if (got != (ssize_t)MOST || memcmp(buffer, text, MOST))
+		return wrong("recv gives %zd", got);
+	return NULL;
+}
+
+START_TEST(no_memory_for_a_part_is_an_error_and_loses_nothing)
+	{
+		child_run(keep_in_no_memory, NULL);
 	}
 END_TEST
 
@@ -990,6 +1431,26 @@ START_TEST(a_ring_of_noise_neither_hangs_nor_crashes)
 	}
 END_TEST
 
+START_TEST(closing_looks_at_no_more_records_than_it_can_tell_of)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, (uint64_t)1 << 20);
+		struct peal_stats stats = { .size = sizeof(stats) };
+
+		pair_close(links);
+		options.max_message = 2 * MOST;
+		ck_assert_int_eq(peal_pair(links, &options), 0);
+		tx = peal_link_tx(links[0]);
+		for (int i = 0; i < 65536; i++)
+			put(0, FRAGMENT(0), 0);
+		for (int i = 0; i < 9; i++)
+			put(0, RECORD(0), 0);
+		peal_close(links[1]);
+		links[1] = NULL;
+		ck_assert_int_eq(peal_link_stats(links[0], &stats), 0);
+		ck_assert_uint_eq(stats.peer_unread, 1);
+	}
+END_TEST
+
 START_TEST(a_side_that_has_not_agreed_to_fragments_takes_none)
 	{
 		pair_close(links);
@@ -1018,9 +1479,20 @@ static Suite *suite(void)
 	tcase_add_test(one, one_thread_sends_and_receives_both_ways_at_once);
 	tcase_add_test(one, a_message_is_counted_once);
 	tcase_add_test(one, a_fragment_is_at_most_a_quarter_of_the_ring);
+	tcase_add_test(one, a_fragment_stays_within_the_caches);
+	tcase_add_test(one, a_part_is_no_more_than_a_lap_however_fast_the_peer_is);
 	tcase_add_test(one, a_receivers_deadline_keeps_what_has_come);
 	tcase_add_test(one, a_buffer_too_small_leaves_a_long_message);
 	tcase_add_test(one, a_long_message_cannot_be_shown_in_place_and_stays);
+	tcase_add_loop_test(one, what_cannot_be_taken_is_told_at_once_when_some_of_it_is_kept, 0,
+			    3);
+	tcase_add_loop_test(one, a_long_message_that_is_not_wanted_is_released_and_never_seen_again,
+			    0, 24);
+	tcase_add_loop_test(one, a_message_that_was_refused_and_then_taken_is_not_released_again, 0,
+			    4);
+	tcase_add_test(one, a_record_that_is_too_long_for_the_buffer_can_be_released);
+	tcase_add_loop_test(one, a_deadline_is_spent_once, 0, 4);
+	tcase_add_loop_test(one, a_deadline_that_was_not_used_up_is_no_later_calls, 0, 2);
 	tcase_add_test(one, what_is_too_long_is_refused_before_a_byte_is_visible);
 	tcase_add_test(one, without_time_a_long_message_is_not_begun);
 	tcase_add_test(one, a_batch_goes_out_before_a_long_message);
@@ -1030,6 +1502,8 @@ static Suite *suite(void)
 	tcase_set_timeout(half, 30);
 	tcase_add_loop_test(half, a_senders_deadline_drops_the_part_and_nothing_else, 0, 2 * NEXTS);
 	tcase_add_loop_test(half, an_abort_gives_up_the_part, 0, 2 * NEXTS);
+	tcase_add_loop_test(half, the_peer_is_told_of_what_was_given_up_as_soon_as_there_is_room, 0,
+			    3);
 	tcase_add_loop_test(half, closing_half_way_tears_no_message, 0, 8);
 	tcase_add_test(half, a_sender_in_the_midst_of_a_message_is_told_that_the_peer_closes);
 	tcase_add_test(half, a_childs_copy_is_dead_in_the_midst_of_a_message);
@@ -1038,6 +1512,9 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(memory, set_up, tear_down);
 	tcase_add_test(memory, memory_is_used_for_parts_only_and_given_back);
 	tcase_add_test(memory, a_part_that_the_peer_left_is_given_back);
+	tcase_add_test(memory, memory_of_large_pages_is_given_back_whole);
+	tcase_add_test(memory, address_space_for_parts_is_not_locked);
+	tcase_add_test(memory, no_memory_for_a_part_is_an_error_and_loses_nothing);
 	tcase_add_test(memory, gigabytes_are_address_space_and_no_more);
 	tcase_add_test(memory, by_default_a_client_takes_64_mib_and_others_what_fits_a_record);
 	suite_add_tcase(s, memory);
@@ -1050,6 +1527,7 @@ static Suite *suite(void)
 	tcase_add_test(hostile, giving_up_what_was_never_begun_is_harmless);
 	tcase_add_loop_test(hostile, a_ring_that_never_ends_keeps_nobody_beyond_the_deadline, 0, 3);
 	tcase_add_test(hostile, a_ring_of_noise_neither_hangs_nor_crashes);
+	tcase_add_test(hostile, closing_looks_at_no_more_records_than_it_can_tell_of);
 	tcase_add_loop_test(hostile, a_side_that_has_not_agreed_to_fragments_takes_none, 0, 2);
 	suite_add_tcase(s, hostile);
 	return s;
