@@ -600,11 +600,6 @@ void bell_heard(struct peal_link *link)
 		link_broken(link, "it rang %u times for nothing", link->idle_rings);
 }
 
-void bell_learn(uint64_t *typical, uint64_t ns)
-{
-	weigh(typical, least(ns, (uint64_t)MS));
-}
-
 void bell_disarm(struct peal_link *link, uint32_t what)
 {
 	if ((what & PEAL_DATA) && link->data.armed)

@@ -45,9 +45,6 @@ void bell_disarm(struct peal_link *link, uint32_t what);
  * ends its link. */
 void bell_heard(struct peal_link *link);
 
-/* Weighs how long a wait has lasted; a long silence is not remembered for long. */
-void bell_learn(uint64_t *typical, uint64_t ns);
-
 /* Rings both of the peer's bells if it sleeps; for ending a link. Wake counters are added to
  * atomically: where the peer has lied, the other end's thread may be ringing at the same time. */
 void bell_ring_out(struct peal_link *link);

@@ -29,9 +29,11 @@
 #define KEY_EVENTFD 0x80000000u
 
 _Static_assert(sizeof(struct peal_set_member) == 32, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, ready) == 8, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, count) == 16, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, next) == 24, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, at) == 8, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, ready) == 16, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, count) == 24, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, next) == 32, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, turn) == 40, "binary interface, version 1");
 
 struct peal_set {
 	struct peal_set_head head; /* first */
@@ -42,8 +44,9 @@ struct peal_set {
 	uint32_t waits;   /* that have begun */
 	int poller;
 	bool stale;
-	uint64_t look_at;    /* monotonic ns of the next look at the descriptors */
-	uint64_t typical_ns; /* what waits that found nothing at once have lasted */
+	uint64_t look_at; /* monotonic ns of the next look at the descriptors */
+	struct spin spin;
+	uint64_t came; /* waits that ended with news */
 };
 
 static void orphan(struct handle *handle)
@@ -99,6 +102,7 @@ void peal_set_free(struct peal_set *set)
 	platform_close(set->poller);
 	registry_unlock();
 	free(set->head.members);
+	free(set->head.at);
 	free(set->head.ready);
 	free(set->fresh);
 	free(set);
@@ -109,6 +113,7 @@ static int make_room(struct peal_set *set)
 	uint32_t room = set->room ? 2 * set->room : 16;
 	struct peal_set_member *members;
 	struct arming *fresh;
+	const void **at;
 	uint32_t *ready;
 
 	if (set->head.count < set->room)
@@ -116,6 +121,9 @@ static int make_room(struct peal_set *set)
 	members = realloc(set->head.members, room * sizeof(*members));
 	if (members)
 		set->head.members = members;
+	at = realloc(set->head.at, room * sizeof(*at));
+	if (at)
+		set->head.at = at;
 	/* One more: peal_set_poll writes before it knows whether it will stay. */
 	ready = realloc(set->head.ready, (room + 1) * sizeof(*ready));
 	if (ready)
@@ -123,10 +131,18 @@ static int make_room(struct peal_set *set)
 	fresh = realloc(set->fresh, room * sizeof(*fresh));
 	if (fresh)
 		set->fresh = fresh;
-	if (!members || !ready || !fresh)
+	if (!members || !at || !ready || !fresh)
 		return error_set(-ENOMEM, "no memory for %u links in a set", room);
 	set->room = room;
 	return 0;
+}
+
+/* What was ready has to be found again; and something may have been received of it. */
+static void forget_ready(struct peal_set_head *head)
+{
+	for (uint32_t k = 0; k < head->ready_count; k++)
+		peal_set_look_up(head, head->ready[k]);
+	head->ready_count = head->next = 0;
 }
 
 int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
@@ -158,13 +174,14 @@ int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
 				 "a link cannot be polled (errno %d): raise "
 				 "fs.epoll.max_user_watches",
 				 -err);
-	head->members[head->count++] = (struct peal_set_member){ .rx = &link->rx,
-								 .link = link,
-								 .data = data };
+	forget_ready(head);
+	head->members[head->count] = (struct peal_set_member){ .rx = &link->rx,
+							       .link = link,
+							       .data = data };
+	peal_set_look_up(head, head->count++);
 	link->set = set;
 	link->in_set = head->count;
 	link->idle_rings = 0; /* an eventfd says once more that it was rung */
-	head->ready_count = head->next = 0;
 	return 0;
 }
 
@@ -189,6 +206,7 @@ int peal_set_remove(struct peal_set *set, struct peal_link *link)
 		return stale();
 	if (link->set != set)
 		return not_in_here();
+	forget_ready(head);
 	platform_poller_remove(set->poller, link->fd);
 	if (link->own_eventfd >= 0)
 		platform_poller_remove(set->poller, link->own_eventfd);
@@ -201,6 +219,7 @@ int peal_set_remove(struct peal_set *set, struct peal_link *link)
 	if (i < head->count) {
 		struct peal_link *moved = head->members[i].link;
 
+		peal_set_look_up(head, i);
 		moved->in_set = i + 1;
 		moved->idle_rings = 0; /* as in peal_set_add */
 		platform_poller_change(set->poller, moved->fd, i, false);
@@ -208,7 +227,6 @@ int peal_set_remove(struct peal_set *set, struct peal_link *link)
 			platform_poller_change(set->poller, moved->own_eventfd, i | KEY_EVENTFD,
 					       true);
 	}
-	head->ready_count = head->next = 0;
 	return 0;
 }
 
@@ -255,7 +273,7 @@ static int look(struct peal_set *set)
 		return peal_set_poll(set);
 	for (uint32_t i = 0; i < head->count; i++) {
 		const struct peal_set_member *member = &head->members[i];
-		const void *at = peal_next(member->rx, member->rx->pos);
+		const void *at = peal_set_look_up(head, i);
 
 		/* No order is needed: whoever receives looks again. */
 		if ((member->flags & ENDED) || has_room(member) ||
@@ -296,6 +314,7 @@ static void hear_all(struct peal_set *set, uint64_t now)
 			if (!(keys[i] & KEY_EVENTFD))
 				link_drain(member->link); /* [drain] */
 			bell_heard(member->link);
+			peal_set_look_up(&set->head, key);
 			bell_disarm(member->link, PEAL_DATA | PEAL_ROOM);
 			look_after(set, member);
 		}
@@ -345,6 +364,7 @@ static bool arm_all(struct peal_set *set)
 		struct peal_link *link = set->fresh[k].link;
 
 		if (bell_is_news(link, set->fresh[k].what)) {
+			peal_set_look_up(head, link->in_set - 1);
 			look_after(set, &head->members[link->in_set - 1]);
 			news = true;
 		}
@@ -381,6 +401,7 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 {
 	uint64_t now, begun, end, spin, spin_end;
 	uint32_t looks;
+	bool slept = false;
 	int count, err = check(set);
 
 	if (err)
@@ -392,15 +413,15 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 			hear_all(set, now);
 	}
 	count = look(set);
-	if (count)
+	if (count) {
+		set->came++;
 		return count;
+	}
 	spin = prepare(set);
 	now = begun = platform_now();
-	end = timeout < 0 || (uint64_t)timeout > UINT64_MAX - now ? UINT64_MAX :
-								    now + (uint64_t)timeout;
-	if (spin != UINT64_MAX && set->typical_ns > spin)
-		spin = 0; /* it has lately been in vain */
-	spin_end = spin > UINT64_MAX - now ? UINT64_MAX : now + spin;
+	end = platform_deadline(now, timeout);
+	spin = spin_budget(&set->spin, spin, set->came);
+	spin_end = platform_later(now, spin);
 	for (;;) {
 		if (now >= set->look_at || timeout == 0 || now >= spin_end)
 			hear_all(set, now);
@@ -408,7 +429,8 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 		for (;;) {
 			count = look(set);
 			if (count) {
-				bell_learn(&set->typical_ns, platform_now() - begun);
+				spin_learn(&set->spin, spin, platform_now() - begun, slept, true);
+				set->came++;
 				return count;
 			}
 			if (!looks--)
@@ -419,12 +441,11 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 			return error_literal(-EAGAIN, "no link has anything, and the timeout is 0");
 		now = platform_now();
 		if (now >= end) {
-			/* It was in vain, however long it would have lasted. */
-			if (now >= spin_end)
-				bell_learn(&set->typical_ns, UINT64_MAX);
+			spin_learn(&set->spin, spin, now - begun, slept, false);
 			return error_literal(-ETIMEDOUT, "no link had anything until the timeout");
 		}
 		if (now >= spin_end && !arm_all(set)) {
+			slept = true;
 			platform_poll(set->poller, false,
 				      end == UINT64_MAX ? -1 : (int64_t)(end - now));
 			now = platform_now();

@@ -36,12 +36,22 @@ struct peal_set_member {
 /* Binary interface, version 1: the head of a set, for peal_set_poll. */
 struct peal_set_head {
 	struct peal_set_member *members;
+	const void **at; /* where the next record of each was when that was last looked up */
 	uint32_t *ready; /* indexes of members, room for all */
 	uint32_t count;
 	uint32_t ready_count;
 	uint32_t next;  /* of ready, to be handed out */
 	uint32_t ended; /* members of which the library knows that their link has ended */
+	uint32_t turn;  /* the member that is looked up next for no reason */
 };
+
+/* Looks up where the next record of a member is. */
+static inline const void *peal_set_look_up(struct peal_set_head *head, uint32_t i)
+{
+	const struct peal_rx *rx = head->members[i].rx;
+
+	return head->at[i] = rx->data + (rx->pos & rx->mask);
+}
 
 /*
  * Makes an empty set, which the caller frees. -EMFILE, -ENFILE, -ENOMEM. Any thread; enters the
@@ -103,20 +113,35 @@ PEAL_API void peal_set_tell(struct peal_set *set, struct peal_set_member *member
  * Looks at all links once and returns how many have a message: get them with peal_set_next. Of
  * links that have ended, and of room, only peal_set_wait and peal_set_arm know. Never enters the
  * kernel.
+ *
+ * A link that nothing is received from costs one look at one line: where its next record is was
+ * looked up before. That is looked up again of those that were ready last time, and, since a program
+ * may receive from others as well, of one more in each look: what such a place says is at most some
+ * looks late, and a place that has something is looked up again anyway.
  */
 PEAL_INLINE int peal_set_poll(struct peal_set *set)
 {
 	struct peal_set_head *head = (struct peal_set_head *)(void *)set;
-	const struct peal_set_member *members = head->members;
-	uint32_t count = head->count, ready = 0;
+	uint32_t count = head->count, found = 0, ready = 0;
+	const void **at = head->at;
 
+	for (uint32_t k = 0; k < head->ready_count; k++)
+		peal_set_look_up(head, head->ready[k]);
+	head->turn = head->turn + 1 < count ? head->turn + 1 : 0;
+	if (count)
+		peal_set_look_up(head, head->turn);
 	for (uint32_t i = 0; i < count; i++) {
-		const struct peal_rx *rx = members[i].rx;
-		const void *at = rx->data + (rx->pos & rx->mask);
-
 		/* No order is needed: whoever receives looks again. */
+		head->ready[found] = i;
+		found += __atomic_load_n((const uint64_t *)at[i], __ATOMIC_RELAXED) != 0;
+	}
+	for (uint32_t k = 0; k < found; k++) {
+		uint32_t i = head->ready[k];
+		const void *was = at[i];
+
 		head->ready[ready] = i;
-		ready += __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED) != 0;
+		ready += was == peal_set_look_up(head, i) ||
+			 __atomic_load_n((const uint64_t *)at[i], __ATOMIC_RELAXED) != 0;
 	}
 	head->ready_count = ready;
 	head->next = 0;
