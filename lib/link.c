@@ -310,7 +310,7 @@ void peal_close(struct peal_link *link)
 		__atomic_store_n(&link->page->closed, 1 + count_unread(link),
 				 __ATOMIC_RELEASE); /* [closed] */
 		/* A bell that is never answered: the peer's next publication comes to its slow way,
-		 * and finds the link closed. Pairs with the look in peal_publish, and with the
+		 * and finds the link closed. Pairs with the look in peal_look, and with the
 		 * acquire in peal_ring_data, so that `closed` is seen there. */
 		__atomic_store_n(&link->page->rx_asleep,
 				 (link->data.word + PEAL_ASLEEP_EPOCH) | PEAL_ASLEEP,

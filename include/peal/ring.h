@@ -538,7 +538,7 @@ static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t mes
 {
 	rx->pos = pos;
 	rx->held = 0;
-	/* Pairs with [room] in peal_reserve_slow. */
+	/* Pairs with [room] in look_for_room. */
 	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
 	peal_count_messages(rx->counters, messages, bytes);
 	/* Pairs with [arm] in the library. No fence but for the compiler: a ring that slips through is
