@@ -31,11 +31,6 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t later(uint64_t now, uint64_t by)
-{
-	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
-}
-
 /* What a wait is for: until *word is at least want. What was seen last is what the caller goes by: the
  * word is the peer's, and may be another one by the time it is looked at again. */
 struct news {
@@ -85,7 +80,12 @@ static void choose_barrier(struct bell *bell, uint64_t messages)
 	}
 }
 
-void bell_breathe(struct peal_link *link, struct bell *bell)
+/*
+ * A pause before the first look of a wait in a stream: whoever looks at once at a ring that he has
+ * just emptied (or filled) tears the line away from the other side, record by record, and both are
+ * slower by half. A wait that comes after fewer messages than a stream has does not pause.
+ */
+static void breathe(struct peal_link *link, struct bell *bell)
 {
 	uint64_t messages = bell->counters->messages, since = messages - bell->messages;
 	uint32_t word = bell->word;
@@ -280,7 +280,7 @@ static int sleep_by_descriptor(struct peal_link *link, struct bell *bell, struct
 }
 
 /* What was learnt from a wait that was not over at once. */
-static void learn(struct bell *bell, uint64_t begun, bool slept)
+static void learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept, int err)
 {
 	uint64_t now = platform_now(), end = now;
 
@@ -294,19 +294,29 @@ static void learn(struct bell *bell, uint64_t begun, bool slept)
 		bell->slept_at = bell->counters->messages;
 		choose_barrier(bell, 0);
 	}
-	/* A long silence must not be remembered for long. */
-	weigh(&bell->typical_ns, least(end - begun, (uint64_t)MS));
+	spin_learn(&bell->spin, budget, end - begun, slept, err != -ETIMEDOUT);
 }
 
-/* How long to spin: not at all where that has lately been in vain. */
-static uint64_t budget(const struct bell *bell)
+/* How long a wait by this bell is to spin. Where it is never, there may be no counters: after a fork. */
+static uint64_t budget(struct bell *bell)
 {
-	return bell->spin_ns == UINT64_MAX || bell->typical_ns <= bell->spin_ns ? bell->spin_ns : 0;
+	return bell->spin_ns ? spin_budget(&bell->spin, bell->spin_ns, bell->counters->messages) :
+			       0;
 }
 
-bool bell_spins(const struct bell *bell)
+uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64_t *word,
+			 uint64_t old)
 {
-	return budget(bell) != 0;
+	uint64_t seen;
+
+	if (!budget(bell))
+		return old;
+	breathe(link, bell);
+	/* Pairs with [publish] and [head] of the peer: with acquire, as arch.h says. */
+	seen = link->ring->await(word, old, 0);
+	if (seen != old)
+		bell->spin.vain = 0;
+	return seen;
 }
 
 /*
@@ -317,7 +327,7 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 		     uint64_t end, int64_t timeout)
 {
 	uint64_t slice = bell->first_slice, wants = news->want;
-	uint64_t by_futex = later(now, FUTEX_NS);
+	uint64_t by_futex = platform_later(now, FUTEX_NS);
 	bool timeless = !bell->wants && link->pair; /* nothing to look after but the bell */
 	unsigned idle = 0;
 	int err;
@@ -371,7 +381,7 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 
 static int wait_for(struct peal_link *link, struct bell *bell, struct news *news, int64_t timeout)
 {
-	uint64_t now, begun, end, spin_end, spin = budget(bell);
+	uint64_t now, begun, end, spin_end, spin;
 	int err;
 
 	if (timeout == 0) {
@@ -390,32 +400,34 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	if (bell->armed)
 		disarm(bell);
 
-	/* What comes at once costs no look at the clock. */
-	if (spin) {
-		if (bell->wants)
-			bell_breathe(link, bell);
-		if (there(news) || await(link, news, 0))
+	/* For data peal_peek_wait has done as much. */
+	if (bell->wants) {
+		news->seen = bell_first_look(link, bell, news->word, link->last_head);
+		if (news->seen >= news->want)
 			return 0;
 	}
+	spin = budget(bell);
 	begun = now = platform_now();
-	end = timeout < 0 ? UINT64_MAX : later(now, (uint64_t)timeout);
-	spin_end = later(now, spin);
+	end = platform_deadline(now, timeout);
+	spin_end = platform_later(now, spin);
 
 	while (now < spin_end) {
 		if (there(news) ||
 		    await(link, news, least(SPIN_SLICE, least(spin_end, end) - now))) {
-			learn(bell, begun, false);
+			learn(bell, spin, begun, false, 0);
 			return 0;
 		}
 		now = platform_now();
 		err = link_verdict(link, look_due(bell, now));
 		if (err)
 			return conclude(link, bell, news, err);
-		if (now >= end)
+		if (now >= end) {
+			learn(bell, spin, begun, false, -ETIMEDOUT);
 			return timed_out(link, bell, timeout);
+		}
 	}
 	err = sleep_for(link, bell, news, now, end, timeout);
-	learn(bell, begun, true);
+	learn(bell, spin, begun, true, err);
 	return err;
 }
 

@@ -11,22 +11,19 @@
 #include "lib/link.h"
 
 /*
- * Waits until *word (a header, or the peer's head) is at least want: a few looks, spinning, then
- * sleeping, each as the link's options and the runtime say. 0, and *seen is what *word was; or -EAGAIN (timeout 0), -ETIMEDOUT,
+ * Waits until *word (a header, or the peer's head) is at least want: spinning, then sleeping, each as
+ * the link's options and the runtime say, and for data after the first look. 0, and *seen is what *word was; or -EAGAIN (timeout 0), -ETIMEDOUT,
  * or a verdict on the peer, which comes only after what it left has been seen.
  */
 int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
 	      int64_t timeout, uint64_t *seen);
 
 /*
- * A pause before the first look of a wait in a stream: whoever looks at once at a ring that he has
- * just emptied (or filled) tears the line away from the other side, record by record, and both are
- * slower by half. A wait that comes after fewer messages than a stream has does not pause.
+ * The first look of a wait, if it is one that spins: what *word is, which may still be old. It costs no
+ * look at the clock, and in a stream it comes after a short pause.
  */
-void bell_breathe(struct peal_link *link, struct bell *bell);
-
-/* Whether a wait by this bell spins before it sleeps, by what such waits have cost lately. */
-bool bell_spins(const struct bell *bell);
+uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64_t *word,
+			 uint64_t old);
 
 /*
  * To wait by descriptor for data, room or both (PEAL_DATA, PEAL_ROOM), of one link or many: arm each

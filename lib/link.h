@@ -15,6 +15,7 @@
 #include "lib/registry.h"
 #include "lib/runtime.h"
 #include "lib/segment.h"
+#include "lib/spin.h"
 #include "lib/stats.h"
 
 /*
@@ -31,7 +32,7 @@ struct bell {
 	uint32_t word;                /* what *asleep says while awake: epoch and modes */
 	bool armed; /* *asleep says that we sleep, while the program waits for our descriptor */
 	uint64_t spin_ns; /* how long to spin before sleeping, at most; UINT64_MAX: never sleep */
-	uint64_t typical_ns;  /* what waits that were not over at once have lasted */
+	struct spin spin; /* and whether to */
 	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
 	uint64_t messages;    /* counted when the last wait began */
 	uint64_t look_at;     /* monotonic ns of the next look at the socket */

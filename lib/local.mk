@@ -31,6 +31,8 @@ libpealcore_la_SOURCES = \
 	lib/segment.c \
 	lib/segment.h \
 	lib/set.c \
+	lib/spin.c \
+	lib/spin.h \
 	lib/stats.c \
 	lib/stats.h
 libpealcore_la_LIBADD = $(LIBNUMA_LIBS) $(LIBCAP_LIBS)

@@ -301,9 +301,8 @@ uint64_t peal_peek_wait(struct peal_rx *rx, int64_t timeout, int *err)
 	if (link->one_thread && link->tx.pending_header)
 		peal_publish_pending(&link->tx);
 	/* What comes at once comes back by the shortest way: it is most of a round trip. */
-	if (timeout && bell_spins(&link->data)) {
-		bell_breathe(link, &link->data);
-		header = link->ring->await(at, 0, 0);
+	if (timeout) {
+		header = bell_first_look(link, &link->data, at, 0);
 		if (header)
 			return header;
 	}

@@ -19,6 +19,7 @@ unit_tests = \
 	tests/unit/batch \
 	tests/unit/bell \
 	tests/unit/debug \
+	tests/unit/disturbed \
 	tests/unit/exchange \
 	tests/unit/ffi \
 	tests/unit/fork \
@@ -31,7 +32,8 @@ unit_tests = \
 	tests/unit/pollable \
 	tests/unit/ring \
 	tests/unit/runtime \
-	tests/unit/segment
+	tests/unit/segment \
+	tests/unit/spin
 
 process_tests = \
 	tests/process/calls \
@@ -72,6 +74,7 @@ tests_unit_address_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_disturbed_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
@@ -85,6 +88,7 @@ tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
 
 # What the process tests share with the program that they start, and what only they do.
 check_LTLIBRARIES += tests/process/libtraffic.la tests/process/libscene.la

@@ -291,6 +291,24 @@ START_TEST(an_adaptive_one_sleeps_when_its_budget_is_spent)
 	}
 END_TEST
 
+START_TEST(waits_that_time_out_while_they_spin_learn_to_sleep)
+	{
+		struct bell *bell;
+
+		open_with(PEAL_WAIT_ADAPTIVE);
+		bell = &links[1]->data;
+		bell->spin_ns = 200 * US;
+		for (int i = 0; i < 5; i++)
+			ck_assert_int_eq(peal_recv(rx, buffer, sizeof(buffer), NULL, 50 * US),
+					 -ETIMEDOUT);
+		ck_assert_int_ge(ring.awaits, 1);
+		ring.awaits = waiter.waits = 0;
+		ck_assert_int_eq(peal_recv(rx, buffer, sizeof(buffer), NULL, 50 * US), -ETIMEDOUT);
+		ck_assert_int_eq(ring.awaits, 0);
+		ck_assert_int_ge(waiter.waits, 1);
+	}
+END_TEST
+
 /*
  * The data bell.
  */
@@ -1145,6 +1163,7 @@ static Suite *suite(void)
 	tcase_add_test(spinning, an_await_that_returns_for_no_reason_is_asked_again);
 	tcase_add_test(spinning, one_that_spins_asks_for_no_rings_and_no_fences);
 	tcase_add_test(spinning, an_adaptive_one_sleeps_when_its_budget_is_spent);
+	tcase_add_test(spinning, waits_that_time_out_while_they_spin_learn_to_sleep);
 	tcase_add_checked_fixture(spinning, NULL, tear_down);
 	suite_add_tcase(s, spinning);
 
