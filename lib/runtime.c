@@ -355,6 +355,23 @@ void peal_relax(void)
 	relax();
 }
 
+/* Every ring begins with a fence, and none is ever without. */
+static void tell_barrier(unsigned i, struct peal_choice *choice)
+{
+	choice->picked = i == 0;
+	if (choice->picked) {
+		choice->name = "fence";
+		choice->usable = 1;
+		choice->why =
+			"every ring begins so: right for request and reply, and portable; a stream may change to asymmetric";
+	} else {
+		choice->name = "asymmetric";
+		choice->usable = platform_barrier_usable(&choice->why);
+	}
+}
+
+#define BARRIERS 2u
+
 int peal_runtime_choice(unsigned index, struct peal_choice *choice)
 {
 	const struct runtime *r = runtime_get();
@@ -393,13 +410,12 @@ int peal_runtime_choice(unsigned index, struct peal_choice *choice)
 			return 0;
 		}
 	}
-	if (n == index) {
-		*choice = (struct peal_choice){ .job = "barrier",
-						.name = "fence",
-						.usable = 1,
-						.picked = 1,
-						.why = "portable; right for request and reply" };
-		return 0;
+	for (unsigned i = 0; i < BARRIERS; i++, n++) {
+		if (n == index) {
+			choice->job = "barrier";
+			tell_barrier(i, choice);
+			return 0;
+		}
 	}
 	return error_set(-ENOENT, "there are no more choices: %u, from 0 on, and %u was asked for",
 			 n + 1, index);

@@ -85,6 +85,7 @@ extern const struct peal_waiter_ops *const platform_waiter_ops[];
  * that has threads takes some 10 ms, so ask platform_single_threaded() first where that matters.
  * False: cannot be had.
  */
+bool platform_barrier_usable(const char **why);
 bool platform_barrier_register(void);
 bool platform_barrier(void);
 bool platform_single_threaded(void);

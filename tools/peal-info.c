@@ -127,6 +127,8 @@ static const char *standing(const struct peal_choice *choice, bool job_picks, bo
 {
 	if (choice->picked)
 		return "picked";
+	if (choice->usable && !strcmp(choice->job, "barrier"))
+		return "usable";
 	if (!job_picks)
 		return choice->usable ? "usable, but not wanted" : "not usable here";
 	if (after_pick)

@@ -27,7 +27,7 @@ struct peal_choice {
 	const char *job;  /* "ring", "waiter", "memory", "barrier" */
 	const char *name; /* "x86-pause", "futex", ... */
 	int usable;       /* it can be used here */
-	int picked;       /* it is used */
+	int picked;       /* it is used; a barrier: at first, and then each ring chooses */
 	const char *why;  /* why it is, or is not */
 };
 

@@ -89,6 +89,20 @@ static const struct peal_waiter_ops spin_ops = {
 
 const struct peal_waiter_ops *const platform_waiter_ops[] = { &futex_ops, &spin_ops, NULL };
 
+bool platform_barrier_usable(const char **why)
+{
+	const long both = MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
+			  MEMBARRIER_CMD_GLOBAL_EXPEDITED;
+	long can = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+	*why = can < 0 ? "membarrier calls are blocked, or this kernel has none" :
+			 "membarrier has no global expedited command here: Linux 4.16 has";
+	if (can < 0 || (can & both) != both)
+		return false;
+	*why = "membarrier instead of a fence in every send: each ring chooses by its traffic";
+	return true;
+}
+
 bool platform_barrier_register(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;

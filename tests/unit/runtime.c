@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +71,27 @@ START_TEST(one_is_picked_for_each_job)
 			picked_for(jobs[i], &picked);
 			ck_assert_msg(picked == 1, "%u are picked for %s", picked, jobs[i]);
 		}
+	}
+END_TEST
+
+START_TEST(both_barriers_are_told_and_whether_they_can_be_had)
+	{
+		const long commands = MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
+				      MEMBARRIER_CMD_GLOBAL_EXPEDITED;
+		long had = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+		struct peal_choice choice;
+		unsigned told = 0;
+
+		for (unsigned i = 0; !peal_runtime_choice(i, &choice); i++) {
+			if (strcmp(choice.job, "barrier"))
+				continue;
+			if (told++)
+				ck_assert_int_eq(choice.usable,
+						 had >= 0 && (had & commands) == commands);
+			ck_assert_str_eq(choice.name, told == 1 ? "fence" : "asymmetric");
+			ck_assert_int_eq(choice.picked, told == 1);
+		}
+		ck_assert_uint_eq(told, 2);
 	}
 END_TEST
 
@@ -472,6 +495,7 @@ static Suite *suite(void)
 
 	tcase_add_test(told, all_choices_are_told);
 	tcase_add_test(told, one_is_picked_for_each_job);
+	tcase_add_test(told, both_barriers_are_told_and_whether_they_can_be_had);
 	tcase_add_test(told, the_first_that_is_usable_is_picked);
 	tcase_add_test(told, all_facts_are_told);
 	tcase_add_test(told, the_counter_counts);

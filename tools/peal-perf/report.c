@@ -92,11 +92,22 @@ const char *report_fact(const char *group, const char *name)
 	return "unknown";
 }
 
+/* Every ring begins with fences, and changes to asymmetric ones by itself where they can be had. */
+static const char *barrier_picked(void)
+{
+	struct peal_choice choice;
+
+	for (unsigned i = 0; !peal_runtime_choice(i, &choice); i++)
+		if (!strcmp(choice.job, "barrier") && choice.usable && !choice.picked)
+			return "by ring";
+	return report_picked("barrier");
+}
+
 void report_runtime(void)
 {
 	printf("The runtime picked: ring %s, waiter %s, memory %s, barrier %s.\n",
 	       report_picked("ring"), report_picked("waiter"), report_picked("memory"),
-	       report_picked("barrier"));
+	       barrier_picked());
 }
 
 /* Whether a fact's group, or its name within the group, came before. */
@@ -141,7 +152,7 @@ static void json_runtime(struct json *json)
 	json_string(json, "waiter", report_picked("waiter"));
 	json_string(json, "memory", report_picked("memory"));
 	json_integer(json, "page_size", (uint64_t)sysconf(_SC_PAGESIZE));
-	json_string(json, "barrier", report_picked("barrier"));
+	json_string(json, "barrier", barrier_picked());
 	json_end_object(json);
 }
 
