@@ -423,6 +423,32 @@ START_TEST(a_ring_without_news_is_counted_and_slept_on)
 	}
 END_TEST
 
+static int idle_rings; /* before the message */
+
+static void rings_and_then_sends(void)
+{
+	if (waiter.waits <= idle_rings)
+		links[0]->page->data_wake++;
+	else
+		send_some();
+}
+
+START_TEST(a_thousand_rings_without_news_in_one_wait_are_a_lie)
+	{
+		waiter.act = rings_and_then_sends;
+		idle_rings = 1000;
+		expect_some(PEAL_FOREVER);
+		waiter.waits = 0;
+		expect_some(PEAL_FOREVER); /* a wait of its own */
+		waiter.waits = 0;
+		idle_rings = 1001;
+		expect_error(peal_recv(rx, buffer, sizeof(buffer), NULL, PEAL_FOREVER), -EPROTO,
+			     "1001 times", NULL);
+		ck_assert_int_eq(waiter.waits, 1001);
+		waiter.act = NULL;
+	}
+END_TEST
+
 static void eighth_time_sends(void)
 {
 	if (waiter.waits == 8)
@@ -1173,6 +1199,7 @@ static Suite *suite(void)
 	tcase_add_test(data, every_sleep_is_an_epoch_of_its_own_and_rung_once);
 	tcase_add_test(data, epochs_may_wrap);
 	tcase_add_test(data, a_ring_without_news_is_counted_and_slept_on);
+	tcase_add_test(data, a_thousand_rings_without_news_in_one_wait_are_a_lie);
 	tcase_add_test(data, sleeps_that_go_unrung_grow_to_a_limit);
 	tcase_add_test(data, no_sleep_is_longer_than_the_timeout);
 	tcase_add_test(data, a_pair_sleeps_privately_and_a_link_shared);

@@ -11,10 +11,13 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/link.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/stepper.h"
+#include "tests/unit/stranger.h"
 
 /* links[0] is the peer that lies, links[1] the one that is lied to. */
 static struct peal_link *links[2];
@@ -517,6 +520,72 @@ START_TEST(a_liar_at_the_other_end_of_a_socket_is_hung_up_on)
 	}
 END_TEST
 
+/* As many bells as the socket of the link's other end takes; how many these are. */
+static int flood(struct peal_link *link)
+{
+	int count = 0;
+
+	while (send(link->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		count++;
+	return count;
+}
+
+/* Waits by the server's descriptor (or in vain), and finds that the client lied. */
+static void expect_socket_lie(struct meeting *lied)
+{
+	ck_assert_int_eq(peal_link_arm(lied->server, PEAL_DATA), 1);
+	expect_error(peal_recv(peal_link_rx(lied->server), buffer, sizeof(buffer), NULL, 0),
+		     -EPROTO, "broke the protocol", NULL);
+	ck_assert_int_eq(peal_link_arm(lied->server, PEAL_DATA), 1);
+	ck_assert_int_lt(send(lied->client->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL), 0);
+}
+
+START_TEST(a_socket_full_of_bells_that_nobody_asked_for_is_a_lie)
+	{
+		struct meeting meeting;
+
+		meeting_open(&meeting, NULL, NULL);
+		ck_assert_int_gt(flood(meeting.client), 64);
+		expect_socket_lie(&meeting);
+		expect_others_well();
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(a_few_bells_too_many_are_none)
+	{
+		struct meeting meeting;
+
+		meeting_open(&meeting, NULL, NULL);
+		for (int round = 0; round < 10; round++) {
+			for (int i = 0; i < 10; i++)
+				ck_assert_int_eq(send(meeting.client->fd, "", 1, MSG_NOSIGNAL), 1);
+			ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_DATA), 0);
+		}
+		ck_assert_int_eq(peal_send(peal_link_tx(meeting.client), "well", 4, 0, 0), 0);
+		ck_assert_int_eq(peal_recv(peal_link_rx(meeting.server), buffer, sizeof(buffer),
+					   NULL, 0),
+				 4);
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(descriptors_on_a_link_that_stands_are_a_lie)
+	{
+		struct meeting meeting;
+		int before = descriptors_settled();
+
+		meeting_open(&meeting, NULL, NULL);
+		/* As many as a message of the handshake has, and more. */
+		for (int i = 0; i < 20; i++)
+			stranger_say(meeting.client->fd, "", 1, STDERR_FILENO, i % 2 ? 1 : 16);
+		expect_socket_lie(&meeting);
+		expect_others_well();
+		meeting_close(&meeting);
+		descriptors_expect(before);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("hostile");
@@ -541,6 +610,9 @@ static Suite *suite(void)
 	tcase_add_test(all, a_page_of_noise_neither_hangs_nor_crashes);
 	tcase_add_test(all, a_ring_of_noise_neither_hangs_nor_crashes);
 	tcase_add_test(all, a_liar_at_the_other_end_of_a_socket_is_hung_up_on);
+	tcase_add_test(all, a_socket_full_of_bells_that_nobody_asked_for_is_a_lie);
+	tcase_add_test(all, a_few_bells_too_many_are_none);
+	tcase_add_test(all, descriptors_on_a_link_that_stands_are_a_lie);
 	suite_add_tcase(s, all);
 	return s;
 }
