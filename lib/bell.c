@@ -17,8 +17,7 @@
 #include "lib/error.h"
 
 #define MS 1000000u
-#define SPIN_SLICE ((uint64_t)MS)      /* between two looks at `closed` */
-#define LOOK_EVERY ((uint64_t)10 * MS) /* between two looks at the socket */
+#define SPIN_SLICE ((uint64_t)MS) /* between two looks at `closed` */
 #define SLICE_MAX ((uint64_t)100 * MS)
 #define STREAM_MESSAGES 4u           /* since the last wait: less is request and reply */
 #define FUTEX_NS ((uint64_t)10 * MS) /* then by descriptor, where there is one */
@@ -131,7 +130,7 @@ static bool look_due(struct bell *bell, uint64_t now)
 {
 	if (now < bell->look_at)
 		return false;
-	bell->look_at = now + LOOK_EVERY;
+	bell->look_at = now + BELL_LOOK_NS;
 	return true;
 }
 
