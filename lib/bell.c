@@ -18,8 +18,7 @@
 #include "lib/error.h"
 
 #define MS 1000000u
-#define SPIN_SLICE ((uint64_t)MS)      /* between two looks at `closed` */
-#define LOOK_EVERY ((uint64_t)10 * MS) /* between two looks at the socket */
+#define SPIN_SLICE ((uint64_t)MS) /* between two looks at `closed` */
 #define SLICE_MAX ((uint64_t)100 * MS)
 #define STREAM_MESSAGES 4u           /* since the last wait: less is request and reply */
 #define FUTEX_NS ((uint64_t)10 * MS) /* then by descriptor, where there is one */
@@ -133,7 +132,7 @@ static bool look_due(struct bell *bell, uint64_t now)
 {
 	if (now < bell->look_at)
 		return false;
-	bell->look_at = now + LOOK_EVERY;
+	bell->look_at = now + BELL_LOOK_NS;
 	return true;
 }
 
@@ -305,10 +304,11 @@ static void learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept
 	spin_learn(&bell->spin, budget, end - begun, slept, err != -ETIMEDOUT);
 }
 
-/* How long a wait by this bell is to spin. */
+/* How long a wait by this bell is to spin. Where it is never, there may be no counters: after a fork. */
 static uint64_t budget(struct bell *bell)
 {
-	return spin_budget(&bell->spin, bell->spin_ns, bell->counters->messages);
+	return bell->spin_ns ? spin_budget(&bell->spin, bell->spin_ns, bell->counters->messages) :
+			       0;
 }
 
 uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64_t *word,

@@ -10,6 +10,9 @@
 
 #include "lib/link.h"
 
+/* Between two looks at the socket of one who spins. */
+#define BELL_LOOK_NS 10000000u
+
 /*
  * Waits until *word (a header, or the peer's head) is at least want: spinning, then sleeping, each
  * as the link's options and the runtime say, and for data after the first look. 0, and *seen is what

@@ -16,9 +16,8 @@
 #include "lib/bell.h"
 #include "lib/error.h"
 
-#define LOOKS 64u            /* at members, between two looks at the clock */
-#define LOOK_EVERY 10000000u /* ns between two looks at the descriptors of who does not sleep */
-#define WAITS 16u            /* that find something at once, between two looks at the clock */
+#define LOOKS 64u /* at members, between two looks at the clock */
+#define WAITS 16u /* that find something at once, between two looks at the clock */
 
 /* member->flags */
 #define ENDED 1u
@@ -302,7 +301,7 @@ static void hear_all(struct peal_set *set, uint64_t now)
 	uint32_t keys[KEYS], rounds = 2 * set->head.count / KEYS + 1;
 	int count;
 
-	set->look_at = now + LOOK_EVERY;
+	set->look_at = now + BELL_LOOK_NS;
 	do {
 		count = platform_poller_ready(set->poller, keys, KEYS);
 		for (int i = 0; i < count; i++) {

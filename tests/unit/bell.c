@@ -658,6 +658,52 @@ START_TEST(a_producers_slices_begin_short_and_grow_to_a_limit)
 	}
 END_TEST
 
+/* A consumer with a pace, in a time that passes only while the producer sleeps. */
+static struct {
+	int64_t pace, next, elapsed; /* ns a record, to the next one, so far */
+} consumer;
+
+static void release_at_its_pace(void)
+{
+	int64_t left = waiter.ns;
+
+	while (left && !waiter.woken) {
+		int64_t step = left < consumer.next ? left : consumer.next;
+
+		left -= step;
+		consumer.elapsed += step;
+		consumer.next -= step;
+		if (!consumer.next) {
+			consumer.next = consumer.pace;
+			release_one();
+		}
+	}
+}
+
+static const int64_t paces[] = { 100,      1 * US,   10 * US, 50 * US, 70 * US, 100 * US,
+				 300 * US, 999 * US, 3 * MS,  20 * MS, 150 * MS };
+
+#define PACES ((int)(sizeof(paces) / sizeof(paces[0])))
+
+START_TEST(a_stream_into_a_slow_consumer_sleeps_seldom)
+	{
+		struct peal_stats stats = { .size = sizeof(stats) };
+		uint64_t quarters, elapsed_ms;
+
+		waiter.act = release_at_its_pace;
+		consumer.next = consumer.pace = paces[_i];
+		consumer.elapsed = 0;
+		for (int i = 0; i < 2000; i++)
+			ck_assert_int_eq(peal_send(tx, buffer, 56, 0, PEAL_FOREVER), 0);
+		ck_assert_int_eq(peal_link_stats(links[0], &stats), 0);
+		quarters = tx->pos / (capacity / 4);
+		elapsed_ms = (uint64_t)(consumer.elapsed / MS);
+		ck_assert_uint_gt(stats.tx.sleeps, 0);
+		/* And one more for a quarter, and for a millisecond, that is not over yet. */
+		ck_assert_uint_le(stats.tx.sleeps, quarters + 2 * elapsed_ms + 1 + 2);
+	}
+END_TEST
+
 START_TEST(nobody_is_rung_while_both_are_awake)
 	{
 		for (int lap = 0; lap < 3; lap++) {
@@ -1214,6 +1260,7 @@ static Suite *suite(void)
 	tcase_add_test(room, room_that_suffices_is_found_after_the_slice);
 	tcase_add_test(room, a_ring_that_slips_through_is_made_up_for_by_the_slice);
 	tcase_add_test(room, a_producers_slices_begin_short_and_grow_to_a_limit);
+	tcase_add_loop_test(room, a_stream_into_a_slow_consumer_sleeps_seldom, 0, PACES);
 	suite_add_tcase(s, room);
 
 	tcase_add_checked_fixture(descriptor, set_up, tear_down);
