@@ -8,7 +8,7 @@ static gboolean serve(gint fd, GIOCondition condition, gpointer link)
 	ssize_t n;
 	do
 		while ((n = peal_recv(peal_link_rx(link), text, sizeof(text), NULL, 0)) >= 0)
-			peal_send(peal_link_tx(link), text, (size_t)n, 0, 0);
+			peal_send(peal_link_tx(link), text, (size_t)n, 0, PEAL_FOREVER);
 	while (n == -EAGAIN && peal_link_arm(link, PEAL_DATA) == 1);
 	return n == -EAGAIN && fd && condition; /* else the peer has left */
 }

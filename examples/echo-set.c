@@ -16,9 +16,9 @@ int main(int argc, char **argv)
 		while (!peal_accept(listener, &link, 0))
 			peal_set_add(set, link, NULL);
 		for (peal_set_wait(set, 0); (link = peal_set_next(set, NULL));) {
-			while ((n = peal_recv(peal_link_rx(link), text, 65536, NULL, 0)) >= 0)
-				peal_send(peal_link_tx(link), text, (size_t)n, 0, 0);
-			if (n != -EAGAIN && !peal_set_remove(set, link))
+			if ((n = peal_recv(peal_link_rx(link), text, 65536, NULL, 0)) >= 0)
+				n = peal_send(peal_link_tx(link), text, (size_t)n, 0, 1000000000);
+			if (n && n != -EAGAIN && !peal_set_remove(set, link)) /* gone, or stuck */
 				peal_close(link);
 		}
 	}

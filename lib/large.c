@@ -22,8 +22,8 @@
 /* So many bytes at most between two looks at the time. */
 #define TURN ((uint64_t)1 << 20)
 
-/* A fragment is no longer than this, however large the ring: both sides should work on it at the same
- * time, and while it is in the caches that they share, or in their own. */
+/* A fragment is no longer than this, however large the ring: both sides should work on a message at
+ * the same time, and on what is still in their caches. */
 #define FRAGMENT_MAX ((uint64_t)256 << 10)
 
 /* ABANDONs without a part: an honest peer has none. */
@@ -68,8 +68,8 @@ static int64_t patience_left(const struct patience *patience)
 	return now < patience->end ? (int64_t)(patience->end - now) : 1;
 }
 
-/* Whether it is over although there is always something to do. A lap is a turn, or TURN bytes, which is
- * all that there is without a timeout. */
+/* Whether it is over although there is always something to do. A lap is a turn, or TURN bytes, which
+ * is all that there is without a timeout. */
 static int patience_over(struct patience *patience, uint64_t pos, uint64_t capacity)
 {
 	if (pos - patience->turn < (capacity < TURN ? capacity : TURN))
@@ -107,7 +107,7 @@ int large_too_long(const struct peal_tx *tx, size_t length)
 			 length, (unsigned long long)tx->largest, (unsigned long long)tx->mask + 1);
 }
 
-/* Publishes the record at tx->pos, whose payload is written; with the last one of a message that. */
+/* Publishes the record at tx->pos, whose payload is written: the last one of so many messages. */
 static void publish(struct peal_tx *tx, uint64_t length, uint64_t flags, uint32_t tag,
 		    uint64_t messages, uint64_t bytes)
 {
@@ -513,8 +513,8 @@ static const char *abandon(struct peal_rx *rx, const struct record *record)
 		       NULL;
 }
 
-/* Consumes a fragment, copied to where the message is joined (NULL: it is not wanted). Whether it was
- * the last. */
+/* Consumes a fragment, copied to where the message is joined (NULL: it is not wanted). Whether it
+ * was the last. */
 static bool take_fragment(struct peal_rx *rx, const struct record *record, uint8_t *to)
 {
 	struct join *join = &rx->link->join;
@@ -596,7 +596,7 @@ int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *me
 		    int64_t timeout)
 {
 	struct patience patience = patience_from(rx, timeout);
-	struct record record;
+	struct record record = { .kind = MESSAGE };
 	int err = look_first(rx, header, 0, &patience, &record);
 
 	if (err)
@@ -651,7 +651,7 @@ ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_
 	struct join *join = &rx->link->join;
 	struct patience patience = patience_from(rx, timeout);
 	bool direct = false; /* it is joined in the buffer */
-	struct record record;
+	struct record record = { .kind = MESSAGE };
 	int err = look_first(rx, header, size, &patience, &record);
 
 	while (!err) {
@@ -691,7 +691,7 @@ void peal_release_refused(struct peal_rx *rx)
 {
 	struct patience none = { .timeout = 0, .turn = rx->pos };
 	struct join *join = &rx->link->join;
-	struct record record;
+	struct record record = { .kind = MESSAGE };
 	uint64_t header;
 	int err;
 

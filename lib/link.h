@@ -58,20 +58,20 @@ struct cut {
 
 /* And the rx. */
 struct join {
-	uint8_t *at;    /* address space for parts, set aside; NULL: none */
-	uint64_t size;  /* of it, in whole pages */
-	uint64_t ready; /* so much of it may be written */
-	uint64_t most;  /* longest message accepted; 0: none longer than a record */
-	uint64_t below; /* what rx.below is while no message is under way */
-	uint64_t total; /* of the message under way; 0: none is */
-	uint64_t have;  /* of it */
-	uint64_t used; /* bytes of the address space that were written; 0: none has memory behind it */
-	uint32_t tag;  /* of the message under way */
-	uint32_t vain; /* ABANDONs without a part */
-	bool refused;  /* the last verb told that it cannot take a long message */
-	bool unwanted; /* the one under way was released so: the rest is dropped */
-	uint64_t deadline; /* monotonic ns of the wait that found the record at this position; 0: none */
-	uint64_t deadline_at;
+	uint8_t *at;          /* address space for parts, set aside; NULL: none */
+	uint64_t size;        /* of it, in whole pages */
+	uint64_t ready;       /* so much of it may be written */
+	uint64_t most;        /* longest message accepted; 0: none longer than a record */
+	uint64_t below;       /* what rx.below is while no message is under way */
+	uint64_t total;       /* of the message under way; 0: none is */
+	uint64_t have;        /* of it */
+	uint64_t used;        /* bytes of it that were written; 0: it has no memory behind it */
+	uint32_t tag;         /* of the message under way */
+	uint32_t vain;        /* ABANDONs without a part */
+	bool refused;         /* the last verb told that it cannot take a long message */
+	bool unwanted;        /* the one under way was released so: the rest is dropped */
+	uint64_t deadline;    /* monotonic ns, of the wait that found the record at */
+	uint64_t deadline_at; /* this position; 0: none */
 };
 
 struct peal_link {

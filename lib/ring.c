@@ -288,7 +288,7 @@ static bool fits_now(struct peal_tx *tx, size_t length)
 int peal_send_batch(struct peal_tx *tx, const struct peal_message *messages, int count,
 		    int64_t timeout)
 {
-	int i = 0, err;
+	int i = 0, err = 0;
 
 	if (count < 1)
 		return error_set(-EINVAL, "a batch of %d messages: 1 is the least", count);
@@ -437,8 +437,8 @@ int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct pea
 	if (err)
 		return err;
 	PEAL_DEBUG_ENTER(rx);
-	/* An honest producer has no room for more than a lap. No more is shown of another one's, and
-	 * however far it reads on from here, a lap and a header behind it are mapped. */
+	/* An honest producer has no room for more than a lap, and no more is shown of another's; a
+	 * lap from wherever it begins, and a header behind it, are mapped. */
 	begin = at = peal_next(rx, rx->pos);
 	end = begin + rx->mask + 1;
 	for (;;) {

@@ -91,10 +91,10 @@ struct peal_options {
 	uint64_t max_peer_ring;
 
 	/* The largest message that this side accepts, in bytes, up to 64 GiB. What is longer than a
-	 * record of the peer's ring (that ring less 16) comes in fragments; so much address space is set aside
-	 * for them, and has memory behind it only while a part of a message is kept. 0: a client 64 MiB,
-	 * or max_peer_ring (of which at most 256 MiB count) if that is more; a server and a pair whatever
-	 * fits one record. */
+	 * record of the peer's ring (that ring less 16) comes in fragments; so much address space is
+	 * set aside for them, and has memory behind it only while a part of a message is kept. 0: a
+	 * client 64 MiB, or max_peer_ring (of which at most 256 MiB count) if that is more; a server
+	 * and a pair whatever fits one record. */
 	uint64_t max_message;
 
 	/* An enum peal_wait. */

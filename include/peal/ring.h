@@ -195,8 +195,8 @@ PEAL_API ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buff
 PEAL_API void peal_debug_enter(uint32_t *owner, const char *verb);
 PEAL_API void peal_debug_leave(uint32_t *owner);
 
-/* With -DPEAL_DEBUG two threads inside the inline verbs of one end are caught and reported; inside the
- * others if the library was built with it (configure --enable-debug). */
+/* With -DPEAL_DEBUG two threads inside the inline verbs of one end are caught and reported; inside
+ * the others if the library was built with it (configure --enable-debug). */
 #ifdef PEAL_DEBUG
 #define PEAL_DEBUG_ENTER(end) peal_debug_enter(&(end)->owner, __func__)
 #define PEAL_DEBUG_LEAVE(end) peal_debug_leave(&(end)->owner)
@@ -281,8 +281,8 @@ static inline void peal_look(struct peal_tx *tx, const uint32_t *word)
 }
 
 /*
- * Publishes a record, or a batch: stores the first header, when all behind it is written up to where
- * the next record will be, counts, and wakes the peer if it sleeps.
+ * Publishes a record, or a batch of which all but the first header is written: zeroes the header
+ * behind, stores the first, counts, and wakes the peer if it sleeps.
  */
 static inline void peal_show(struct peal_tx *tx, uint8_t *first, uint64_t value, uint8_t *next,
 			     uint64_t messages, uint64_t bytes)
@@ -396,9 +396,9 @@ PEAL_INLINE int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag)
  * Like peal_commit, but leaves the message to the next publication: it goes out with the next
  * peal_commit, peal_send, peal_send_part, peal_send_batch, peal_sendv or peal_flush, all at once,
  * which is one look at the peer for all of them. Nothing waits behind what is not published: before
- * a verb of this tx waits for room, answers -EAGAIN, -ETIMEDOUT or that the peer is gone, and before
- * peal_close, it goes out too; likewise before peal_link_arm, and with PEAL_ONE_THREAD before a verb
- * of the link's rx waits. Errors and thread as peal_commit; never enters the kernel.
+ * a verb of this tx waits for room, answers -EAGAIN, -ETIMEDOUT or that the peer is gone, and
+ * before peal_close, it goes out too; likewise before peal_link_arm, and with PEAL_ONE_THREAD before
+ * a verb of the link's rx waits. Errors and thread as peal_commit; never enters the kernel.
  */
 PEAL_INLINE int peal_commit_more(struct peal_tx *tx, size_t length, uint32_t tag)
 {
@@ -528,8 +528,8 @@ struct peal_sending {
  * which there must be room as a whole; and with a timeout of 0 about a lap of the ring (or 1 MiB)
  * at most, however much room the peer makes meanwhile.
  *
- * 0: all of it is sent; -EAGAIN, -ETIMEDOUT: not yet; call again with the same struct. Until then no
- * other message can be sent here (-EBUSY); peal_abort gives this one up. -EINVAL: it is not the
+ * 0: all of it is sent; -EAGAIN, -ETIMEDOUT: not yet; call again with the same struct. Until then
+ * no other message can be sent here (-EBUSY); peal_abort gives this one up. -EINVAL: it is not the
  * message that is under way. Other errors and thread as peal_send.
  */
 PEAL_API int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout);
@@ -613,8 +613,8 @@ static inline void peal_advance(struct peal_rx *rx, uint64_t pos, uint64_t lengt
  *
  * -EAGAIN, -ETIMEDOUT: nothing came; -EMSGSIZE: the message is longer than a record: it stays for
  * peal_recv, and message->length tells how long it is; peal_release drops it unseen. -EPIPE: the
- * peer has closed, and all that it had sent has been read; -ECONNRESET: likewise, but it died; -EPROTO: the peer lied; -ESTALE: after
- * a fork.
+ * peer has closed, and all that it had sent has been read; -ECONNRESET: likewise, but it died;
+ * -EPROTO: the peer lied; -ESTALE: after a fork.
  * The rx's thread. Enters the kernel only to sleep, and to look after the peer's death now and
  * then while the ring is empty.
  */
@@ -640,10 +640,11 @@ PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int6
 }
 
 /*
- * Gives the message that was peeked back to the ring; its memory must not be touched any more. After
- * a verb that answered -EMSGSIZE or -ENOBUFS it drops the message that this told of: of a long one
- * what has come at once, and the rest as it comes, in the verbs that follow. Else it does nothing. The rx's thread. Never waits; enters the kernel only to wake a producer that sleeps
- * for room, and to give back memory that parts were kept in.
+ * Gives the message that was peeked back to the ring; its memory must not be touched any more.
+ * After a verb that answered -EMSGSIZE or -ENOBUFS it drops the message that this told of: of a
+ * long one what has come at once, and the rest as it comes, in the verbs that follow. Else it does
+ * nothing. The rx's thread. Never waits; enters the kernel only to wake a producer that sleeps for
+ * room, to give back memory that parts were kept in, and to look after the peer's death.
  */
 PEAL_INLINE void peal_release(struct peal_rx *rx)
 {
@@ -662,9 +663,9 @@ PEAL_INLINE void peal_release(struct peal_rx *rx)
  * the buffer, which after an error holds nothing of use; when the timeout ends half-way, what has
  * come is kept and the next call goes on. Keeping it is a copy of all that has come, by which the
  * timeout may be exceeded, and takes as much memory again; so does handing out at the end what was
- * kept. -ENOMEM: there is no memory to keep it in; nothing is lost, and the next call goes on. Other
- * errors and thread as peal_peek; enters the kernel for what that and peal_release do, and for
- * memory to keep parts in.
+ * kept. -ENOMEM: there is no memory to keep it in; nothing is lost, and the next call goes on.
+ * Other errors and thread as peal_peek; enters the kernel for what that and peal_release do, and
+ * for memory to keep parts in.
  */
 PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 			      struct peal_message *about, int64_t timeout)
@@ -708,9 +709,10 @@ PEAL_API int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size,
 /*
  * Waits for a message, and shows it and those that are there behind it in place, one after the
  * other: at most limit (0 or less: all that one ring holds). each() returns 0 to go on; anything
- * else, and the message that it was shown is the last. It must not use this rx; message->data holds until peal_drain
- * returns, and is as hostile as in peal_peek. What was shown is released at the end, all at once.
- * Returns how many messages were shown, at least 1. Errors and thread as peal_peek.
+ * else, and the message that it was shown is the last. It must not use this rx; message->data holds
+ * until peal_drain returns, and is as hostile as in peal_peek. What was shown is released at the
+ * end, all at once. Returns how many messages were shown, at least 1. Errors and thread as
+ * peal_peek.
  */
 PEAL_API int peal_drain(struct peal_rx *rx,
 			int (*each)(void *each_data, const struct peal_message *message),

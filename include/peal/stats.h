@@ -45,8 +45,8 @@ struct peal_stats {
 	uint32_t closed; /* the peer has ended the link: closed it, or found a lie of ours */
 	struct peal_counters tx;
 	struct peal_counters rx;
-	uint64_t tx_spared; /* publications of messages that found the peer awake and rang no bell; */
-	uint64_t rx_spared;   /* releases: messages less batched less rung, or 0 */
+	uint64_t tx_spared;   /* publications that found the peer awake and rang no bell, */
+	uint64_t rx_spared;   /* and releases: messages less batched and rung, or 0 */
 	uint64_t peer_unread; /* messages of ours that the peer left unread when it closed */
 };
 

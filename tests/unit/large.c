@@ -594,7 +594,7 @@ END_TEST
  */
 
 static int64_t asked_first; /* asked for in the first wait, ns */
-static int64_t asked; /* and in one after it, at most */
+static int64_t asked;       /* and in one after it, at most */
 static int waits;
 static int64_t given; /* the time that passes in the first wait, ns */
 static void (*comes)(void);
