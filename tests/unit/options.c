@@ -288,7 +288,7 @@ START_TEST(the_largest_values_are_possible)
 				       0, 0),
 			     -EMSGSIZE, "68719476737", "68719476736", NULL);
 		expect_error(peal_send(peal_link_tx(meeting.client), NULL, (size_t)64 << 30, 0, 0),
-			     -EAGAIN, "68719476736", NULL);
+			     -EMSGSIZE, "68719476736", NULL);
 		meeting_close(&meeting);
 	}
 END_TEST
