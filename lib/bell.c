@@ -158,7 +158,8 @@ static void disarm(struct bell *bell)
 static bool needs_membarrier(const struct bell *bell)
 {
 	/* Who rings for room does not fence in any case: what slips through is the slices' to mend. */
-	return !bell->wants && (!(bell->word & PEAL_ASLEEP_FENCE) || bell->fence_again);
+	return !bell->wants &&
+	       (!(bell->word & PEAL_ASLEEP_FENCE) || bell->fence_again); /* [fence-again] */
 }
 
 /* The sleeper's half of the barrier, for whoever has been armed. *took: what a membarrier did. False:
@@ -173,7 +174,7 @@ static bool heavy(bool membarrier, uint64_t *took)
 	if (!membarrier)
 		return true;
 	begun = platform_now();
-	if (!platform_barrier()) /* [heavy-membarrier] [fence-again] */
+	if (!platform_barrier()) /* [heavy-membarrier] */
 		return false;
 	*took = platform_now() - begun;
 	return true;
@@ -226,8 +227,8 @@ static bool slices_are_needed(struct bell *bell)
 	word = __atomic_load_n(bell->acknowledged, __ATOMIC_ACQUIRE);
 	if ((word & PEAL_ASLEEP_FENCE) &&
 	    (int32_t)(word - bell->fence_since) >= 0) /* [acknowledged-since] */
-		bell->unacknowledged = false;         /* [slices-until-acknowledged] */
-	return bell->unacknowledged;
+		bell->unacknowledged = false;
+	return bell->unacknowledged; /* [slices-until-acknowledged] */
 }
 
 /* Once to sleep and wake up: until the wake counter moves, or for ns nanoseconds. */
@@ -436,7 +437,7 @@ static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 	/* These two have no partner: they are for debuggers and sampling. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
-	/* Pairs with [snapshot] in bell_sleep. */
+	/* Pairs with [snapshot] in sleep_by_futex. */
 	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
 	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))        /* [descriptor-ring] */
 		link->waiter->wake(wake, link->shared);
@@ -468,7 +469,7 @@ void peal_ring_room(struct peal_rx *rx)
 {
 	struct peal_link *link = rx->link;
 	struct peal_page *page = link->page;
-	/* Pairs with [arm] in bell_sleep, for tx_wants. */
+	/* Pairs with [arm] in arm, for tx_wants. */
 	uint32_t asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
 
 	/* tx_wants: ordered by the line above. */
@@ -501,7 +502,7 @@ bool bell_arm(struct peal_link *link, uint32_t what)
 		arm(bell, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
 		bell->armed = true;
 		/* The consumer looks for us without a fence, and here are no slices to make up for it. */
-		membarrier |= link->registered;
+		membarrier |= link->registered; /* [room-membarrier] */
 	}
 	return membarrier;
 }
@@ -519,7 +520,7 @@ bool bell_is_news(struct peal_link *link, uint32_t what)
 	struct news room = { .word = &link->tx.peer->head, .want = link->room_want };
 
 	return ((what & PEAL_DATA) && there(&data)) || ((what & PEAL_ROOM) && there(&room)) ||
-	       link_verdict(link, false);
+	       link_verdict(link, false); /* [recheck] */
 }
 
 void bell_settle(struct peal_link *link, uint32_t what, bool had, uint64_t took)
@@ -552,7 +553,7 @@ void bell_ring_out(struct peal_link *link)
 	struct peal_page *page = link->page;
 	uint32_t asleep;
 
-	/* Pairs with [heavy] in bell_sleep: either the sleeper sees `closed`, or we see it asleep. */
+	/* Pairs with [heavy] in heavy: either the sleeper sees `closed`, or we see it asleep. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);                                 /* [close-fence] */
 	asleep = __atomic_load_n(&link->peer_page->rx_asleep, __ATOMIC_RELAXED); /* [close-ring] */
 	if (asleep & PEAL_ASLEEP)

@@ -127,7 +127,7 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 			link->registered = false;
 	} while (!had);
 	if ((what & PEAL_ROOM) && !link->registered)
-		let_stores_out();
+		let_stores_out(); /* [stores-out] */
 	if (bell_is_unsettled(link)) {
 		platform_sleep(BELL_SETTLE_NS);
 		bell_let_be_settled(link);

@@ -110,9 +110,9 @@ static void publish(struct peal_tx *tx, uint64_t length, uint64_t flags, uint32_
 		peal_publish_pending(tx);
 	tx->pos += size;
 	/* As [zero-behind] and [publish] in peal_publish. */
-	__atomic_store_n((uint64_t *)(void *)(at + size), 0, __ATOMIC_RELAXED);
+	__atomic_store_n((uint64_t *)(void *)(at + size), 0, __ATOMIC_RELAXED); /* [zero-behind] */
 	__atomic_store_n((uint64_t *)(void *)at, (uint64_t)tag << 32 | flags | (length + 1),
-			 __ATOMIC_RELEASE);
+			 __ATOMIC_RELEASE); /* [publish] */
 	peal_look(tx, &tx->peer->rx_asleep);
 }
 
