@@ -77,6 +77,16 @@ void meeting_close(struct meeting *meeting);
 void payload_fill(void *to, size_t length, uint32_t seed);
 bool payload_matches(const void *at, size_t length, uint32_t seed);
 
+/* What a link has counted. */
+struct peal_stats stats_of(const struct peal_link *link);
+
+/* The next word of a peer's noise. */
+uint64_t scramble(uint64_t *x);
+
+/* Whether a verb of a link whose peer writes noise may answer so: nothing is, or comes, there; it does not
+ * fit; the peer lied, or says that it has closed. */
+bool noise_explains(int64_t result);
+
 /* The result must be err, and the sentence behind it must contain each of the pieces; they end
  * with NULL. */
 void expect_error(int64_t result, int err, ...) __attribute__((sentinel));
