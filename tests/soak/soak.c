@@ -11,6 +11,7 @@
  * STUCK_NS has lost a wake-up: no pause is as long, and no session lasts as long. Then both processes
  * print the pages and positions of its lane. A later message would heal most lost wake-ups, so
  * senders now and then wait, by the board and not by Peal, until all that they sent has arrived.
+ * Membarriers fail now and then, and some clients never sleep in the kernel (PEAL_WAITER=spin).
  *
  * Usage: soak [SECONDS]. Without an argument a short run as a test. SOAK_SEED: to choose alike again.
  *
@@ -72,7 +73,7 @@ struct note {
 
 static struct board {
 	struct note notes[LANES][2];
-	uint64_t messages, bytes, sleeps, sessions, kills, early, timeouts;
+	uint64_t messages, bytes, sleeps, sessions, kills, early, timeouts, barriers;
 	uint64_t stop[2]; /* no more sessions */
 	uint64_t dump;    /* 1 + the lane to be printed */
 	uint64_t dumped[2];
@@ -170,6 +171,21 @@ static void pause_for(uint64_t ns)
 		while (platform_now() < end)
 			peal_relax();
 	}
+}
+
+/* The linker puts this in the way of every membarrier. The first is that of registering. */
+bool __real_platform_barrier(void);
+bool __wrap_platform_barrier(void);
+bool __wrap_platform_barrier(void)
+{
+	static uint64_t calls;
+	uint64_t chance = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
+
+	if (chance > 1 && mix(chance ^ first_seed) % 256 == 0) {
+		add(&board->barriers, 1);
+		return false;
+	}
+	return __real_platform_barrier();
 }
 
 static int64_t draw_timeout(uint64_t *random)
@@ -844,10 +860,12 @@ static void talk_by_descriptor(struct side *side)
 
 static void talk(struct side *side, uint64_t *random)
 {
-	if (!side->link->pair && !side->spins && draw(random, 2))
+	if (!side->link->pair && !side->spins && draw(random, 2)) {
+		side->link->one_thread = draw(random, 2); /* as by PEAL_ONE_THREAD */
 		talk_by_descriptor(side);
-	else
+	} else {
 		talk_by_threads(side);
+	}
 	end(side);
 }
 
@@ -999,6 +1017,7 @@ static bool take_in(struct club *club, struct peal_link *link, uint64_t kills, u
 		return false;
 	side->kills = kills;
 	begin(side, link, random, true);
+	link->one_thread = draw(random, 2); /* as by PEAL_ONE_THREAD */
 	if (peal_set_add(club->set, link, side))
 		wrong("adding to the set: %s", peal_error());
 	club->count++;
@@ -1265,8 +1284,11 @@ static pid_t fork_off(int which)
 		perror("soak: fork");
 		exit(1);
 	}
-	if (!pid)
+	if (!pid) {
+		if (which == CLIENT && mix(first_seed + get(&board->kills)) % 4 == 0)
+			setenv("PEAL_WAITER", "spin", 1);
 		_exit(be(which));
+	}
 	return pid;
 }
 
@@ -1292,13 +1314,13 @@ static void end_all(void)
 
 static void report(uint64_t begun)
 {
-	printf("soak: %4llu s: %llu messages, %llu MB, %llu sleeps, %llu links, %llu cut short, %llu deadlines, %llu kills\n",
+	printf("soak: %4llu s: %llu messages, %llu MB, %llu sleeps, %llu links, %llu cut short, %llu deadlines, %llu kills, %llu membarriers failed\n",
 	       (unsigned long long)((platform_now() - begun) / SECOND),
 	       (unsigned long long)get(&board->messages),
 	       (unsigned long long)get(&board->bytes) / 1000000,
 	       (unsigned long long)get(&board->sleeps), (unsigned long long)get(&board->sessions),
 	       (unsigned long long)get(&board->early), (unsigned long long)get(&board->timeouts),
-	       (unsigned long long)get(&board->kills));
+	       (unsigned long long)get(&board->kills), (unsigned long long)get(&board->barriers));
 	fflush(stdout);
 }
 
@@ -1408,6 +1430,10 @@ static int soak(uint64_t ns)
 			break;
 	}
 	report(begun);
+	if (!get(&board->messages) || !get(&board->sessions) || !get(&board->sleeps)) {
+		fprintf(stderr, "soak: no message, no link or no sleep: nothing was tested\n");
+		return 1;
+	}
 	printf("soak: %llu messages, 0 lost wake-ups\n", (unsigned long long)get(&board->messages));
 	return 0;
 }
