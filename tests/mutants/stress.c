@@ -573,8 +573,8 @@ static void room(void)
 	printf("%u messages\n", i);
 }
 
-/* Messages in batches, of all kinds, in a ring of one page, which holds some batches and is less than
- * others. */
+/* Messages in batches, of all kinds, in a ring of one page, which holds some batches and is less
+ * than others. */
 #define BATCH 5
 #define BATCHED_MOST 1500
 
@@ -771,7 +771,8 @@ static void windows(void)
 	peal_link_stats(links[0], &stats);
 	if (stats.tx.rung != 1)
 		found("one sleep was rung for more than once");
-	/* The receiver found the ring empty; then these came, and the end; then it looked for that. */
+	/* The receiver found the ring empty; then these came, and the end; then it looked for
+	 * that. */
 	peal_close(links[0]);
 	header = peal_peek_wait(&links[1]->rx, 0, &err);
 	if (!header)

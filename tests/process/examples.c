@@ -71,8 +71,8 @@ static bool has_none(pid_t pid)
 	return effective == 0;
 }
 
-/* For a child that is about to exec: afterwards it has no capabilities, root or not, and may lock no
- * memory. */
+/* For a child that is about to exec: afterwards it has no capabilities, root or not, and may lock
+ * no memory. */
 static void become_poor(void)
 {
 	struct rlimit nothing = { 0, 0 };

@@ -2,18 +2,20 @@
  * SPDX-License-Identifier: MIT
  *
  * The soak: all ways of waiting, waking, sending and receiving at the same time, each link with
- * others, for as long as one likes, in search of lost wake-ups. A server and a client process, which
- * is killed and started anew, talk over several links; two lanes are pairs inside the server.
+ * others, for as long as one likes, in search of lost wake-ups. A server and a client process,
+ * which is killed and started anew, talk over several links; two lanes are pairs inside the server.
  *
- * A lane is a place for one link at a time; a session is such a link. Each side of a session notes on
- * a board, in memory that all processes share, how far it is. The first process uses no Peal: it
- * starts the others, kills, and watches the board. A side that is in a session and has not moved for
- * STUCK_NS has lost a wake-up: no pause is as long, and no session lasts as long. Then both processes
- * print the pages and positions of its lane. A later message would heal most lost wake-ups, so
- * senders now and then wait, by the board and not by Peal, until all that they sent has arrived.
- * Membarriers fail now and then, and some clients never sleep in the kernel (PEAL_WAITER=spin).
+ * A lane is a place for one link at a time; a session is such a link. Each side of a session notes
+ * on a board, in memory that all processes share, how far it is. The first process uses no Peal: it
+ * starts the others, kills, and watches the board. A side that is in a session and has not moved
+ * for STUCK_NS has lost a wake-up: no pause is as long, and no session lasts as long. Then both
+ * processes print the pages and positions of its lane. A later message would heal most lost
+ * wake-ups, so senders now and then wait, by the board and not by Peal, until all that they sent
+ * has arrived. Membarriers fail now and then, and some clients never sleep in the kernel
+ * (PEAL_WAITER=spin).
  *
- * Usage: soak [SECONDS]. Without an argument a short run as a test. SOAK_SEED: to choose alike again.
+ * Usage: soak [SECONDS]. Without an argument a short run as a test. SOAK_SEED: to choose alike
+ * again.
  *
  * It has to fail where lib/bell.c is wrong; how to see that is in CONTRIBUTING.md.
  */
@@ -613,8 +615,8 @@ static int came_in_place(void *data, const struct peal_message *message)
 	return side->in_last;
 }
 
-/* The other side is gone, and all that it had sent must have come. What it has noted is at most what
- * it did, and all of that if it closed. */
+/* The other side is gone, and all that it had sent must have come. What it has noted is at most
+ * what it did, and all of that if it closed. */
 static void ended(struct side *side, int err)
 {
 	uint64_t seed = get(&side->other->speaks), sent = get(&side->other->sent);
@@ -714,8 +716,8 @@ static void duel(struct side *side)
 	}
 }
 
-/* A message as the receiver, whose ring is empty, goes from one slice of sleep to another, or to its
- * descriptors. */
+/* A message as the receiver, whose ring is empty, goes from one slice of sleep to another, or to
+ * its descriptors. */
 static void ambush(struct side *side)
 {
 	const uint32_t *asleep = &side->link->tx.peer->rx_asleep;
@@ -776,7 +778,8 @@ static void talk_by_threads(struct side *side)
 		put(&side->note->receiving, PAUSES);
 		pause_for(pause_length(&side->in_random, side->lazy));
 		put(&side->note->receiving, RECEIVES);
-		/* One that quits receives until its sender has noticed: the other side may do the same. */
+		/* One that quits receives until its sender has noticed: the other side may do the
+		 * same. */
 		if (side->quits && __atomic_load_n(&side->out_over, __ATOMIC_ACQUIRE))
 			break;
 		receive_some(side, side->quits ? MS : draw_timeout(&side->in_random));
@@ -1314,7 +1317,8 @@ static void end_all(void)
 
 static void report(uint64_t begun)
 {
-	printf("soak: %4llu s: %llu messages, %llu MB, %llu sleeps, %llu links, %llu cut short, %llu deadlines, %llu kills, %llu membarriers failed\n",
+	printf("soak: %4llu s: %llu messages, %llu MB, %llu sleeps, %llu links, %llu cut short, "
+	       "%llu deadlines, %llu kills, %llu membarriers failed\n",
 	       (unsigned long long)((platform_now() - begun) / SECOND),
 	       (unsigned long long)get(&board->messages),
 	       (unsigned long long)get(&board->bytes) / 1000000,

@@ -288,7 +288,8 @@ START_TEST(in_a_stream_fences_are_given_up_while_awake_but_not_while_armed)
 		ring.act = send_some;
 		stream_of_five();
 		ck_assert_uint_eq(rx_asleep() & 7, 0);
-		/* The word of one that is armed stays as it was armed, or it is not armed any more. */
+		/* The word of one that is armed stays as it was armed, or it is not armed any
+		 * more. */
 		bell->word |= PEAL_ASLEEP_FENCE;
 		bell->armed = true;
 		__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP, __ATOMIC_RELEASE);

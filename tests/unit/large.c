@@ -726,7 +726,8 @@ START_TEST(gigabytes_are_address_space_and_no_more)
 		pair_close(links);
 		open_links(total);
 		ck_assert_uint_eq(links[1]->join.size, (uint64_t)8 << 30);
-		/* Lengths of more than 32 bits arrive; the payload need not be there to be refused. */
+		/* Lengths of more than 32 bits arrive; the payload need not be there to be
+		 * refused. */
 		send_some(total, 4);
 		expect_error(peal_recv(rx, buffer, MOST, &message, 0), -ENOBUFS, "8589934587",
 			     NULL);
@@ -926,7 +927,8 @@ START_TEST(a_ring_that_never_ends_keeps_nobody_beyond_the_deadline)
 					      (_i && (got == -EMSGSIZE || got == (ssize_t)MOST)),
 				      "%lld: %s", (long long)got, peal_error());
 		}
-		/* Parts and their ends may go on for ever, if one waits for ever; the others not. */
+		/* Parts and their ends may go on for ever, if one waits for ever; the others
+		 * not. */
 		if (_i != 1)
 			expect_error(peal_recv(rx, buffer, MOST, NULL, PEAL_FOREVER), -EPROTO,
 				     NULL);

@@ -447,7 +447,8 @@ START_TEST(a_childs_set_is_stale)
 	}
 END_TEST
 
-/* A receiver that never sleeps long in a stream gives up fences, and takes them again for requests. */
+/* A receiver that never sleeps long in a stream gives up fences, and takes them again for
+ * requests. */
 START_TEST(the_barrier_follows_the_traffic)
 	{
 		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, (uint64_t)64 << 10);

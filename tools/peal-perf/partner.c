@@ -131,8 +131,8 @@ int partner_serve(int control, bool thread)
 			snprintf(reply.why, sizeof(reply.why), "%s", complaint());
 		if (control_send(control, &reply, sizeof(reply)))
 			break;
-		/* The driver may be in the middle of a slice that nobody answers any more. A process
-		 * that ends tells it so; a thread has to. */
+		/* The driver may be in the middle of a slice that nobody answers any more. A
+		 * process that ends tells it so; a thread has to. */
 		if (err && request.kind == REQUEST_SLICE && thread)
 			watch_abandon();
 		else if (request.kind != REQUEST_SLICE)

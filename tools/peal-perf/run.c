@@ -28,7 +28,8 @@
 #define FLOOR_DRIFT 0.15 /* between a round's two floors */
 #define FLOORS 2         /* slices of the floor in a round */
 
-/* Adds an entry for each size of batches; or one, of one message at a time, where there are none. */
+/* Adds an entry for each size of batches; or one, of one message at a time, where there are
+ * none. */
 static void choose_batches(struct plan *plan, const struct options *options, enum test_id test,
 			   struct entry *entry)
 {

@@ -29,12 +29,13 @@
 /* A stream has at least this many messages, however large they are. */
 #define SLICE_LEAST 8
 
-/* TEST_RATE: the intended time of a message is the first word of it; the payload is what follows. */
+/* TEST_RATE: the intended time of a message is the first word of it; the payload is what
+ * follows. */
 #define SLICE_STAMP sizeof(uint64_t)
 #define SLICE_STAMPED_LEAST (2 * SLICE_STAMP)
 
-/* A message is late if it leaves so much behind its time, and a slice is over when one is hopelessly
- * so, because the transport cannot do what is asked of it. */
+/* A message is late if it leaves so much behind its time, and a slice is over when one is
+ * hopelessly so, because the transport cannot do what is asked of it. */
 #define SLICE_LATE_NS 10000
 #define SLICE_HOPELESS_NS 2000000000
 
@@ -83,9 +84,10 @@ struct verbs {
 	int (*peek)(void *end, size_t size, const void **at);
 	int (*release)(void *end);
 
-	/* For batches. As send and commit, but the message may be left to the next one that is sent or
-	 * committed without it; and takes the messages that are there, at least one and at most a
-	 * batch, calls slice_check() for each until it does not return 0, and returns what that did. */
+	/* For batches. As send and commit, but the message may be left to the next one that is sent
+	 * or committed without it; and takes the messages that are there, at least one and at most
+	 * a batch, calls slice_check() for each until it does not return 0, and returns what that
+	 * did. */
 	int (*send_more)(void *end, const void *payload, size_t size);
 	int (*commit_more)(void *end, size_t size);
 	int (*take)(void *end, struct slice_check *check);
@@ -421,8 +423,8 @@ ALWAYS_INLINE int slice_get_stamped(const struct verbs *verbs, void *end, const 
 }
 
 /*
- * TEST_RATE, ANSWERER: an open loop. Each message is sent at its intended time, or at once if that is
- * over: none is left out, and the sender never waits for the receiver but where the transport
+ * TEST_RATE, ANSWERER: an open loop. Each message is sent at its intended time, or at once if that
+ * is over: none is left out, and the sender never waits for the receiver but where the transport
  * makes it.
  */
 ALWAYS_INLINE int slice_pace(const struct verbs *verbs, void *end, struct slice *slice)
