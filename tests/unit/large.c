@@ -734,6 +734,9 @@ START_TEST(gigabytes_are_address_space_and_no_more)
 		ck_assert_uint_eq(message.length, total);
 		expect_error(peal_peek(rx, &message, 0), -EMSGSIZE, "8589934587", NULL);
 		ck_assert_uint_eq(message.length, total);
+		/* One byte more is not begun. */
+		expect_error(peal_send(peal_link_tx(links[1]), text, total + 1, 0, LONG), -EMSGSIZE,
+			     "8589934588", "8589934587", NULL);
 	}
 END_TEST
 
@@ -935,6 +938,21 @@ START_TEST(a_ring_that_never_ends_keeps_nobody_beyond_the_deadline)
 	}
 END_TEST
 
+START_TEST(a_length_is_believed_in_all_its_bits)
+	{
+		static const uint64_t most[] = { MOST, (uint64_t)1 << 33 };
+
+		/* The low half of each alone would do. */
+		for (int i = 0; i < 2; i++) {
+			pair_close(links);
+			open_links(most[i]);
+			put_at = 0;
+			put(1, FRAGMENT(100), ((uint64_t)1 << 33) + 1000);
+			expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EPROTO, "longer", NULL);
+		}
+	}
+END_TEST
+
 START_TEST(a_ring_of_noise_neither_hangs_nor_crashes)
 	{
 		uint64_t x = 88172645463325252u;
@@ -1042,6 +1060,7 @@ static Suite *suite(void)
 			    in_the_midst_of_a_message_in_place_verbs_believe_nothing_either, 0, 2);
 	tcase_add_test(hostile, giving_up_what_was_never_begun_is_harmless);
 	tcase_add_loop_test(hostile, a_ring_that_never_ends_keeps_nobody_beyond_the_deadline, 0, 3);
+	tcase_add_test(hostile, a_length_is_believed_in_all_its_bits);
 	tcase_add_test(hostile, a_ring_of_noise_neither_hangs_nor_crashes);
 	tcase_add_loop_test(hostile, a_side_that_has_not_agreed_to_fragments_takes_none, 0, 2);
 	suite_add_tcase(s, hostile);
