@@ -101,7 +101,8 @@ static int answer(struct partner *partner, const struct request *request, struct
 	case REQUEST_LISTEN:
 		return slot_listen(partner, slot, request);
 	case REQUEST_ACCEPT:
-		return slot->transport->accept(slot->end);
+		return slot->transport ? slot->transport->accept(slot->end) :
+					 complain(-EPROTO, "nobody listens in this slot");
 	case REQUEST_ADOPT:
 		return slot_adopt(partner, slot, request);
 	case REQUEST_SLICE:

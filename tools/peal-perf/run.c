@@ -221,8 +221,10 @@ static int tracks_open(struct run *run, const struct plan *plan, const struct op
 
 	run->spare = histogram_new();
 	run->other = histogram_new();
-	if (!run->spare || !run->other)
-		return complain(-ENOMEM, "no memory for a histogram");
+	if (!run->spare || !run->other) {
+		complain(-ENOMEM, "no memory for a histogram");
+		return -ENOMEM;
+	}
 	err = driver_folder_make(run->driver);
 	if (!err)
 		err = track_open(run, &floor_entry, plan, options, results);
@@ -328,6 +330,7 @@ static int floor_again(struct run *run, double *floor, bool *steady)
 		track->histogram = first.histogram;
 		return complain(-ENOMEM, "no memory for a histogram");
 	}
+	slice_knows(track->row != NULL);
 	err = track_run(run, track);
 	if (!err) {
 		after = track->round.p50;

@@ -115,6 +115,13 @@ ALWAYS_INLINE int slice_check(struct slice_check *check, const void *payload, si
 	return verdict;
 }
 
+/* For analysers: a transport copies or works in place, and has the verbs of one of the two. */
+ALWAYS_INLINE void slice_knows(bool fact)
+{
+	if (!fact)
+		__builtin_unreachable();
+}
+
 ALWAYS_INLINE int slice_put(const struct verbs *verbs, void *end, const struct slice *slice,
 			    uint64_t sequence)
 {
@@ -125,6 +132,7 @@ ALWAYS_INLINE int slice_put(const struct verbs *verbs, void *end, const struct s
 		payload_write(slice->out, slice->size, sequence);
 		return verbs->send(end, slice->out, slice->size);
 	}
+	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
@@ -146,6 +154,7 @@ ALWAYS_INLINE int slice_get(const struct verbs *verbs, void *end, const struct s
 			verdict = slice_judge(slice->in, slice->size, sequence);
 		return verdict;
 	}
+	slice_knows(verbs->peek != NULL);
 	err = verbs->peek(end, slice->size, &at);
 	if (err)
 		return err;
@@ -173,7 +182,7 @@ ALWAYS_INLINE int slice_ping(const struct verbs *verbs, void *end, struct slice 
 	struct histogram *histogram = slice->histogram;
 	const uint64_t mask = payload_mask(slice->size);
 	const uint64_t begun = peal_ticks();
-	uint64_t sequence = 1, trips = 0, now = begun, last, until;
+	uint64_t sequence = 1, trips = 0, now, last, until;
 	int err;
 
 	do {
@@ -293,6 +302,7 @@ ALWAYS_INLINE int slice_put_more(const struct verbs *verbs, void *end, const str
 		payload_write(slice->out, slice->size, sequence);
 		return verbs->send_more(end, slice->out, slice->size);
 	}
+	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
@@ -391,6 +401,7 @@ ALWAYS_INLINE int slice_put_stamped(const struct verbs *verbs, void *end, const 
 		slice_stamp(slice->out, slice->size, sequence, intended);
 		return verbs->send(end, slice->out, slice->size);
 	}
+	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
@@ -407,6 +418,7 @@ ALWAYS_INLINE int slice_get_stamped(const struct verbs *verbs, void *end, const 
 	const uint8_t *payload;
 	int err, verdict = 0;
 
+	slice_knows(verbs->recv || verbs->peek);
 	if (verbs->recv)
 		err = verbs->recv(end, slice->in, slice->size);
 	else
