@@ -437,7 +437,7 @@ static void ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 	/* These two have no partner: they are for debuggers and sampling. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
-	/* Pairs with [snapshot] in sleep_by_futex. */
+	/* Pairs with [snapshot] in bell_sleep. */
 	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
 	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))        /* [descriptor-ring] */
 		link->waiter->wake(wake, link->shared);
@@ -469,7 +469,7 @@ void peal_ring_room(struct peal_rx *rx)
 {
 	struct peal_link *link = rx->link;
 	struct peal_page *page = link->page;
-	/* Pairs with [arm] in arm, for tx_wants. */
+	/* Pairs with [arm] in bell_sleep, for tx_wants. */
 	uint32_t asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
 
 	/* tx_wants: ordered by the line above. */
@@ -553,7 +553,7 @@ void bell_ring_out(struct peal_link *link)
 	struct peal_page *page = link->page;
 	uint32_t asleep;
 
-	/* Pairs with [heavy] in heavy: either the sleeper sees `closed`, or we see it asleep. */
+	/* Pairs with [heavy] in bell_sleep: either the sleeper sees `closed`, or we see it asleep. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);                                 /* [close-fence] */
 	asleep = __atomic_load_n(&link->peer_page->rx_asleep, __ATOMIC_RELAXED); /* [close-ring] */
 	if (asleep & PEAL_ASLEEP)

@@ -260,7 +260,7 @@ static inline void peal_look(struct peal_tx *tx, const uint32_t *word)
 {
 	uint32_t asleep;
 
-	/* Publish, then look: pairs with [arm] and [heavy] in lib/bell.c. The fence is only needed
+	/* Publish, then look: pairs with [arm] and [heavy] in bell_sleep. The fence is only needed
 	 * against a sleeper that asks for it; the others pay for both sides. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	asleep = __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -541,7 +541,7 @@ static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t mes
 	/* Pairs with [room] in peal_reserve_slow. */
 	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
 	peal_count_messages(rx->counters, messages, bytes);
-	/* Pairs with [arm] in lib/bell.c. No fence: a ring that slips through is made up for by the
+	/* Pairs with [arm] in bell_sleep. No fence: a ring that slips through is made up for by the
 	 * next release, or by the producer's slice. */
 	if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
 			  PEAL_ASLEEP)) /* [room-look] */
