@@ -30,6 +30,14 @@ _Static_assert(sizeof(struct peal_set_member) == 32, "binary interface, version 
 _Static_assert(offsetof(struct peal_set_head, ready) == 8, "binary interface, version 1");
 _Static_assert(offsetof(struct peal_set_head, count) == 16, "binary interface, version 1");
 _Static_assert(offsetof(struct peal_set_head, next) == 24, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, members) == 0, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, ready_count) == 20, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, ended) == 28, "binary interface, version 1");
+_Static_assert(sizeof(struct peal_set_head) == 32, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_member, rx) == 0, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_member, link) == 8, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_member, data) == 16, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_member, flags) == 24, "binary interface, version 1");
 
 struct peal_set {
 	struct peal_set_head head; /* first */
