@@ -23,9 +23,9 @@ struct peal_ring_ops {
 	void (*relax)(void);
 
 	/*
-	 * Waits until *word is no longer old, for about ns nanoseconds at most, without entering the
-	 * kernel. Returns what it was last (loaded with acquire); may return early without a change.
-	 * What arms a monitor must look again between arming and waiting.
+	 * Waits until *word is no longer old, for about ns nanoseconds at most, without entering
+	 * the kernel. Returns what it was last (loaded with acquire); may return early without a
+	 * change. What arms a monitor must look again between arming and waiting.
 	 */
 	uint64_t (*await)(const uint64_t *word, uint64_t old, uint64_t ns);
 

@@ -159,7 +159,8 @@ static void disarm(struct bell *bell)
 static bool needs_membarrier(const struct bell *bell)
 {
 	/* Who rings for room does not fence in any case: what slips through is the slices' to mend. */
-	return !bell->wants && (!(bell->word & PEAL_ASLEEP_FENCE) || bell->fence_again);
+	return !bell->wants &&
+	       (!(bell->word & PEAL_ASLEEP_FENCE) || bell->fence_again); /* [fence-again] */
 }
 
 /* The sleeper's half of the barrier, for whoever has been armed. *took: what a membarrier did. False:
@@ -174,7 +175,7 @@ static bool heavy(bool membarrier, uint64_t *took)
 	if (!membarrier)
 		return true;
 	begun = platform_now();
-	if (!platform_barrier()) /* [heavy-membarrier] [fence-again] */
+	if (!platform_barrier()) /* [heavy-membarrier] */
 		return false;
 	*took = platform_now() - begun;
 	return true;
@@ -227,8 +228,8 @@ static bool slices_are_needed(struct bell *bell)
 	word = __atomic_load_n(bell->acknowledged, __ATOMIC_ACQUIRE);
 	if ((word & PEAL_ASLEEP_FENCE) &&
 	    (int32_t)(word - bell->fence_since) >= 0) /* [acknowledged-since] */
-		bell->unacknowledged = false;         /* [slices-until-acknowledged] */
-	return bell->unacknowledged;
+		bell->unacknowledged = false;
+	return bell->unacknowledged; /* [slices-until-acknowledged] */
 }
 
 /* Once to sleep and wake up: until the wake counter moves, or for ns nanoseconds. */
@@ -514,7 +515,7 @@ static bool arm_by_descriptor(const struct arming *arming)
 		arm(&link->room, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
 		link->room.armed = true;
 		/* The consumer looks for us without a fence, and here are no slices to make up for it. */
-		membarrier |= link->registered;
+		membarrier |= link->registered; /* [room-membarrier] */
 	}
 	return membarrier;
 }
@@ -568,7 +569,7 @@ void bell_arm(const struct arming *all, uint32_t count)
 	if (unacknowledged)
 		platform_sleep(MS);
 	else if (unfenced)
-		let_stores_out();
+		let_stores_out(); /* [stores-out] */
 	for (uint32_t i = 0; unacknowledged && i < count; i++)
 		if (all[i].what & PEAL_DATA)
 			all[i].link->data.unacknowledged = false;
@@ -582,7 +583,7 @@ bool bell_is_news(struct peal_link *link, uint32_t what)
 	struct news room = { .word = &link->tx.peer->head, .want = link->room_want };
 
 	return ((what & PEAL_DATA) && there(&data)) || ((what & PEAL_ROOM) && there(&room)) ||
-	       link_verdict(link, false);
+	       link_verdict(link, false); /* [recheck] */
 }
 
 void bell_heard(struct peal_link *link)

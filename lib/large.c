@@ -16,6 +16,18 @@
 #include "lib/large.h"
 #include "lib/ring.h"
 
+#define SENDING(field, offset)                                           \
+	_Static_assert(offsetof(struct peal_sending, field) == (offset), \
+		       "binary interface, version 1")
+SENDING(data, 0);
+SENDING(length, 8);
+SENDING(tag, 16);
+SENDING(begun, 20);
+SENDING(sent, 24);
+SENDING(spare, 32);
+_Static_assert(sizeof(struct peal_sending) == 64, "binary interface, version 1");
+_Static_assert(PEAL_CONTROL_ABANDON == 1, "shared layout, version 1");
+
 /* Bytes of the total at the beginning of a first fragment, and of a control record's payload. */
 #define WORD ((uint64_t)8)
 

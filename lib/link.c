@@ -33,6 +33,8 @@ STATS(rx_spared, 528);
 STATS(peer_unread, 536);
 _Static_assert(sizeof(struct peal_stats) == 544, "binary interface, version 1");
 _Static_assert(PEAL_FOREVER == -1, "binary interface, version 1");
+_Static_assert(PEAL_DATA == 1, "binary interface, version 1");
+_Static_assert(PEAL_ROOM == 2, "binary interface, version 1");
 
 #define UNREAD_MAX 65536u
 #define BREATH_NS 600

@@ -54,6 +54,15 @@ _Static_assert(PEAL_ALLOW_USER == 0, "binary interface, version 1");
 _Static_assert(PEAL_ALLOW_GROUP == 1, "binary interface, version 1");
 _Static_assert(PEAL_ALLOW_ANYONE == 2, "binary interface, version 1");
 _Static_assert(PEAL_PREFAULT == 1, "binary interface, version 1");
+_Static_assert(PEAL_ONE_THREAD == 2, "binary interface, version 1");
+_Static_assert(PEAL_TRUST_PEER == 4, "binary interface, version 1");
+_Static_assert(PEAL_DISTRUST_PEER == 8, "binary interface, version 1");
+_Static_assert(PEAL_BARRIER_AUTO == 0, "binary interface, version 1");
+_Static_assert(PEAL_BARRIER_FENCE == 1, "binary interface, version 1");
+_Static_assert(PEAL_BARRIER_ASYMMETRIC == 2, "binary interface, version 1");
+_Static_assert(PEAL_BELL_AUTO == 0, "binary interface, version 1");
+_Static_assert(PEAL_BELL_EVENTFD == 1, "binary interface, version 1");
+_Static_assert(PEAL_BELL_SOCKET == 2, "binary interface, version 1");
 
 #define DEFAULT_RING ((uint64_t)64 << 10)
 #define DEFAULT_MAX_PEER_RING ((uint64_t)64 << 20)

@@ -154,7 +154,7 @@ static int wait_for_room(struct peal_tx *tx, uint64_t size, int64_t timeout)
 	err = look_for_room(tx);
 	if (err || end <= tx->limit)
 		return err;
-	if (tx->pending_header) {
+	if (tx->pending_header) { /* [flush-first] */
 		peal_publish_pending(tx);
 		/* Ringing may have shown that the peer has closed. */
 		err = link_verdict(link, false);

@@ -28,10 +28,18 @@
 #define KEY_EVENTFD 0x80000000u
 
 _Static_assert(sizeof(struct peal_set_member) == 32, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_member, rx) == 0, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_member, link) == 8, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_member, data) == 16, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_member, flags) == 24, "binary interface, version 1");
+_Static_assert(sizeof(struct peal_set_head) == 48, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, members) == 0, "binary interface, version 1");
 _Static_assert(offsetof(struct peal_set_head, at) == 8, "binary interface, version 1");
 _Static_assert(offsetof(struct peal_set_head, ready) == 16, "binary interface, version 1");
 _Static_assert(offsetof(struct peal_set_head, count) == 24, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, ready_count) == 28, "binary interface, version 1");
 _Static_assert(offsetof(struct peal_set_head, next) == 32, "binary interface, version 1");
+_Static_assert(offsetof(struct peal_set_head, ended) == 36, "binary interface, version 1");
 _Static_assert(offsetof(struct peal_set_head, turn) == 40, "binary interface, version 1");
 
 struct peal_set {

@@ -70,9 +70,9 @@ struct peal_waiter_ops {
 	bool (*usable)(const char **why);
 
 	/*
-	 * Sleeps while *word is seen, for ns nanoseconds at most (negative: no limit). 0: woken, or the
-	 * word had changed; -ETIMEDOUT; -EINTR: a signal. shared: the word is in memory of another
-	 * process, and may be mapped read-only.
+	 * Sleeps while *word is seen, for ns nanoseconds at most (negative: no limit). 0: woken, or
+	 * the word had changed; -ETIMEDOUT; -EINTR: a signal. shared: the word is in memory of
+	 * another process, and may be mapped read-only.
 	 */
 	int (*wait)(const uint32_t *word, uint32_t seen, int64_t ns, bool shared);
 
@@ -130,7 +130,7 @@ struct platform_parcel {
 	int count; /* of descriptors */
 	int fd[PLATFORM_DESCRIPTORS];
 	bool has_credentials;
-	struct platform_credentials credentials; /* received: as the kernel vouches for the sender */
+	struct platform_credentials credentials; /* received: the kernel vouches for the sender */
 };
 
 int platform_socket(void);
@@ -164,8 +164,8 @@ int platform_peer(int fd, struct platform_credentials *peer);
 /* Whether who connected, or called listen, has the group as a supplementary one. */
 bool platform_peer_in_group(int fd, uint32_t gid);
 
-/* Our own effective user and group, and whether a user number is one that stands for a real user here (in a
- * user namespace all unmapped users share one number). */
+/* Our own effective user and group, and whether a user number is one that stands for a real user
+ * here (in a user namespace all unmapped users share one number). */
 uint32_t platform_uid(void);
 uint32_t platform_gid(void);
 bool platform_uid_is_mapped(uint32_t uid);
@@ -174,7 +174,8 @@ bool platform_uid_is_mapped(uint32_t uid);
  * memory for it, not in a millisecond either. */
 bool platform_ring(int fd);
 
-/* An eventfd that never blocks, to be handed to a peer; and one from a peer that is trusted, rung. */
+/* An eventfd that never blocks, to be handed to a peer; and one from a peer that is trusted,
+ * rung. */
 int platform_eventfd(void);
 void platform_ring_eventfd(int fd);
 
@@ -195,9 +196,9 @@ void platform_close(int fd);
  * nothing left to close: their close may wait for the stranger. */
 void platform_close_aside(const int *fds, int count);
 
-/* Around a fork, by whoever handles forks. The child has copies of the descriptors that wait to be closed
- * aside, and keeps them until it closes something aside itself: closing may wait for a stranger there,
- * too. */
+/* Around a fork, by whoever handles forks. The child has copies of the descriptors that wait to be
+ * closed aside, and keeps them until it closes something aside itself: closing may wait for a
+ * stranger there, too. */
 void platform_before_fork(void);
 void platform_after_fork(bool child);
 
@@ -215,10 +216,12 @@ int platform_poll(int fd, bool writable, int64_t ns);
 int platform_poller(void);
 int platform_poller_add(int poller, int fd, uint32_t key);
 
-/* The same for a descriptor that is never read: it polls readable once for every time it was rung. */
+/* The same for a descriptor that is never read: it polls readable once for every time it was
+ * rung. */
 int platform_poller_add_edge(int poller, int fd, uint32_t key);
 
-/* Waits until a member is readable, and takes note of edges. 0, -ETIMEDOUT, -EINTR. Negative ns: no limit. */
+/* Waits until a member is readable, and takes note of edges. 0, -ETIMEDOUT, -EINTR. Negative ns: no
+ * limit. */
 int platform_poller_wait(int poller, int64_t ns);
 void platform_poller_remove(int poller, int fd);
 
@@ -236,9 +239,9 @@ void platform_timer_set(int timer, uint64_t ns);
  * Names.
  */
 
-/* Opens and locks a lock file. Its descriptor; -EADDRINUSE: somebody has it; -ENOENT: there is none, and
- * make is false; -EISDIR, -ELOOP, -EEXIST: a folder, a symbolic link, or something else that is no
- * lock file of ours is there; or another errno. */
+/* Opens and locks a lock file. Its descriptor; -EADDRINUSE: somebody has it; -ENOENT: there is
+ * none, and make is false; -EISDIR, -ELOOP, -EEXIST: a folder, a symbolic link, or something else
+ * that is no lock file of ours is there; or another errno. */
 int platform_lock(const char *path, bool make);
 
 /* The pid of who has it, 0 if that is not told; waits up to 50 ms for one who has just got it. */
@@ -258,8 +261,8 @@ enum platform_kind {
 };
 int platform_kind(const char *path, bool follow);
 
-/* Whether somebody listens at a socket: -EADDRINUSE, -ENOENT nothing is there, -EEXIST no socket is,
- * 0 it is stale. */
+/* Whether somebody listens at a socket: -EADDRINUSE, -ENOENT nothing is there, -EEXIST no socket
+ * is, 0 it is stale. */
 int platform_probe_socket(const char *path);
 
 int platform_remove(const char *path);

@@ -110,6 +110,7 @@ tests_process_patience_LDADD = $(process)
 tests_process_serving_LDADD = $(process)
 
 tests_soak_soak_LDADD = libpealcore.la
+tests_soak_soak_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier
 else
 check-local:
 	@echo "no tests: configure did not find check, or was told --disable-tests"

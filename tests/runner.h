@@ -16,8 +16,8 @@
  * that each make one, ended by NULL. Returns what main should: 0 if nothing failed.
  *
  * CK_FORK=no runs the tests in this process, for debuggers; CK_RUN_SUITE and CK_RUN_CASE choose.
- * libcheck's limits on time are five times as long when a sanitizer is compiled in. A file, also one
- * of memory, can have 1 GiB at most; what is larger is refused with EFBIG.
+ * libcheck's limits on time are five times as long when a sanitizer is compiled in. A file, also
+ * one of memory, can have 1 GiB at most; what is larger is refused with EFBIG.
  */
 int runner_main(Suite *(*const suites[])(void));
 

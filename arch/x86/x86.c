@@ -115,7 +115,8 @@ static void model(char *buffer, size_t size)
 	snprintf(buffer, size, "%s", begin);
 }
 
-/* Leaf, sub-leaf, register (0 to 3: eax to edx), bit and name of what waiting and copying may use. */
+/* Leaf, sub-leaf, register (0 to 3: eax to edx), bit and name of what waiting and copying may
+ * use. */
 static const struct {
 	unsigned leaf, subleaf, reg, bit;
 	const char *name;

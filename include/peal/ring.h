@@ -334,7 +334,7 @@ static inline void peal_hold(struct peal_tx *tx, uint64_t pos, uint8_t *at, size
 	tx->pos = pos + peal_record_size(length);
 	if (PEAL_LIKELY(tx->pending_header)) {
 		/* Ordered by [publish]. */
-		__atomic_store_n((uint64_t *)(void *)at, header, __ATOMIC_RELAXED);
+		__atomic_store_n((uint64_t *)(void *)at, header, __ATOMIC_RELAXED); /* [hold] */
 	} else {
 		tx->pending_at = pos;
 		tx->pending_header = header;

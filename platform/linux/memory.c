@@ -51,7 +51,8 @@ static int create(uint64_t size)
 		close(fd); /* or the kernel would end the process, with SIGXFSZ */
 		return -EFBIG;
 	}
-	/* In steps: a signal undoes a whole step, and with a timer running a long one never ends. */
+	/* In steps: a signal undoes a whole step, and with a timer running a long one never
+	 * ends. */
 	for (uint64_t at = 0; at < size; at += STEP) {
 		do
 			err = fallocate(fd, 0, (off_t)at,
@@ -75,8 +76,8 @@ static int seal(int fd)
 static bool can_count;
 
 /*
- * Whether all of the first size bytes of a memfd are there. st_blocks alone does not tell: it counts
- * blocks beyond the end of file too, which can be given back. Before Linux 6.5 it has to do.
+ * Whether all of the first size bytes of a memfd are there. st_blocks alone does not tell: it
+ * counts blocks beyond the end of file too, which can be given back. Before Linux 6.5 it has to do.
  */
 static bool all_cached(int fd, uint64_t size, bool may_be_forbidden)
 {
@@ -95,7 +96,8 @@ static bool all_cached(int fd, uint64_t size, bool may_be_forbidden)
 
 static int prove(int fd, uint64_t size)
 {
-	/* The seals first: no file system answers this call, so a silent FUSE daemon cannot hold us. */
+	/* The seals first: no file system answers this call, so a silent FUSE daemon cannot hold
+	 * us. */
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat status;
 

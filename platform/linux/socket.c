@@ -54,8 +54,9 @@ int platform_listen(int fd, const char *path, uint32_t mode, int backlog)
 
 	if (err)
 		return err;
-	/* The mode of the unbound socket becomes that of the name, less the umask: nobody can connect
-	 * through a name that is still too open. What the umask took is given back afterwards. */
+	/* The mode of the unbound socket becomes that of the name, less the umask: nobody can
+	 * connect through a name that is still too open. What the umask took is given back
+	 * afterwards. */
 	if (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		return -errno;
 	if ((lstat(path, &status) || (status.st_mode & 0777) != mode) && chmod(path, mode))
@@ -338,8 +339,8 @@ void platform_before_fork(void)
 
 void platform_after_fork(bool child)
 {
-	/* The child keeps its copies, until it has something of its own to close aside: closing may wait
-	 * for a stranger here, too. */
+	/* The child keeps its copies, until it has something of its own to close aside: closing may
+	 * wait for a stranger here, too. */
 	if (child)
 		aside.threads = aside.inside = 0;
 	pthread_mutex_unlock(&aside.lock);

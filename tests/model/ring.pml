@@ -3,9 +3,9 @@
  *
  * One ring and its two bells under x86-like store buffers: a producer, a consumer, the memory
  * between them, and a killer; with RINGS=2 both rings of a link, two threads a side. It follows
- * peal_publish, peal_advance, sleep_by_futex, wait_for and peal_close load by load and store by
- * store, and knows nothing of handshakes, batches, fragments, deadlines or hostile peers, but for
- * one lie: to have registered for membarrier.
+ * peal_publish, peal_hold, peal_publish_pending, peal_advance, sleep_by_futex, sleep_by_descriptor,
+ * peal_link_arm and peal_close load by load and store by store, and knows nothing of handshakes,
+ * fragments, deadlines or hostile peers, but for one lie: to have registered for membarrier.
  *
  * Each fence, re-check and the like has a label, and can be taken out: -DGONE=ring_fence takes out
  * [ring-fence]. The script "run" does so with each and wants to see the model fail. A lost wake-up
@@ -70,6 +70,12 @@
 #ifndef DIRECT
 #define DIRECT	0	/* with DESCRIPTOR: some waits begin with that, as in event loops */
 #endif
+#ifndef BATCH
+#define BATCH	0	/* messages may be left to a later publication */
+#endif
+#ifndef ROOM_DESCRIPTOR
+#define ROOM_DESCRIPTOR 0 /* the producer sleeps by descriptor, too: 1 membarrier, 2 lets stores out */
+#endif
 #ifndef GONE
 #define GONE	nothing
 #endif
@@ -122,6 +128,14 @@
 #define ID_descriptor_heavy 42
 #define ID_descriptor_recheck 43
 #define ID_descriptor_ring 44
+#define ID_zero_batch 45
+#define ID_publish_batch 46
+#define ID_hold 47
+#define ID_flush_first 48
+#define ID_room_membarrier 49
+#define ID_stores_out 50
+#define ID_room_descriptor_ring 51
+#define ID_unfence 52
 #define ID(label)	ID_(label)
 #define ID_(label)	ID_##label
 
@@ -131,6 +145,7 @@ hidden byte early = EARLY, may_kill = KILL, gone = ID(GONE);
 hidden byte answers = ANSWERS, echo = ECHO, sizes = SIZES, anytime = ANYTIME;
 hidden byte asymmetric = ASYMMETRIC, may_fail = FAIL, settles = SETTLES, liar = LIAR;
 hidden byte descriptor = DESCRIPTOR, direct = DIRECT;
+hidden byte batch = BATCH, by_room = ROOM_DESCRIPTOR;
 #ifdef AT_RUN_TIME
 c_decl {
 	static void parameter(unsigned char *at, const char *name)
@@ -203,6 +218,7 @@ byte mem[RINGS * PER_RING + 4];
 chan buffer[2 * RINGS] = [DEPTH] of { byte, byte };	/* stores that nobody else sees yet */
 bit sleeping[2 * RINGS];	/* queued in the kernel on the futex that this end waits on */
 byte pending[RINGS];	/* on the consumer's descriptor: bytes in a socket, or an edge not yet seen */
+bit room_pending[RINGS]; /* on the producer's: a byte in its socket */
 bit dead[2 * RINGS];	/* killed, and its socket has hung up */
 bit done[2 * RINGS];	/* through, and closed if it is the one that closes */
 
@@ -299,6 +315,15 @@ hidden byte word, value;
 			fi \
 		fi \
 	}
+/* The room bell, likewise. */
+#define RING_ROOM_BY(asleep) \
+	atomic { \
+		drain(C); \
+		if \
+		:: !((asleep) & BY_DESCRIPTOR) || !HAS(room_descriptor_ring) -> sleeping[P] = 0 \
+		:: else -> room_pending[ring] = 1 \
+		fi \
+	}
 /* Reads the socket empty, or lets go by an edge that nobody waits for. */
 #define DRAIN	pending[ring] = 0
 
@@ -320,18 +345,20 @@ proctype producer(byte ring)
 {
 	byte tail, limit, size, h, seen, wants, epoch, a, last_rung, rung, wakes;
 	byte spurious, self;
+	byte held, first;	/* of a batch: the header of the first message, and where it goes */
 	bit c, modest, remembered;
 
 	{
 	limit = WORDS; spurious = spurious_times; remembered = 1;
 next:	if
-	:: patient -> resting[ring] = 1;
+	:: patient && !held -> resting[ring] = 1;
 		atomic { consumed[ring] == tail || done[C] || dead[C] -> resting[ring] = 0 }
 	:: atomic { MAY_SEND -> goto pick }
 	fi;
 pick:	atomic {
 		if
-		:: sent[ring] == LIMIT || (early && sent[ring] > 0) -> goto close
+		:: sent[ring] == LIMIT || (early && sent[ring] > 0) ->
+			if :: held -> goto flush :: else -> goto close fi
 		:: sent[ring] < LIMIT && (sizes < 2 || sent[ring] % 2) -> size = 1
 		:: sent[ring] < LIMIT && sizes != 1 && (!sizes || sent[ring] % 2 == 0) -> size = 2
 		fi;
@@ -348,23 +375,40 @@ look:	true;
 		limit = h + WORDS; h = 0;
 		if
 		:: tail + size + HAS(room_for_zero) <= limit -> modest = 0; goto publish
-		:: else
+		/* What is pending may be what it waits for. */
+		:: else -> if :: held && HAS(flush_first) -> size = 0; goto flush :: else fi
 		fi
 	};
 	atomic { LOAD(P, c, CLOSED(SIDE(C))); if :: c -> goto close :: else fi };
 
-	/* Sleep for room: for more than it needs at first, never for more than there is. */
-	atomic { STEP(room_snapshot, LOAD(P, seen, ROOM_WAKE)) };
+	/*
+	 * Sleep for room: by futex for more than it needs at first, never for more than there is; by
+	 * descriptor, where there are no slices, for just that.
+	 */
+	atomic {
+		if
+		:: by_room -> room_pending[ring] = 0
+		:: else -> STEP(room_snapshot, LOAD(P, seen, ROOM_WAKE))
+		fi
+	};
 	atomic {
 		need[ring] = tail + size + 1 - WORDS;
-		wants = (modest -> need[ring] : need[ring] + 2);
+		wants = (modest || by_room -> need[ring] : need[ring] + 2);
 		if :: HAS(wants_limit) && wants > tail -> wants = tail :: else fi;
 		wanted[ring] = wants;
 		STORE(P, TX_WANTS, wants); wants = 0;
 		epoch = epoch + (HAS(room_epoch) || !epoch);
 		awake[P] = 0; quiet[P] = 0;
-		STORE(P, TX_ASLEEP, epoch * EPOCH + ASLEEP);
-		FENCE(P, room_heavy);
+		STORE(P, TX_ASLEEP, epoch * EPOCH + BY_DESCRIPTOR * (by_room != 0) + ASLEEP);
+		FENCE(P, room_heavy)
+	};
+	/* The consumer looks without a fence: it is made to have one, or has its stores out by now. */
+	if
+	:: by_room == 1 -> atomic { STEP(room_membarrier, drain(C)) }
+	:: by_room == 2 -> atomic { STEP(stores_out, drain(C)) }
+	:: else
+	fi;
+	atomic {
 		if
 		:: HAS(room_recheck) -> LOAD(P, h, HEAD);
 			if :: h >= need[ring] -> goto disarm :: else -> h = 0 fi
@@ -378,6 +422,19 @@ look:	true;
 		:: else
 		fi
 	};
+	if
+	:: by_room ->
+		/* No slice; its own end of the socket tells of a death, and nothing is asked of it. */
+		atomic {
+			sleeping[P] = 1;
+			if
+			:: room_pending[ring] -> sleeping[P] = 0
+			:: dead[C] || done[C] -> sleeping[P] = 0; drain(C)
+			fi
+		};
+		goto woken
+	:: else
+	fi;
 	atomic { INSTEAD(room_snapshot, LOAD(P, seen, ROOM_WAKE)) };
 	atomic { FUTEX_WAIT(P, ROOM_WAKE, seen) };
 	atomic {
@@ -393,7 +450,7 @@ look:	true;
 		fi;
 		sleeping[P] = 0; modest = 1
 	};
-	atomic { LOAD(P, c, CLOSED(SIDE(C))) };
+woken:	atomic { LOAD(P, c, CLOSED(SIDE(C))) };
 	atomic {
 		LOAD(P, h, HUP(SIDE(C)));
 		if :: h -> goto hung_up :: else fi
@@ -405,6 +462,35 @@ disarm:	atomic {
 	};
 
 publish:
+	if
+	/*
+	 * A batch: the header of its first message is kept, those of the others are stored as they come,
+	 * and nothing is zeroed but what is behind the last, just before the first is published.
+	 */
+	:: batch -> atomic {
+		sent[ring]++;
+		if :: size == 2 -> STORE(P, AREA + (tail + 1) % WORDS, PAYLOAD(sent[ring])) :: else fi;
+		if
+		:: held -> STEP(hold, STORE(P, AREA + tail % WORDS, HEADER(sent[ring], size)))
+		:: else ->
+			held = HEADER(sent[ring], size); first = tail;
+			INSTEAD(publish_batch, STORE(P, AREA + tail % WORDS, held))
+		fi;
+		tail = tail + size; size = 0
+	};
+		goto next
+	:: held -> size = 0; goto flush
+	:: !held -> goto publish_one
+	fi;
+flush:	true;
+	atomic {
+		quiet[C] = (awake[C] && !buffer[C]??[eval(RX_ASLEEP),_]);
+		STEP(zero_batch, STORE(P, AREA + tail % WORDS, 0));
+		STEP(publish_batch, STORE(P, AREA + first % WORDS, held));
+		held = 0; first = 0;
+		goto see
+	};
+publish_one:
 	true;
 	atomic {
 		quiet[C] = (awake[C] && !buffer[C]??[eval(RX_ASLEEP),_]);
@@ -422,7 +508,7 @@ publish:
 		:: else
 		fi;
 		tail = tail + size; size = 0;
-		LOAD(P, a, RX_ASLEEP);
+see:		LOAD(P, a, RX_ASLEEP);
 		/* To fence or not goes by what was just loaded, not by what was loaded some time ago. */
 		if
 		:: HAS(loaded_fence) -> c = (a & MUST_FENCE) != 0
@@ -456,7 +542,7 @@ hung_up:
 close:	true;
 	atomic {
 		awake[P] = 1; need[ring] = 0; wanted[ring] = 0; seen = 0; h = 0; c = 0; size = 0;
-		limit = 0; modest = 0; epoch = 0; last_rung = 0; rung = 0; tail = 0;
+		limit = 0; modest = 0; epoch = 0; last_rung = 0; rung = 0; tail = 0; held = 0; first = 0;
 		/* One closes for its side, and only when no other thread is at work there. */
 #if RINGS == 2
 		done[PARTNER]; drain(PARTNER); heir[PARTNER] = P;
@@ -575,7 +661,8 @@ arm:	atomic {
 		if
 		:: !by -> INSTEAD(data_snapshot, LOAD(C, seen, DATA_WAKE))
 		:: else -> INSTEAD(drain_before_arm, DRAIN)
-		fi
+		fi;
+		INSTEAD(unfence, STORE(C, RX_ASLEEP, epoch * EPOCH))
 	};
 	atomic { if :: !by -> FUTEX_WAIT(C, DATA_WAKE, seen) :: else fi };
 	atomic {
@@ -648,7 +735,8 @@ consume:
 		/* Fences may be given up at any time, while awake as well. */
 		if
 		:: asymmetric == 2 && !light && !broken ->
-			light = 1; owed = 1; since = 0; STORE(C, RX_ASLEEP, epoch * EPOCH)
+			light = 1; owed = 1; since = 0;
+			STEP(unfence, STORE(C, RX_ASLEEP, epoch * EPOCH))
 		:: true
 		fi;
 		INSTEAD(head, STORE(C, HEAD, pos + size));
@@ -679,7 +767,7 @@ release:
 		assert(a != rung);
 		RING(C, ROOM_WAKE, a, room_wake); a = 0
 	};
-	FUTEX_WAKE(C, P);
+	RING_ROOM_BY(rung);
 	goto next;
 
 anew:	/* With bit 2, and in slices. What was noted and drained before holds. */
@@ -696,10 +784,10 @@ close:	true;
 		STEP(closed, STORE(C, CLOSED(SIDE(C)), 1));
 		FENCE(C, close_fence);
 		LOAD(C, a, TX_ASLEEP);
-		a = (HAS(close_ring) -> a & ASLEEP : 0);
+		a = (HAS(close_ring) && (a & ASLEEP) -> a & (ASLEEP + BY_DESCRIPTOR) : 0);
 		if :: a -> wakes++; STORE(C, ROOM_WAKE, wakes) :: else fi
 	};
-	if :: a -> FUTEX_WAKE(C, P) :: else fi;
+	if :: a -> RING_ROOM_BY(a) :: else fi;
 	atomic { STORE(C, HUP(SIDE(C)), 1); done[C] = 1; a = 0; wakes = 0 };
 through:
 	skip
@@ -754,6 +842,7 @@ init
 			parameter(&asymmetric, "ASYMMETRIC"); parameter(&may_fail, "FAIL");
 			parameter(&settles, "SETTLES"); parameter(&liar, "LIAR");
 			parameter(&descriptor, "DESCRIPTOR"); parameter(&direct, "DIRECT");
+			parameter(&batch, "BATCH"); parameter(&by_room, "ROOM_DESCRIPTOR");
 			parameter(&gone, "GONE");
 		};
 #endif

@@ -6,16 +6,19 @@
  * sleeps a second meet millions of publications; and it never gives up on a data bell, so that one
  * lost wake-up is not healed by a slice, but seen.
  *
- * Usage: stress trips|spins|stream|windows|ring-out|close SECONDS. Exit status 0: nothing found; 1: found, and said.
+ * Usage: stress CASE SECONDS; the cases are at the end. Exit status 0: nothing found; 1: found, and
+ * said.
  */
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <peal.h>
 
@@ -30,6 +33,12 @@ static void found(const char *what)
 	printf("found: %s\n", what);
 	fflush(stdout);
 	_Exit(1);
+}
+
+static void check(int err, int wanted)
+{
+	if (err != wanted)
+		found(peal_error());
 }
 
 /* Sleeps by looking. A data bell that stays silent this long, while its peer runs, was lost. */
@@ -52,23 +61,107 @@ static int wait_for_ring(const uint32_t *word, uint32_t seen, int64_t ns, bool d
 
 static __thread const struct peal_link *waiting; /* whose thread this is */
 
-static int stress_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
+/* Who has slept in vain for so long was not rung, if there is something. */
+static void look_for_lost(void)
 {
-	bool data = word == &waiting->peer_page->data_wake;
-	const uint64_t *header;
+	const uint64_t *header = (const uint64_t *)(const void *)peal_next(&waiting->rx,
+									   waiting->rx.pos);
 
-	(void)shared;
-	if (wait_for_ring(word, seen, ns, data) == 0)
-		return 0;
-	if (!data)
-		return -ETIMEDOUT;
-	header = (const uint64_t *)(const void *)(waiting->rx.data +
-						  (waiting->rx.pos & waiting->rx.mask));
 	if (__atomic_load_n(header, __ATOMIC_ACQUIRE))
 		found("a message was published, its receiver sleeps, and nobody rang");
 	if (__atomic_load_n(&waiting->peer_page->closed, __ATOMIC_ACQUIRE))
 		found("the peer has closed, the receiver sleeps, and nobody rang");
+}
+
+static bool hurried; /* waits by futex are over at once, so that it goes on to descriptors */
+static __thread uint64_t ahead; /* this thread's clock */
+
+static int stress_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool shared)
+{
+	bool data = word == &waiting->peer_page->data_wake;
+
+	(void)shared;
+	if (data && hurried) {
+		ahead += 11000000;
+		return __atomic_load_n(word, __ATOMIC_ACQUIRE) != seen ? 0 : -ETIMEDOUT;
+	}
+	/* No first slice of a data bell is as short: only what makes up for a membarrier. */
+	if (data && ns > 0 && ns <= 1000000)
+		return wait_for_ring(word, seen, ns, false);
+	if (wait_for_ring(word, seen, ns, data) == 0)
+		return 0;
+	if (data)
+		look_for_lost();
 	return -ETIMEDOUT;
+}
+
+/*
+ * What the linker puts in the way of the platform's calls.
+ */
+
+uint64_t __real_platform_now(void);
+uint64_t __wrap_platform_now(void);
+uint64_t __wrap_platform_now(void)
+{
+	return __real_platform_now() + ahead;
+}
+
+static bool barriers_fail; /* now and then */
+
+bool __real_platform_barrier(void);
+bool __wrap_platform_barrier(void);
+bool __wrap_platform_barrier(void)
+{
+	static __thread uint32_t random;
+
+	random = random * 1664525u + 1013904223u;
+	return (!barriers_fail || random >> 30) && __real_platform_barrier();
+}
+
+/* Sleeps by looking, as wait_for_ring; room is not made up for by slices here. */
+static int poll_for_ring(int fd)
+{
+	struct pollfd look = { .fd = fd, .events = POLLIN };
+	static __thread uint32_t woken;
+	uint64_t begin = __real_platform_now();
+
+	while (poll(&look, 1, 0) == 0) {
+		if (__real_platform_now() - begin < LOST_NS)
+			continue;
+		look_for_lost();
+		if (__atomic_load_n(&waiting->peer_page->head, __ATOMIC_ACQUIRE) >=
+			    waiting->room_want &&
+		    waiting->room.armed)
+			found("there is room, its sender sleeps, and nobody rang");
+		return -ETIMEDOUT;
+	}
+	/* A wake counter moves before its descriptor is rung. */
+	woken++;
+	if (woken > __atomic_load_n(&waiting->peer_page->data_wake, __ATOMIC_ACQUIRE) +
+			    __atomic_load_n(&waiting->peer_page->room_wake, __ATOMIC_ACQUIRE) &&
+	    !__atomic_load_n(&waiting->peer_page->closed, __ATOMIC_ACQUIRE))
+		found("one ring has woken its sleeper twice");
+	return 0;
+}
+
+int __real_platform_poll(int fd, bool writable, int64_t ns);
+int __wrap_platform_poll(int fd, bool writable, int64_t ns);
+int __wrap_platform_poll(int fd, bool writable, int64_t ns)
+{
+	return waiting && ns < 0 ? poll_for_ring(fd) : __real_platform_poll(fd, writable, ns);
+}
+
+int __real_platform_poller_wait(int poller, int64_t ns);
+int __wrap_platform_poller_wait(int poller, int64_t ns);
+int __wrap_platform_poller_wait(int poller, int64_t ns)
+{
+	int err;
+
+	if (ns >= 0)
+		return __real_platform_poller_wait(poller, ns);
+	err = poll_for_ring(poller);
+	/* Only who has taken the edge has seen it. */
+	return err ? err : __real_platform_poller_wait(poller, 0);
 }
 
 static void stress_wake(const uint32_t *word, bool shared)
@@ -91,18 +184,67 @@ static const struct peal_waiter_ops waiter = {
 };
 
 static uint32_t wait_mode = PEAL_WAIT_SLEEP;
+static uint32_t barrier_mode = PEAL_BARRIER_FENCE;
+
+static void set_options(struct peal_options *options, uint64_t ring)
+{
+	peal_options_init(options);
+	options->ring = ring;
+	options->wait = wait_mode;
+	options->barrier = barrier_mode;
+}
 
 static void make_pair(struct peal_link *links[2], uint64_t ring)
 {
 	struct peal_options options;
 
-	peal_options_init(&options);
-	options.ring = ring;
-	options.wait = wait_mode;
+	set_options(&options, ring);
+	options.max_message = 1 << 20;
 	if (peal_pair(links, &options)) {
 		fprintf(stderr, "stress: %s\n", peal_error());
 		_Exit(2);
 	}
+	links[0]->waiter = links[1]->waiter = &waiter;
+}
+
+struct call {
+	char address[64];
+	struct peal_options options;
+	struct peal_link *link;
+};
+
+static void *connect_to(void *data)
+{
+	struct call *call = data;
+
+	if (peal_connect(&call->link, call->address, &call->options, 10000000000))
+		found(peal_error());
+	return NULL;
+}
+
+/* Two ends with a socket between them, and perhaps eventfds. */
+static void make_link(struct peal_link *links[2], uint32_t bell)
+{
+	struct call call = { .address = "/tmp/stress.XXXXXX" };
+	struct peal_listener *listener;
+	pthread_t thread;
+
+	if (!mkdtemp(call.address))
+		found("no folder");
+	strcat(call.address, "/s");
+	set_options(&call.options, 4096);
+	call.options.bell = bell;
+	call.options.flags = PEAL_TRUST_PEER;
+	check(peal_listen(&listener, call.address, &call.options), 0);
+	pthread_create(&thread, NULL, connect_to, &call);
+	check(peal_accept(listener, &links[1], 10000000000), 0);
+	pthread_join(thread, NULL);
+	links[0] = call.link;
+	peal_listener_close(listener);
+	strcat(call.address, ".lock");
+	unlink(call.address);
+	*strrchr(call.address, '/') = 0;
+	rmdir(call.address);
 	links[0]->waiter = links[1]->waiter = &waiter;
 }
 
@@ -145,12 +287,6 @@ static void clog(uint32_t *random)
 	if (cold && *random >> 31)
 		for (int i = 0; i < 4; i++, at = (at + 4160) % size)
 			__atomic_store_n(&cold[at], 1, __ATOMIC_RELAXED);
-}
-
-static void check(int err, int wanted)
-{
-	if (err != wanted)
-		found(peal_error());
 }
 
 /* Round trips: each side falls asleep just as the other one publishes, or never does. */
@@ -254,8 +390,358 @@ static void stream(void)
 	printf("%u messages\n", i);
 }
 
-/* The peer that closes while we look at its socket. The linker puts this in the way of every call
- * of platform_hung_up. */
+/*
+ * Messages one at a time, each sent when the last one was taken: so that it is published at all
+ * stages of its receiver's falling asleep, and no later one makes up for a ring that it lost.
+ */
+struct post {
+	struct peal_link *links[2];
+	uint64_t taken; /* (atomic) */
+	ssize_t (*receive)(struct peal_link *link, uint64_t *value);
+};
+
+static void *take_post(void *data)
+{
+	struct post *post = data;
+	uint32_t random = 8;
+	uint64_t value, taken = 0;
+
+	pin(1);
+	waiting = post->links[1];
+	while (post->receive(post->links[1], &value) == sizeof(value)) {
+		if (value != taken++)
+			found("a message came that was not sent");
+		__atomic_store_n(&post->taken, taken, __ATOMIC_RELEASE);
+		dither(&random, 300);
+		clog(&random);
+	}
+	return NULL;
+}
+
+static void send_post(struct post *post)
+{
+	struct peal_stats stats = { .size = sizeof(stats) };
+	uint32_t random = 9;
+	pthread_t thread;
+	uint64_t i = 0;
+
+	waiting = post->links[0];
+	pthread_create(&thread, NULL, take_post, post);
+	pin(0);
+	do {
+		dither(&random, i & 1 ? 300 : 6000);
+		clog(&random);
+		check(peal_send(&post->links[0]->tx, &i, sizeof(i), 0, PEAL_FOREVER), 0);
+		i++;
+		while (__atomic_load_n(&post->taken, __ATOMIC_ACQUIRE) != i)
+			peal_relax();
+	} while (i % 256 || platform_now() < end_ns);
+	peal_link_stats(post->links[1], &stats);
+	peal_close(post->links[0]);
+	pthread_join(thread, NULL);
+	peal_close(post->links[1]);
+	printf("%llu messages, %llu sleeps\n", (unsigned long long)i,
+	       (unsigned long long)stats.rx.sleeps);
+}
+
+static ssize_t receive(struct peal_link *link, uint64_t *value)
+{
+	return peal_recv(&link->rx, value, sizeof(*value), NULL, PEAL_FOREVER);
+}
+
+static void post_of_pair(void)
+{
+	struct post post = { .receive = receive };
+
+	make_pair(post.links, 4096);
+	if (barrier_mode == PEAL_BARRIER_ASYMMETRIC && !post.links[1]->data.asymmetric)
+		found("no membarrier is to be had here");
+	send_post(&post);
+}
+
+/* Now with fences and now without, as choose_barrier and bell_breathe do it by what they have
+ * measured; and where membarrier has failed, as if it were tried again. */
+static ssize_t receive_changing(struct peal_link *link, uint64_t *value)
+{
+	static uint32_t random = 10;
+	struct bell *bell = &link->data;
+	ssize_t length = receive(link, value);
+
+	random = random * 1664525u + 1013904223u;
+	bell->always = false;
+	if (random >> 31 || bell->unacknowledged)
+		return length;
+	bell->asymmetric = true;
+	if (bell->word & PEAL_ASLEEP_FENCE) {
+		bell->word &= ~PEAL_ASLEEP_FENCE;
+		bell->fence_again = false;
+		__atomic_store_n(bell->asleep, bell->word, __ATOMIC_RELEASE);
+	} else {
+		bell->word |= PEAL_ASLEEP_FENCE;
+		bell->fence_again = true;
+	}
+	return length;
+}
+
+static void changing_post(void)
+{
+	struct post post = { .receive = receive_changing };
+
+	make_pair(post.links, 4096);
+	send_post(&post);
+}
+
+static void post_of_link(uint32_t bell)
+{
+	struct post post = { .receive = receive };
+
+	hurried = true;
+	make_link(post.links, bell);
+	send_post(&post);
+}
+
+/* As an event loop does. */
+static void wait_in_loop(struct peal_link *link, uint32_t what)
+{
+	int now = peal_link_arm(link, what);
+
+	if (now < 0)
+		found(peal_error());
+	if (!now)
+		poll_for_ring(peal_link_fd(link));
+}
+
+static ssize_t receive_in_loop(struct peal_link *link, uint64_t *value)
+{
+	ssize_t length;
+
+	while ((length = peal_recv(&link->rx, value, sizeof(*value), NULL, 0)) == -EAGAIN)
+		wait_in_loop(link, PEAL_DATA);
+	return length;
+}
+
+static void loop(uint32_t bell)
+{
+	struct post post = { .receive = receive_in_loop };
+
+	make_link(post.links, bell);
+	send_post(&post);
+}
+
+/* Waits for room in a loop: one record fills the ring, so that no later release makes up for a ring
+ * that the last one lost. */
+static void *release_all(void *data)
+{
+	struct peal_link *link = data;
+	struct peal_message message;
+	uint32_t random = 11;
+	int err;
+
+	pin(1);
+	waiting = link;
+	for (;;) {
+		while ((err = peal_peek(&link->rx, &message, 0)) == -EAGAIN)
+			peal_relax();
+		if (err)
+			return NULL;
+		dither(&random, random & 1 << 20 ? 300 : 6000);
+		clog(&random);
+		peal_release(&link->rx);
+	}
+}
+
+static void room(void)
+{
+	struct peal_link *links[2];
+	static uint8_t record[2500];
+	pthread_t thread;
+	uint32_t i;
+	int err;
+
+	make_link(links, PEAL_BELL_SOCKET);
+	waiting = links[0];
+	pthread_create(&thread, NULL, release_all, links[1]);
+	pin(0);
+	for (i = 0; i % 64 || platform_now() < end_ns; i++) {
+		while ((err = peal_send(&links[0]->tx, record, sizeof(record), 0, 0)) == -EAGAIN)
+			wait_in_loop(links[0], PEAL_ROOM);
+		check(err, 0);
+	}
+	peal_close(links[0]);
+	pthread_join(thread, NULL);
+	peal_close(links[1]);
+	printf("%u messages\n", i);
+}
+
+/* Messages in batches, of all kinds, in a ring of one page, which holds some batches and is less
+ * than others. */
+#define BATCH 5
+#define BATCHED_MOST 1500
+
+struct taker {
+	uint32_t next;
+};
+
+static void take_one(struct taker *taker, const struct peal_message *message)
+{
+	const uint8_t *bytes = message->data;
+
+	if (message->tag != taker->next)
+		found("a message came out of turn");
+	for (size_t k = 0; k < message->length; k++)
+		if (bytes[k] != (uint8_t)(taker->next | 1))
+			found("a message came torn");
+	taker->next++;
+}
+
+static int take_shown(void *data, const struct peal_message *message)
+{
+	take_one(data, message);
+	return 0;
+}
+
+static void *take_batches(void *data)
+{
+	struct peal_link *link = data;
+	struct peal_message messages[BATCH];
+	static uint64_t buffer[512];
+	struct taker taker = { .next = 0 };
+	uint32_t random = 12;
+	int count;
+
+	pin(1);
+	waiting = link;
+	for (;;) {
+		dither(&random, 300);
+		if (random >> 31) {
+			count = peal_drain(&link->rx, take_shown, &taker, 0, PEAL_FOREVER);
+		} else {
+			count = peal_recv_batch(&link->rx, buffer, sizeof(buffer), messages, BATCH,
+						PEAL_FOREVER);
+			for (int i = 0; i < count; i++)
+				take_one(&taker, &messages[i]);
+		}
+		if (count < 0)
+			break;
+	}
+	check(count, -EPIPE);
+	return (void *)(uintptr_t)taker.next;
+}
+
+static void send_batch(struct peal_tx *tx, uint32_t first, uint32_t *random)
+{
+	static uint8_t payload[BATCH][BATCHED_MOST];
+	uint32_t most = *random & 1 << 29 ? 200 : BATCHED_MOST;
+	struct peal_message messages[BATCH];
+	int sent, i;
+	void *at;
+
+	for (i = 0; i < BATCH; i++) {
+		dither(random, 100);
+		messages[i] = (struct peal_message){ .data = payload[i],
+						     .length = (*random >> 8) % most,
+						     .tag = first + (uint32_t)i };
+		memset(payload[i], (uint8_t)((first + (uint32_t)i) | 1), most);
+	}
+	if (*random >> 31) {
+		for (i = 0; i < BATCH; i += sent) {
+			sent = peal_send_batch(tx, &messages[i], BATCH - i, PEAL_FOREVER);
+			if (sent < 1)
+				found(peal_error());
+		}
+		return;
+	}
+	for (i = 0; i < BATCH; i++) {
+		const struct peal_message *message = &messages[i];
+
+		if (i & 1) {
+			check(peal_send_more(tx, message->data, message->length, message->tag,
+					     PEAL_FOREVER),
+			      0);
+			continue;
+		}
+		check(peal_reserve(tx, message->length, &at, PEAL_FOREVER), 0);
+		if (message->length)
+			memcpy(at, message->data, message->length);
+		if (i < BATCH - 1 || *random & 1 << 30)
+			check(peal_commit_more(tx, message->length, message->tag), 0);
+		else
+			check(peal_commit(tx, message->length, message->tag), 0);
+	}
+	peal_flush(tx);
+}
+
+static void batches(void)
+{
+	struct peal_link *links[2];
+	uint32_t i, random = 13;
+	pthread_t thread;
+	void *taken;
+
+	make_pair(links, 4096);
+	waiting = links[0];
+	pthread_create(&thread, NULL, take_batches, links[1]);
+	pin(0);
+	for (i = 0; i % 64 || platform_now() < end_ns; i += BATCH)
+		send_batch(&links[0]->tx, i, &random);
+	peal_close(links[0]);
+	pthread_join(thread, &taken);
+	if ((uintptr_t)taken != i)
+		found("messages of a batch were lost");
+	peal_close(links[1]);
+	printf("%u messages\n", i);
+}
+
+/* Messages of several laps. */
+#define LONG_MOST 20000
+
+static void *take_long(void *data)
+{
+	struct peal_link *link = data;
+	struct peal_message about;
+	static uint8_t buffer[LONG_MOST];
+	ssize_t length;
+
+	pin(1);
+	waiting = link;
+	for (uint32_t i = 0;; i++) {
+		length = peal_recv(&link->rx, buffer, sizeof(buffer), &about, PEAL_FOREVER);
+		if (length < 0)
+			break;
+		if (about.tag != i)
+			found("a message came out of turn");
+		for (ssize_t k = 0; k < length; k++)
+			if (buffer[k] != (uint8_t)i)
+				found("a message came torn");
+	}
+	check((int)length, -EPIPE);
+	return NULL;
+}
+
+static void long_messages(void)
+{
+	struct peal_link *links[2];
+	static uint8_t payload[LONG_MOST];
+	uint32_t i, random = 14;
+	pthread_t thread;
+
+	make_pair(links, 4096);
+	waiting = links[0];
+	pthread_create(&thread, NULL, take_long, links[1]);
+	pin(0);
+	for (i = 0; i % 64 || platform_now() < end_ns; i++) {
+		dither(&random, 300);
+		memset(payload, (uint8_t)i, sizeof(payload));
+		check(peal_send(&links[0]->tx, payload, (random >> 8) % LONG_MOST, i, PEAL_FOREVER),
+		      0);
+	}
+	peal_close(links[0]);
+	pthread_join(thread, NULL);
+	peal_close(links[1]);
+	printf("%u messages\n", i);
+}
+
+/* The peer that closes while we look at its socket. */
 static struct peal_link *closes_now;
 
 bool __real_platform_hung_up(int fd);
@@ -285,7 +771,8 @@ static void windows(void)
 	peal_link_stats(links[0], &stats);
 	if (stats.tx.rung != 1)
 		found("one sleep was rung for more than once");
-	/* The receiver found the ring empty; then these came, and the end; then it looked for that. */
+	/* The receiver found the ring empty; then these came, and the end; then it looked for
+	 * that. */
 	peal_close(links[0]);
 	header = peal_peek_wait(&links[1]->rx, 0, &err);
 	if (!header)
@@ -429,25 +916,66 @@ static void closing(void)
 	printf("%lu links closed\n", n);
 }
 
+static void ladder_by_socket(void)
+{
+	post_of_link(PEAL_BELL_SOCKET);
+}
+
+static void ladder_by_eventfd(void)
+{
+	post_of_link(PEAL_BELL_EVENTFD);
+}
+
+static void loop_by_socket(void)
+{
+	loop(PEAL_BELL_SOCKET);
+}
+
+static void loop_by_eventfd(void)
+{
+	loop(PEAL_BELL_EVENTFD);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+	uint32_t wait, barrier;
+	bool fails; /* now and then, membarrier does */
+} cases[] = {
+	{ "trips", trips, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "spins", trips, PEAL_WAIT_SPIN, PEAL_BARRIER_FENCE, false },
+	{ "stream", stream, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "windows", windows, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "ring-out", ringing_out, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "close", closing, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "batches", batches, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "long", long_messages, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "asymmetric", post_of_pair, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
+	{ "changing", changing_post, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
+	{ "failing", changing_post, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, true },
+	{ "ladder-socket", ladder_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "ladder-eventfd", ladder_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
+	{ "loop-socket", loop_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "loop-eventfd", loop_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
+	{ "room", room, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
+	{ "room-unregistered", room, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+};
+
 int main(int argc, char **argv)
 {
-	if (argc != 3) {
-		fprintf(stderr,
-			"stress: usage: stress trips|spins|stream|windows|ring-out|close SECONDS\n");
-		return 64;
+	for (size_t i = 0; argc == 3 && i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (strcmp(argv[1], cases[i].name))
+			continue;
+		end_ns = platform_now() + (uint64_t)(atof(argv[2]) * 1e9);
+		wait_mode = cases[i].wait;
+		barrier_mode = cases[i].barrier;
+		barriers_fail = cases[i].fails;
+		cases[i].run();
+		return 0;
 	}
-	end_ns = platform_now() + (uint64_t)(atof(argv[2]) * 1e9);
-	if (!strcmp(argv[1], "spins"))
-		wait_mode = PEAL_WAIT_SPIN;
-	if (!strcmp(argv[1], "trips") || !strcmp(argv[1], "spins"))
-		trips();
-	else if (!strcmp(argv[1], "stream"))
-		stream();
-	else if (!strcmp(argv[1], "windows"))
-		windows();
-	else if (!strcmp(argv[1], "ring-out"))
-		ringing_out();
-	else
-		closing();
-	return 0;
+	fprintf(stderr, "stress: usage: stress CASE SECONDS; the cases:");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		fprintf(stderr, " %s", cases[i].name);
+	fprintf(stderr, "\n");
+	return 64;
 }

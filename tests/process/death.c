@@ -135,7 +135,8 @@ static void a_sender_dies(struct journal *journal, unsigned wait, unsigned numbe
 		      back.next, err, err < 0 ? peal_error() : "is not as it was sent", number,
 		      scene_seed());
 	end_round(&round);
-	/* It may have died between sending and noting; a batch that fills the ring goes out in parts. */
+	/* It may have died between sending and noting; a batch that fills the ring goes out in
+	 * parts. */
 	sent = journal_read(&journal->sent);
 	ck_assert_msg(back.next == sent || back.next == sent + 1 ||
 			      (manner == BATCHES && back.next > sent && back.next <= sent + 32),

@@ -71,8 +71,8 @@ static bool has_none(pid_t pid)
 	return effective == 0;
 }
 
-/* For a child that is about to exec: afterwards it has no capabilities, root or not, and may lock no
- * memory. */
+/* For a child that is about to exec: afterwards it has no capabilities, root or not, and may lock
+ * no memory. */
 static void become_poor(void)
 {
 	struct rlimit nothing = { 0, 0 };
@@ -216,8 +216,10 @@ START_TEST(the_echo_servers_in_event_loops_answer_and_see_their_client_leave)
 		int out, client_out;
 		pid_t server, client;
 
-		if (access(runner_built(loops[_i].program), X_OK))
+		if (access(runner_built(loops[_i].program), X_OK)) {
 			skip("%s is not built: its library is not there", loops[_i].program);
+			return;
+		}
 		snprintf(address, sizeof(address), "%s", scene_path("loop"));
 		server = start(loops[_i].program, address, NULL, STDERR_FILENO, &out);
 		ck_assert_msg(scene_until(answers_a_knock, address), "it does not start");

@@ -44,8 +44,8 @@ uint64_t scene_now(void);
 /* Waits until something is true: false if it does not come to be. Gives its CPU away meanwhile. */
 bool scene_until(bool (*is_true)(void *data), void *data);
 
-/* The options of tests: a waiting mode, a ring that both sides have, and messages as long as those of
- * the longest traffic. */
+/* The options of tests: a waiting mode, a ring that both sides have, and messages as long as those
+ * of the longest traffic. */
 struct peal_options scene_options(unsigned wait, uint64_t ring);
 
 /*

@@ -2,17 +2,20 @@
  * SPDX-License-Identifier: MIT
  *
  * The soak: all ways of waiting, waking, sending and receiving at the same time, each link with
- * others, for as long as one likes, in search of lost wake-ups. A server and a client process, which
- * is killed and started anew, talk over several links; two lanes are pairs inside the server.
+ * others, for as long as one likes, in search of lost wake-ups. A server and a client process,
+ * which is killed and started anew, talk over several links; two lanes are pairs inside the server.
  *
- * A lane is a place for one link at a time; a session is such a link. Each side of a session notes on
- * a board, in memory that all processes share, how far it is. The first process uses no Peal: it
- * starts the others, kills, and watches the board. A side that is in a session and has not moved for
- * STUCK_NS has lost a wake-up: no pause is as long, and no session lasts as long. Then both processes
- * print the pages and positions of its lane. A later message would heal most lost wake-ups, so
- * senders now and then wait, by the board and not by Peal, until all that they sent has arrived.
+ * A lane is a place for one link at a time; a session is such a link. Each side of a session notes
+ * on a board, in memory that all processes share, how far it is. The first process uses no Peal: it
+ * starts the others, kills, and watches the board. A side that is in a session and has not moved
+ * for STUCK_NS has lost a wake-up: no pause is as long, and no session lasts as long. Then both
+ * processes print the pages and positions of its lane. A later message would heal most lost
+ * wake-ups, so senders now and then wait, by the board and not by Peal, until all that they sent
+ * has arrived. Membarriers fail now and then, and some clients never sleep in the kernel
+ * (PEAL_WAITER=spin).
  *
- * Usage: soak [SECONDS]. Without an argument a short run as a test. SOAK_SEED: to choose alike again.
+ * Usage: soak [SECONDS]. Without an argument a short run as a test. SOAK_SEED: to choose alike
+ * again.
  *
  * It has to fail where lib/bell.c is wrong; how to see that is in CONTRIBUTING.md.
  */
@@ -72,7 +75,7 @@ struct note {
 
 static struct board {
 	struct note notes[LANES][2];
-	uint64_t messages, bytes, sleeps, sessions, kills, early, timeouts;
+	uint64_t messages, bytes, sleeps, sessions, kills, early, timeouts, barriers;
 	uint64_t stop[2]; /* no more sessions */
 	uint64_t dump;    /* 1 + the lane to be printed */
 	uint64_t dumped[2];
@@ -170,6 +173,21 @@ static void pause_for(uint64_t ns)
 		while (platform_now() < end)
 			peal_relax();
 	}
+}
+
+/* The linker puts this in the way of every membarrier. The first is that of registering. */
+bool __real_platform_barrier(void);
+bool __wrap_platform_barrier(void);
+bool __wrap_platform_barrier(void)
+{
+	static uint64_t calls;
+	uint64_t chance = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
+
+	if (chance > 1 && mix(chance ^ first_seed) % 256 == 0) {
+		add(&board->barriers, 1);
+		return false;
+	}
+	return __real_platform_barrier();
 }
 
 static int64_t draw_timeout(uint64_t *random)
@@ -597,8 +615,8 @@ static int came_in_place(void *data, const struct peal_message *message)
 	return side->in_last;
 }
 
-/* The other side is gone, and all that it had sent must have come. What it has noted is at most what
- * it did, and all of that if it closed. */
+/* The other side is gone, and all that it had sent must have come. What it has noted is at most
+ * what it did, and all of that if it closed. */
 static void ended(struct side *side, int err)
 {
 	uint64_t seed = get(&side->other->speaks), sent = get(&side->other->sent);
@@ -698,8 +716,8 @@ static void duel(struct side *side)
 	}
 }
 
-/* A message as the receiver, whose ring is empty, goes from one slice of sleep to another, or to its
- * descriptors. */
+/* A message as the receiver, whose ring is empty, goes from one slice of sleep to another, or to
+ * its descriptors. */
 static void ambush(struct side *side)
 {
 	const uint32_t *asleep = &side->link->tx.peer->rx_asleep;
@@ -760,7 +778,8 @@ static void talk_by_threads(struct side *side)
 		put(&side->note->receiving, PAUSES);
 		pause_for(pause_length(&side->in_random, side->lazy));
 		put(&side->note->receiving, RECEIVES);
-		/* One that quits receives until its sender has noticed: the other side may do the same. */
+		/* One that quits receives until its sender has noticed: the other side may do the
+		 * same. */
 		if (side->quits && __atomic_load_n(&side->out_over, __ATOMIC_ACQUIRE))
 			break;
 		receive_some(side, side->quits ? MS : draw_timeout(&side->in_random));
@@ -844,10 +863,12 @@ static void talk_by_descriptor(struct side *side)
 
 static void talk(struct side *side, uint64_t *random)
 {
-	if (!side->link->pair && !side->spins && draw(random, 2))
+	if (!side->link->pair && !side->spins && draw(random, 2)) {
+		side->link->one_thread = draw(random, 2); /* as by PEAL_ONE_THREAD */
 		talk_by_descriptor(side);
-	else
+	} else {
 		talk_by_threads(side);
+	}
 	end(side);
 }
 
@@ -999,6 +1020,7 @@ static bool take_in(struct club *club, struct peal_link *link, uint64_t kills, u
 		return false;
 	side->kills = kills;
 	begin(side, link, random, true);
+	link->one_thread = draw(random, 2); /* as by PEAL_ONE_THREAD */
 	if (peal_set_add(club->set, link, side))
 		wrong("adding to the set: %s", peal_error());
 	club->count++;
@@ -1265,8 +1287,11 @@ static pid_t fork_off(int which)
 		perror("soak: fork");
 		exit(1);
 	}
-	if (!pid)
+	if (!pid) {
+		if (which == CLIENT && mix(first_seed + get(&board->kills)) % 4 == 0)
+			setenv("PEAL_WAITER", "spin", 1);
 		_exit(be(which));
+	}
 	return pid;
 }
 
@@ -1292,13 +1317,14 @@ static void end_all(void)
 
 static void report(uint64_t begun)
 {
-	printf("soak: %4llu s: %llu messages, %llu MB, %llu sleeps, %llu links, %llu cut short, %llu deadlines, %llu kills\n",
+	printf("soak: %4llu s: %llu messages, %llu MB, %llu sleeps, %llu links, %llu cut short, "
+	       "%llu deadlines, %llu kills, %llu membarriers failed\n",
 	       (unsigned long long)((platform_now() - begun) / SECOND),
 	       (unsigned long long)get(&board->messages),
 	       (unsigned long long)get(&board->bytes) / 1000000,
 	       (unsigned long long)get(&board->sleeps), (unsigned long long)get(&board->sessions),
 	       (unsigned long long)get(&board->early), (unsigned long long)get(&board->timeouts),
-	       (unsigned long long)get(&board->kills));
+	       (unsigned long long)get(&board->kills), (unsigned long long)get(&board->barriers));
 	fflush(stdout);
 }
 
@@ -1408,6 +1434,10 @@ static int soak(uint64_t ns)
 			break;
 	}
 	report(begun);
+	if (!get(&board->messages) || !get(&board->sessions) || !get(&board->sleeps)) {
+		fprintf(stderr, "soak: no message, no link or no sleep: nothing was tested\n");
+		return 1;
+	}
 	printf("soak: %llu messages, 0 lost wake-ups\n", (unsigned long long)get(&board->messages));
 	return 0;
 }

@@ -40,14 +40,6 @@ static void tear_down(void)
 	pair_close(links);
 }
 
-static struct peal_stats stats_of(const struct peal_link *link)
-{
-	struct peal_stats stats = { .size = sizeof(stats) };
-
-	ck_assert_int_eq(peal_link_stats(link, &stats), 0);
-	return stats;
-}
-
 static void expect_nothing(void)
 {
 	struct peal_message message;
@@ -228,6 +220,36 @@ START_TEST(looking_for_room_that_is_there_publishes_nothing)
 				peal_flush(tx);
 				expect_tags(n - 7, 8);
 			}
+		}
+	}
+END_TEST
+
+START_TEST(one_that_waits_for_its_peer_publishes_first_if_one_thread_uses_both_ends)
+	{
+		for (int one_thread = 0; one_thread < 2; one_thread++) {
+			struct peal_options options = stage_options(PEAL_WAIT_SLEEP, capacity);
+			struct peal_link *pair[2];
+			struct peal_message message;
+			char byte;
+			int out, in;
+
+			options.flags = one_thread ? PEAL_ONE_THREAD : 0;
+			ck_assert_int_eq(peal_pair(pair, &options), 0);
+			out = peal_send_more(peal_link_tx(pair[0]), "a", 1, 7, 0);
+			ck_assert_int_eq(out, 0);
+			in = (int)peal_recv(peal_link_rx(pair[0]), &byte, 1, NULL, 0);
+			ck_assert_int_eq(in, -EAGAIN);
+			in = peal_peek(peal_link_rx(pair[1]), &message, 0);
+			ck_assert_int_eq(in, one_thread ? 0 : -EAGAIN);
+			/* What comes at once is not waited for. */
+			peal_release(peal_link_rx(pair[1]));
+			ck_assert_int_eq(peal_send(peal_link_tx(pair[1]), "b", 1, 0, 0), 0);
+			out = peal_send_more(peal_link_tx(pair[0]), "c", 1, 8, 0);
+			ck_assert_int_eq(out, 0);
+			in = (int)peal_recv(peal_link_rx(pair[0]), &byte, 1, NULL, 0);
+			ck_assert_int_eq(in, 1);
+			expect_error(peal_peek(peal_link_rx(pair[1]), &message, 0), -EAGAIN, NULL);
+			pair_close(pair);
 		}
 	}
 END_TEST
@@ -692,6 +714,8 @@ static Suite *suite(void)
 	tcase_add_test(sending,
 		       what_is_pending_is_published_before_anything_is_answered_or_waited_for);
 	tcase_add_test(sending, looking_for_room_that_is_there_publishes_nothing);
+	tcase_add_test(sending,
+		       one_that_waits_for_its_peer_publishes_first_if_one_thread_uses_both_ends);
 	tcase_add_test(sending, closing_publishes_what_is_pending);
 	tcase_add_test(sending, a_sender_that_is_told_that_the_peer_is_gone_has_nothing_pending);
 	tcase_add_test(sending, one_publication_finds_the_peers_close_as_any_other);

@@ -269,6 +269,35 @@ START_TEST(one_that_spins_asks_for_no_rings_and_no_fences)
 	}
 END_TEST
 
+static void stream_of_five(void)
+{
+	for (int i = 0; i < 5; i++) {
+		send_some();
+		expect_some(0);
+	}
+	expect_some(LONG);
+}
+
+START_TEST(in_a_stream_fences_are_given_up_while_awake_but_not_while_armed)
+	{
+		struct bell *bell;
+
+		open_with(PEAL_WAIT_ADAPTIVE);
+		bell = &links[1]->data;
+		bell->asymmetric = bell->always = true;
+		ring.act = send_some;
+		stream_of_five();
+		ck_assert_uint_eq(rx_asleep() & 7, 0);
+		/* The word of one that is armed stays as it was armed, or it is not armed any
+		 * more. */
+		bell->word |= PEAL_ASLEEP_FENCE;
+		bell->armed = true;
+		__atomic_store_n(bell->asleep, bell->word | PEAL_ASLEEP, __ATOMIC_RELEASE);
+		stream_of_five();
+		ck_assert_uint_eq(rx_asleep() & PEAL_ASLEEP, bell->armed);
+	}
+END_TEST
+
 START_TEST(one_that_only_sleeps_does_not_spin)
 	{
 		waiter.act = send_some;
@@ -1236,6 +1265,7 @@ static Suite *suite(void)
 	tcase_add_test(spinning, one_that_spins_asks_for_no_rings_and_no_fences);
 	tcase_add_test(spinning, an_adaptive_one_sleeps_when_its_budget_is_spent);
 	tcase_add_test(spinning, waits_that_time_out_while_they_spin_learn_to_sleep);
+	tcase_add_test(spinning, in_a_stream_fences_are_given_up_while_awake_but_not_while_armed);
 	tcase_add_checked_fixture(spinning, NULL, tear_down);
 	suite_add_tcase(s, spinning);
 

@@ -13,8 +13,8 @@
 
 int combination_count(void);
 
-/* Opens a pair with these options but their way of waiting, which is the combination's. False, with the test
- * skipped, if the combination cannot be used here. */
+/* Opens a pair with these options but their way of waiting, which is the combination's. False, with
+ * the test skipped, if the combination cannot be used here. */
 bool combination_open(int number, struct peal_link *links[2], const struct peal_options *options);
 
 #endif

@@ -265,7 +265,8 @@ START_TEST(both_ends_of_both_sides_may_be_threads_of_their_own)
 
 		if (!open_chosen(_i, stage_page()))
 			return;
-		/* Four that spin on fewer CPUs take a time slice of the scheduler's for each turn. */
+		/* Four that spin on fewer CPUs take a time slice of the scheduler's for each
+		 * turn. */
 		if (links[0]->data.spin_ns == UINT64_MAX && platform_cpus() < 8)
 			count = 500;
 		for (unsigned i = 0; i < 4; i++) {

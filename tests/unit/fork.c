@@ -19,6 +19,7 @@
 static struct meeting meeting;
 static struct peal_link *pair[2];
 static uint8_t buffer[64];
+static uint8_t large[100000]; /* more than a ring */
 
 static void set_up(void)
 {
@@ -42,14 +43,21 @@ static const char *check(const char *verb, int64_t result)
 	return NULL;
 }
 
-/* In a child: every verb of a link, with a timeout. The first that is answered otherwise. */
-static const char *try_link(struct peal_link *link, int64_t timeout)
+static int show_nothing(void *data, const struct peal_message *message)
 {
-	struct peal_tx *tx = peal_link_tx(link);
-	struct peal_rx *rx = peal_link_rx(link);
+	(void)message;
+	*(bool *)data = true;
+	return 0;
+}
+
+/* In a child: every verb of a link's tx, with a timeout. The first that is answered otherwise. */
+static const char *try_tx(struct peal_tx *tx, int64_t timeout)
+{
 	struct iovec piece = { .iov_base = buffer, .iov_len = 4 };
-	struct peal_stats stats = { .size = sizeof(stats) };
-	struct peal_message message;
+	struct peal_message messages[2] = { { .data = buffer, .length = 4 },
+					    { .data = buffer, .length = 5 } };
+	struct peal_sending part = { .data = buffer, .length = 4 };
+	struct peal_sending longer = { .data = large, .length = sizeof(large) };
 	const char *failed;
 	void *at;
 
@@ -57,11 +65,24 @@ static const char *try_link(struct peal_link *link, int64_t timeout)
 	if (!failed)
 		failed = check("commit", peal_commit(tx, 8, 0));
 	if (!failed)
+		failed = check("commit_more", peal_commit_more(tx, 0, 0));
+	if (!failed)
 		failed = check("send", peal_send(tx, buffer, 4, 0, timeout));
 	if (!failed)
 		failed = check("a send of nothing", peal_send(tx, NULL, 0, 0, timeout));
 	if (!failed)
+		failed = check("a long send", peal_send(tx, large, sizeof(large), 0, timeout));
+	if (!failed)
+		failed = check("send_more", peal_send_more(tx, buffer, 4, 0, timeout));
+	if (!failed)
+		failed = check("send_part", peal_send_part(tx, &part, timeout));
+	if (!failed)
+		failed = check("send_part of a long one", peal_send_part(tx, &longer, timeout));
+	if (!failed)
+		failed = check("send_batch", peal_send_batch(tx, messages, 2, timeout));
+	if (!failed)
 		failed = check("sendv", peal_sendv(tx, &piece, 1, 0, timeout));
+	peal_flush(tx);
 	if (!failed)
 		failed = check("reserve", peal_reserve(tx, 4, &at, timeout));
 	if (!failed)
@@ -69,17 +90,79 @@ static const char *try_link(struct peal_link *link, int64_t timeout)
 	peal_abort(tx);
 	if (!failed)
 		failed = check("commit", peal_commit(tx, 0, 0));
+	return failed;
+}
+
+/* The same of its rx. */
+static const char *try_rx(struct peal_rx *rx, int64_t timeout)
+{
+	struct peal_message messages[2];
+	bool shown = false;
+	const char *failed;
+
 	peal_release(rx);
-	if (!failed)
-		failed = check("peek", peal_peek(rx, &message, timeout));
+	failed = check("peek", peal_peek(rx, messages, timeout));
 	peal_release(rx);
 	if (!failed)
 		failed = check("recv", peal_recv(rx, buffer, sizeof(buffer), NULL, timeout));
 	if (!failed)
-		failed = check("recv", peal_recv(rx, NULL, 0, &message, timeout));
+		failed = check("recv", peal_recv(rx, NULL, 0, messages, timeout));
+	if (!failed)
+		failed = check("recv_batch",
+			       peal_recv_batch(rx, buffer, sizeof(buffer), messages, 2, timeout));
+	if (!failed)
+		failed = check("drain", peal_drain(rx, show_nothing, &shown, 0, timeout));
+	return failed || !shown ? failed : "a drain shows something";
+}
+
+/* And of the link itself. */
+static const char *try_link(struct peal_link *link, int64_t timeout)
+{
+	struct peal_stats stats = { .size = sizeof(stats) };
+	const char *failed = try_tx(peal_link_tx(link), timeout);
+	struct peal_set *set;
+
+	if (!failed)
+		failed = try_rx(peal_link_rx(link), timeout);
 	if (!failed)
 		failed = check("stats", peal_link_stats(link, &stats));
+	if (!failed)
+		failed = check("link_fd", peal_link_fd(link));
+	if (!failed)
+		failed = check("link_arm", peal_link_arm(link, PEAL_DATA | PEAL_ROOM));
+	if (failed || peal_set_create(&set))
+		return failed ? failed : wrong("a set of the child's own");
+	failed = check("set_add to the child's own", peal_set_add(set, link, NULL));
+	peal_set_free(set);
 	return failed;
+}
+
+/* A set that holds one of the links. */
+static const char *try_set(void *data)
+{
+	static const int64_t timeouts[] = { 0, MS, PEAL_FOREVER };
+	struct peal_set *parents = data;
+	struct peal_link *own[2];
+	const char *failed;
+
+	failed = check("set_add", peal_set_add(parents, meeting.client, NULL));
+	for (int i = 0; !failed && i < 3; i++)
+		failed = check("set_wait", peal_set_wait(parents, timeouts[i]));
+	if (!failed)
+		failed = check("set_arm", peal_set_arm(parents));
+	if (!failed)
+		failed = check("set_fd", peal_set_fd(parents));
+	if (!failed && (peal_set_poll(parents) || peal_set_next(parents, NULL)))
+		failed = "a link of the parent's set is ready in the child";
+	if (!failed && peal_set_remove(parents, meeting.server) >= 0)
+		failed = "a link can be taken out of the parent's set";
+	if (failed)
+		return failed;
+	peal_set_free(parents);
+	if (peal_pair(own, NULL))
+		return wrong("a pair of the child's own");
+	pair_close(own);
+	return NULL;
 }
 
 static const char *try_links(void *data)
@@ -168,6 +251,22 @@ START_TEST(every_verb_of_a_link_is_stale_in_a_child)
 	}
 END_TEST
 
+START_TEST(every_verb_of_a_set_is_stale_in_a_child)
+	{
+		struct peal_set *set;
+
+		ck_assert_int_eq(peal_set_create(&set), 0);
+		ck_assert_int_eq(peal_set_add(set, meeting.server, NULL), 0);
+		child_run(try_set, set);
+		ck_assert_int_eq(peal_send(peal_link_tx(meeting.client), "x", 1, 0, 0), 0);
+		ck_assert_int_eq(peal_set_wait(set, LONG), 1);
+		ck_assert_ptr_eq(peal_set_next(set, NULL), meeting.server);
+		ck_assert_int_eq(peal_recv(peal_link_rx(meeting.server), buffer, 1, NULL, 0), 1);
+		peal_set_free(set);
+		expect_links_well();
+	}
+END_TEST
+
 START_TEST(a_listener_is_stale_in_a_child)
 	{
 		child_run(try_listener, NULL);
@@ -205,6 +304,8 @@ static const char *use_reservation(void *data)
 
 	if (!failed)
 		failed = check("commit of a part of it", peal_commit(peal_link_tx(link), 0, 1));
+	if (!failed)
+		failed = check("commit_more of it", peal_commit_more(peal_link_tx(link), 8, 1));
 	return failed;
 }
 
@@ -384,6 +485,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(all, set_up, tear_down);
 	tcase_set_timeout(all, 30);
 	tcase_add_test(all, every_verb_of_a_link_is_stale_in_a_child);
+	tcase_add_test(all, every_verb_of_a_set_is_stale_in_a_child);
 	tcase_add_test(all, a_listener_is_stale_in_a_child);
 	tcase_add_test(all, a_child_may_close_what_it_cannot_use);
 	tcase_add_test(all, a_reservation_from_before_a_fork_is_the_parents);

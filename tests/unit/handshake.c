@@ -312,7 +312,8 @@ START_TEST(a_client_that_goes_away_is_nothing_to_the_server)
 		int fd;
 
 		listen_with(NULL);
-		/* Before it is seen, between being seen and saying something, and just after saying it. */
+		/* Before it is seen, between being seen and saying something, and just after saying
+		 * it. */
 		close(stranger_connect(folder.path));
 		expect_nobody();
 		fd = stranger_connect(folder.path);
@@ -420,7 +421,8 @@ START_TEST(a_server_that_polls_is_woken_to_drop_who_stalls)
 	}
 END_TEST
 
-/* A descriptor whose close waits for somebody else, at the other end: *peer. -1: no network here. */
+/* A descriptor whose close waits for somebody else, at the other end: *peer. -1: no network
+ * here. */
 static int slow_to_close(int *peer)
 {
 	static const struct linger linger = { .l_onoff = 1, .l_linger = 60 };

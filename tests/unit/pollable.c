@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/link.h"
@@ -164,6 +165,56 @@ START_TEST(who_rings_an_armed_link_for_nothing_ends_it)
 		expect_error(peal_recv(peal_link_rx(meeting.server), &byte, 1, NULL, 0), -EPROTO,
 			     NULL);
 		meeting_close(&meeting);
+	}
+END_TEST
+
+/* Who rings whom by an eventfd: bell and trust of the server, and of the client. */
+START_TEST(an_eventfd_is_rung_by_who_trusts_its_owner_and_by_nobody_else)
+	{
+		static const uint32_t flags[] = { 0, PEAL_TRUST_PEER, PEAL_DISTRUST_PEER };
+		struct peal_options server = stage_options(PEAL_WAIT_SLEEP, 0), client = server;
+		bool client_trusts, server_trusts, client_gives, server_gives;
+		int open = descriptors_settled();
+		struct meeting meeting;
+
+		server.bell = (uint32_t)_i % 3;
+		client.bell = (uint32_t)_i / 3 % 3;
+		server.flags = flags[_i / 9 % 3];
+		client.flags = flags[_i / 27];
+		client_trusts = client.flags != PEAL_DISTRUST_PEER;
+		server_trusts = server.flags == PEAL_TRUST_PEER;
+		/* Only a server knows whether it would be rung by it. */
+		client_gives = client.bell == PEAL_BELL_EVENTFD;
+		server_gives = server.bell == PEAL_BELL_EVENTFD ||
+			       (server.bell == PEAL_BELL_AUTO && client_trusts);
+
+		meeting_open(&meeting, &server, &client);
+		ck_assert_int_eq(meeting.client->peer_eventfd >= 0, server_gives && client_trusts);
+		ck_assert_int_eq(meeting.server->peer_eventfd >= 0, client_gives && server_trusts);
+		for (int i = 0; i < 2; i++) {
+			struct peal_link *sleeper = i ? meeting.client : meeting.server;
+			struct peal_link *ringer = i ? meeting.server : meeting.client;
+			int own = sleeper->own_eventfd;
+			uint64_t rings = 0;
+			char byte;
+
+			if (ringer->peer_eventfd >= 0)
+				ck_assert_int_ge(own, 0);
+			if ((i ? client.bell : server.bell) == PEAL_BELL_SOCKET)
+				ck_assert_int_lt(own, 0);
+			ck_assert_int_eq(peal_link_arm(sleeper, PEAL_DATA), 0);
+			ck_assert_int_eq(peal_send(peal_link_tx(ringer), "x", 1, 0, 0), 0);
+			ck_assert(readable(peal_link_fd(sleeper), LONG));
+			/* By one of the two, and the right one. */
+			if (own >= 0 && read(own, &rings, sizeof(rings)) < 0)
+				ck_assert_int_eq(errno, EAGAIN);
+			ck_assert_int_eq(rings == 1, ringer->peer_eventfd >= 0);
+			ck_assert_int_eq(recv(sleeper->fd, &byte, 1, MSG_DONTWAIT) == 1,
+					 ringer->peer_eventfd < 0);
+		}
+		/* And one that was refused is not kept. */
+		meeting_close(&meeting);
+		descriptors_expect(open);
 	}
 END_TEST
 
@@ -1081,6 +1132,8 @@ static Suite *pollable(void)
 	tcase_add_loop_test(one, an_armed_link_polls_readable_when_it_is_rung_and_not_before, 0, 4);
 	tcase_add_loop_test(one, a_membarrier_that_fails_loses_no_bell_of_a_link, 0, 2);
 	tcase_add_loop_test(one, who_rings_an_armed_link_for_nothing_ends_it, 0, 2);
+	tcase_add_loop_test(one, an_eventfd_is_rung_by_who_trusts_its_owner_and_by_nobody_else, 0,
+			    81);
 	tcase_add_loop_test(one, an_event_loop_gets_every_message, 0, COMBINATIONS);
 	tcase_add_loop_test(one, an_event_loop_sends_through_a_full_ring, 0, COMBINATIONS);
 	tcase_add_loop_test(one, the_end_of_a_link_polls_readable_and_is_told, 0, COMBINATIONS);

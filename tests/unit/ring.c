@@ -651,14 +651,6 @@ END_TEST
  * Counters.
  */
 
-static struct peal_stats stats_of(const struct peal_link *link)
-{
-	struct peal_stats stats = { .size = sizeof(stats) };
-
-	ck_assert_int_eq(peal_link_stats(link, &stats), 0);
-	return stats;
-}
-
 START_TEST(messages_and_bytes_are_counted_where_they_pass)
 	{
 		struct peal_stats sender, receiver;

@@ -205,6 +205,28 @@ static void check_error(int64_t result, const char *sentence, int err, va_list p
 	}
 }
 
+struct peal_stats stats_of(const struct peal_link *link)
+{
+	struct peal_stats stats = { .size = sizeof(stats) };
+
+	ck_assert_int_eq(peal_link_stats(link, &stats), 0);
+	return stats;
+}
+
+uint64_t scramble(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+bool noise_explains(int64_t result)
+{
+	return result >= 0 || result == -EAGAIN || result == -ETIMEDOUT || result == -EPIPE ||
+	       result == -EPROTO || result == -ENOBUFS || result == -EMSGSIZE;
+}
+
 void expect_error(int64_t result, int err, ...)
 {
 	va_list pieces;

@@ -77,6 +77,16 @@ void meeting_close(struct meeting *meeting);
 void payload_fill(void *to, size_t length, uint32_t seed);
 bool payload_matches(const void *at, size_t length, uint32_t seed);
 
+/* What a link has counted. */
+struct peal_stats stats_of(const struct peal_link *link);
+
+/* The next word of a peer's noise. */
+uint64_t scramble(uint64_t *x);
+
+/* Whether a verb of a link whose peer writes noise may answer so: nothing is, or comes, there; it
+ * does not fit; the peer lied, or says that it has closed. */
+bool noise_explains(int64_t result);
+
 /* The result must be err, and the sentence behind it must contain each of the pieces; they end
  * with NULL. */
 void expect_error(int64_t result, int err, ...) __attribute__((sentinel));
@@ -105,8 +115,8 @@ const char *wrong(const char *format, ...) __attribute__((format(printf, 1, 2)))
 const char *become_nobody(void);
 #define NOBODY 65534
 
-/* Descriptors that this process has open. descriptors_settled counts them after it has made what the
- * first links bring and what stays: the objects of their counters. */
+/* Descriptors that this process has open. descriptors_settled counts them after it has made what
+ * the first links bring and what stays: the objects of their counters. */
 int descriptors_settled(void);
 int descriptors_count(void);
 /* Waits until there are no more than so many: some are closed by helper threads. */

@@ -147,7 +147,7 @@ void demo_print(const struct results *results, const struct options *options)
 	       "p99", "p99.9", "max", "messages/s", "bytes/s");
 	for (unsigned i = 0; i < results->count; i++) {
 		const struct row *row = results->rows[i];
-		const struct row *next = i + 1 < results->count ? results->rows[i + 1] : NULL;
+		bool last = i + 1 == results->count;
 		bool floor = row->test == TEST_FLOOR;
 		char size[OPTIONS_SIZE_TEXT] = "";
 
@@ -156,7 +156,8 @@ void demo_print(const struct results *results, const struct options *options)
 			dropped += row->dropped;
 		}
 		/* A stream's rows stand beside those of latency, and its floor with them. */
-		if (row->test == TEST_STREAM || (floor && (!next || next->test != TEST_LATENCY)))
+		if (row->test == TEST_STREAM ||
+		    (floor && (last || results->rows[i + 1]->test != TEST_LATENCY)))
 			continue;
 		if (floor)
 			printf("\n");

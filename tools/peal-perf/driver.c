@@ -107,7 +107,8 @@ int driver_start(struct driver *driver, const int cpus[2], bool threads)
 	}
 	watch_begin(driver->partner);
 	/* The runtime reads the affinity mask, and one CPU for a whole process means to it that
-	 * spinning is of no use. So it is asked before pinning, unless both sides really share one. */
+	 * spinning is of no use. So it is asked before pinning, unless both sides really share
+	 * one. */
 	return partner_settle(cpus[0], cpus[0] == cpus[1]);
 }
 

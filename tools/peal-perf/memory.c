@@ -133,7 +133,7 @@ close_page:
 
 static int take(struct memory *memory, int socket)
 {
-	uint8_t *page, *data;
+	uint8_t *page = NULL, *data = NULL;
 	int fds[OBJECTS_AND_BELL];
 	int err = meeting_take(socket, fds, descriptors(memory));
 

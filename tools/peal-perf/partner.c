@@ -101,7 +101,8 @@ static int answer(struct partner *partner, const struct request *request, struct
 	case REQUEST_LISTEN:
 		return slot_listen(partner, slot, request);
 	case REQUEST_ACCEPT:
-		return slot->transport->accept(slot->end);
+		return slot->transport ? slot->transport->accept(slot->end) :
+					 complain(-EPROTO, "nobody listens in this slot");
 	case REQUEST_ADOPT:
 		return slot_adopt(partner, slot, request);
 	case REQUEST_SLICE:
@@ -131,8 +132,8 @@ int partner_serve(int control, bool thread)
 			snprintf(reply.why, sizeof(reply.why), "%s", complaint());
 		if (control_send(control, &reply, sizeof(reply)))
 			break;
-		/* The driver may be in the middle of a slice that nobody answers any more. A process
-		 * that ends tells it so; a thread has to. */
+		/* The driver may be in the middle of a slice that nobody answers any more. A
+		 * process that ends tells it so; a thread has to. */
 		if (err && request.kind == REQUEST_SLICE && thread)
 			watch_abandon();
 		else if (request.kind != REQUEST_SLICE)

@@ -50,8 +50,8 @@ __attribute__((noinline)) void payload_write(void *at, size_t size, uint64_t seq
 	uint8_t *to = at;
 	uint64_t word = sequence * PAYLOAD_STEP;
 
-	/* A single word goes the shortest way: where a message costs a few nanoseconds, two loops that
-	 * do nothing would hide them. */
+	/* A single word goes the shortest way: where a message costs a few nanoseconds, two loops
+	 * that do nothing would hide them. */
 	if (size == sizeof(word)) {
 		memcpy(to, &word, sizeof(word));
 		return;

@@ -333,10 +333,11 @@ static void table_rate_row(const struct row *row)
 /* The cores' width while a test ran. */
 static void table_width(const struct row *floor)
 {
-	const struct figure *width = floor->width;
+	const struct figure *width;
 
-	if (!floor->kept)
+	if (!floor || !floor->kept)
 		return;
+	width = floor->width;
 	printf("core width (additions a cycle, median and range over the rounds): %.1f (%.1f to %.1f) and "
 	       "%.1f (%.1f to %.1f)\n",
 	       width[0].median, width[0].low, width[0].high, width[1].median, width[1].low,
@@ -365,17 +366,17 @@ void report_table(const struct results *results, const struct options *options)
 	       options->rate_count ? ", in rate from when a message was to be sent" : "");
 	for (unsigned i = 0; i < results->count; i++) {
 		const struct row *row = results->rows[i];
+		bool last = i + 1 == results->count;
+		const struct row *next = results->rows[last ? i : i + 1];
 
 		if (row->test == TEST_FLOOR) {
-			const struct row *next = i + 1 < results->count ? results->rows[i + 1] :
-									  NULL;
 			char title[REPORT_TITLE];
 
 			test_floor = row;
-			paced = next && next->test == TEST_RATE;
+			paced = next->test == TEST_RATE;
 			if (i)
 				printf("\n");
-			if (next)
+			if (!last)
 				printf("%s\n",
 				       report_title(title, next->test, next->size, next->pace));
 			if (paced)
@@ -391,7 +392,7 @@ void report_table(const struct results *results, const struct options *options)
 			table_row(row);
 		if (row->test == TEST_FLOOR)
 			first = i;
-		if (i + 1 == results->count || results->rows[i + 1]->test == TEST_FLOOR) {
+		if (last || next->test == TEST_FLOOR) {
 			table_width(test_floor);
 			for (unsigned j = first; j <= i; j++)
 				table_empty_poll(results->rows[j]);

@@ -28,7 +28,8 @@
 #define FLOOR_DRIFT 0.15 /* between a round's two floors */
 #define FLOORS 2         /* slices of the floor in a round */
 
-/* Adds an entry for each size of batches; or one, of one message at a time, where there are none. */
+/* Adds an entry for each size of batches; or one, of one message at a time, where there are
+ * none. */
 static void choose_batches(struct plan *plan, const struct options *options, enum test_id test,
 			   struct entry *entry)
 {
@@ -220,8 +221,10 @@ static int tracks_open(struct run *run, const struct plan *plan, const struct op
 
 	run->spare = histogram_new();
 	run->other = histogram_new();
-	if (!run->spare || !run->other)
-		return complain(-ENOMEM, "no memory for a histogram");
+	if (!run->spare || !run->other) {
+		complain(-ENOMEM, "no memory for a histogram");
+		return -ENOMEM;
+	}
 	err = driver_folder_make(run->driver);
 	if (!err)
 		err = track_open(run, &floor_entry, plan, options, results);
@@ -327,6 +330,7 @@ static int floor_again(struct run *run, double *floor, bool *steady)
 		track->histogram = first.histogram;
 		return complain(-ENOMEM, "no memory for a histogram");
 	}
+	slice_knows(track->row != NULL);
 	err = track_run(run, track);
 	if (!err) {
 		after = track->round.p50;

@@ -41,8 +41,9 @@ unsigned run_plan(struct plan *plan, const struct options *options, enum test_id
 unsigned run_steps(const struct plan *plan);
 
 /*
- * Runs a test at one size, and at one rate if that is not 0, and adds its rows, the floor's first. 0; -EINTR: interrupted, the rows
- * hold the rounds that there were; other errors have a complaint. Rows are finished in all cases.
+ * Runs a test at one size, and at one rate if that is not 0, and adds its rows, the floor's first.
+ * 0; -EINTR: interrupted, the rows hold the rounds that there were; other errors have a complaint.
+ * Rows are finished in all cases.
  */
 int run_size(struct driver *driver, const struct plan *plan, const struct options *options,
 	     enum test_id test, uint64_t size, uint64_t rate, struct results *results);

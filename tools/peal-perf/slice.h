@@ -29,12 +29,13 @@
 /* A stream has at least this many messages, however large they are. */
 #define SLICE_LEAST 8
 
-/* TEST_RATE: the intended time of a message is the first word of it; the payload is what follows. */
+/* TEST_RATE: the intended time of a message is the first word of it; the payload is what
+ * follows. */
 #define SLICE_STAMP sizeof(uint64_t)
 #define SLICE_STAMPED_LEAST (2 * SLICE_STAMP)
 
-/* A message is late if it leaves so much behind its time, and a slice is over when one is hopelessly
- * so, because the transport cannot do what is asked of it. */
+/* A message is late if it leaves so much behind its time, and a slice is over when one is
+ * hopelessly so, because the transport cannot do what is asked of it. */
 #define SLICE_LATE_NS 10000
 #define SLICE_HOPELESS_NS 2000000000
 
@@ -83,9 +84,10 @@ struct verbs {
 	int (*peek)(void *end, size_t size, const void **at);
 	int (*release)(void *end);
 
-	/* For batches. As send and commit, but the message may be left to the next one that is sent or
-	 * committed without it; and takes the messages that are there, at least one and at most a
-	 * batch, calls slice_check() for each until it does not return 0, and returns what that did. */
+	/* For batches. As send and commit, but the message may be left to the next one that is sent
+	 * or committed without it; and takes the messages that are there, at least one and at most
+	 * a batch, calls slice_check() for each until it does not return 0, and returns what that
+	 * did. */
 	int (*send_more)(void *end, const void *payload, size_t size);
 	int (*commit_more)(void *end, size_t size);
 	int (*take)(void *end, struct slice_check *check);
@@ -113,6 +115,13 @@ ALWAYS_INLINE int slice_check(struct slice_check *check, const void *payload, si
 	return verdict;
 }
 
+/* For analysers: a transport copies or works in place, and has the verbs of one of the two. */
+ALWAYS_INLINE void slice_knows(bool fact)
+{
+	if (!fact)
+		__builtin_unreachable();
+}
+
 ALWAYS_INLINE int slice_put(const struct verbs *verbs, void *end, const struct slice *slice,
 			    uint64_t sequence)
 {
@@ -123,6 +132,7 @@ ALWAYS_INLINE int slice_put(const struct verbs *verbs, void *end, const struct s
 		payload_write(slice->out, slice->size, sequence);
 		return verbs->send(end, slice->out, slice->size);
 	}
+	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
@@ -144,6 +154,7 @@ ALWAYS_INLINE int slice_get(const struct verbs *verbs, void *end, const struct s
 			verdict = slice_judge(slice->in, slice->size, sequence);
 		return verdict;
 	}
+	slice_knows(verbs->peek != NULL);
 	err = verbs->peek(end, slice->size, &at);
 	if (err)
 		return err;
@@ -171,7 +182,7 @@ ALWAYS_INLINE int slice_ping(const struct verbs *verbs, void *end, struct slice 
 	struct histogram *histogram = slice->histogram;
 	const uint64_t mask = payload_mask(slice->size);
 	const uint64_t begun = peal_ticks();
-	uint64_t sequence = 1, trips = 0, now = begun, last, until;
+	uint64_t sequence = 1, trips = 0, now, last, until;
 	int err;
 
 	do {
@@ -291,6 +302,7 @@ ALWAYS_INLINE int slice_put_more(const struct verbs *verbs, void *end, const str
 		payload_write(slice->out, slice->size, sequence);
 		return verbs->send_more(end, slice->out, slice->size);
 	}
+	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
@@ -389,6 +401,7 @@ ALWAYS_INLINE int slice_put_stamped(const struct verbs *verbs, void *end, const 
 		slice_stamp(slice->out, slice->size, sequence, intended);
 		return verbs->send(end, slice->out, slice->size);
 	}
+	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
@@ -405,6 +418,7 @@ ALWAYS_INLINE int slice_get_stamped(const struct verbs *verbs, void *end, const 
 	const uint8_t *payload;
 	int err, verdict = 0;
 
+	slice_knows(verbs->recv || verbs->peek);
 	if (verbs->recv)
 		err = verbs->recv(end, slice->in, slice->size);
 	else
@@ -421,8 +435,8 @@ ALWAYS_INLINE int slice_get_stamped(const struct verbs *verbs, void *end, const 
 }
 
 /*
- * TEST_RATE, ANSWERER: an open loop. Each message is sent at its intended time, or at once if that is
- * over: none is left out, and the sender never waits for the receiver but where the transport
+ * TEST_RATE, ANSWERER: an open loop. Each message is sent at its intended time, or at once if that
+ * is over: none is left out, and the sender never waits for the receiver but where the transport
  * makes it.
  */
 ALWAYS_INLINE int slice_pace(const struct verbs *verbs, void *end, struct slice *slice)

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * The lists of transports, waiting modes, barriers and tests, by name. It knows nothing of how they work.
+ * The lists of transports, waiting modes, barriers and tests, by name. It knows nothing of how they
+ * work.
  */
 #include "config.h"
 

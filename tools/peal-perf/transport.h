@@ -28,8 +28,8 @@ enum barrier_mode { BARRIER_AUTO, BARRIER_FENCE, BARRIER_ASYMMETRIC, BARRIER_MOD
 enum test_id { TEST_FLOOR, TEST_LATENCY, TEST_STREAM, TEST_RATE, TESTS };
 
 /*
- * The driver initiates round trips and sends streams; the partner answers and receives. In TEST_RATE
- * it is the partner that sends: the driver has the clock and the histogram.
+ * The driver initiates round trips and sends streams; the partner answers and receives. In
+ * TEST_RATE it is the partner that sends: the driver has the clock and the histogram.
  */
 enum side { INITIATOR, ANSWERER, SIDES };
 
@@ -61,8 +61,8 @@ struct transport {
 	/* NULL, or a sentence why it cannot be measured so; never called if it is NULL itself. */
 	const char *(*refuse)(const struct setup *setup);
 
-	/* All return 0, or a negative errno with a complaint and nothing left behind; but for accept,
-	 * whose end still wants to be closed. */
+	/* All return 0, or a negative errno with a complaint and nothing left behind; but for
+	 * accept, whose end still wants to be closed. */
 	int (*listen)(const struct setup *setup, void **end);
 	int (*accept)(void *end);
 	int (*connect)(const struct setup *setup, void **end);

@@ -136,7 +136,8 @@ static void pipes_close(void *end)
 	free(pipes);
 }
 
-/* Makes the own pipe, and keeps no end that the other side reads: so it notices when we are gone. */
+/* Makes the own pipe, and keeps no end that the other side reads: so it notices when we are
+ * gone. */
 static int pipes_offer(struct pipes *pipes, int socket)
 {
 	int made[2], err;

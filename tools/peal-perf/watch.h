@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Installs the handlers, and turns SIGPIPE into EPIPE. partner: the process to be watched, 0 if it is a thread of this one. */
+/* Installs the handlers, and turns SIGPIPE into EPIPE. partner: the process to be watched, 0 if it
+ * is a thread of this one. */
 void watch_begin(pid_t partner);
 
 /* Takes the watch off the partner, which may now end, and off SIGPIPE; Ctrl-C goes on being
@@ -32,8 +33,8 @@ bool watch_interrupted(void);
 bool watch_abandoned(void);
 
 /*
- * Whether to make a system call again that has just failed: 0 if there was nothing yet (EAGAIN) or a
- * signal came, unless everything is given up; else -errno with a complaint that names the call.
+ * Whether to make a system call again that has just failed: 0 if there was nothing yet (EAGAIN) or
+ * a signal came, unless everything is given up; else -errno with a complaint that names the call.
  */
 int watch_retry(const char *call);
 
