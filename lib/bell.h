@@ -14,16 +14,17 @@
 #define BELL_LOOK_NS 10000000u
 
 /*
- * Waits until *word (a header, or the peer's head) is at least want: spinning, then sleeping, each as
- * the link's options and the runtime say, and for data after the first look. 0, and *seen is what *word was; or -EAGAIN (timeout 0), -ETIMEDOUT,
- * or a verdict on the peer, which comes only after what it left has been seen.
+ * Waits until *word (a header, or the peer's head) is at least want: spinning, then sleeping, each
+ * as the link's options and the runtime say, and for data after the first look. 0, and *seen is
+ * what *word was; or -EAGAIN (timeout 0), -ETIMEDOUT, or a verdict on the peer, which comes only
+ * after what it left has been seen.
  */
 int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
 	      int64_t timeout, uint64_t *seen);
 
 /*
- * The first look of a wait, if it is one that spins: what *word is, which may still be old. It costs no
- * look at the clock, and in a stream it comes after a short pause.
+ * The first look of a wait, if it is one that spins: what *word is, which may still be old. It
+ * costs no look at the clock, and in a stream it comes after a short pause.
  */
 uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64_t *word,
 			 uint64_t old);
