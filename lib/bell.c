@@ -305,7 +305,8 @@ static void learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept
 	spin_learn(&bell->spin, budget, end - begun, slept, err != -ETIMEDOUT);
 }
 
-/* How long a wait by this bell is to spin. Where it is never, there may be no counters: after a fork. */
+/* How long a wait by this bell is to spin. Where it never is, the counters may be gone: after a
+ * fork. */
 static uint64_t budget(struct bell *bell)
 {
 	return bell->spin_ns ? spin_budget(&bell->spin, bell->spin_ns, bell->counters->messages) :
@@ -449,8 +450,8 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 	return err;
 }
 
-/* Moves a wake counter of ours and wakes the peer, which sleeps by the given asleep word. The word that
- * has been rung for, which is not this one if there was no memory for a bell. */
+/* Moves a wake counter of ours and wakes the peer, which sleeps by the given asleep word. The word
+ * that has been rung for, which is not this one if there was no memory for a bell. */
 static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 		     uint64_t *rung_ns, struct peal_counters *counters, uint32_t asleep)
 {

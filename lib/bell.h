@@ -23,8 +23,8 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 	      int64_t timeout, uint64_t *seen);
 
 /*
- * The first look of a wait, if it is one that spins: what *word is, which may still be old. It costs no
- * look at the clock, and in a stream it comes after a short pause.
+ * The first look of a wait, if it is one that spins: what *word is, which may still be old. It
+ * costs no look at the clock, and in a stream it comes after a short pause.
  */
 uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64_t *word,
 			 uint64_t old);

@@ -325,7 +325,7 @@ void peal_close(struct peal_link *link)
 		bell_ring_out(link);
 		stats_give(link->slot);
 		if (link->fd >= 0) {
-			/* What is left is no stranger's, but rings, and no more of them come now. */
+			/* What is left is no stranger's, but rings, and no more of them come. */
 			platform_hang_up(link->fd);
 			platform_drain(link->fd);
 		}

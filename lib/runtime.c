@@ -362,8 +362,7 @@ static void tell_barrier(unsigned i, struct peal_choice *choice)
 	if (choice->picked) {
 		choice->name = "fence";
 		choice->usable = 1;
-		choice->why =
-			"every ring begins so: right for request and reply, and portable; a stream may change to asymmetric";
+		choice->why = "every ring begins so; right for request and reply, and portable";
 	} else {
 		choice->name = "asymmetric";
 		choice->usable = platform_barrier_usable(&choice->why);

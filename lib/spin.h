@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Spinning: how long a wait spins before it sleeps, by what waits have cost lately. Plain numbers: it
- * knows nothing of bells, links and clocks.
+ * Spinning: how long a wait spins before it sleeps, by what waits have cost lately. Plain numbers:
+ * it knows nothing of bells, links and clocks.
  */
 #ifndef LIB_SPIN_H
 #define LIB_SPIN_H
@@ -12,9 +12,9 @@
 
 /*
  * What was learnt; zeroed at first. Spinning pays while what is waited for comes, as a rule, before
- * the limit. Two things tell: how long it took to come, slept for or spun for (typical_ns); and whether
- * it came at all while somebody spun for it. On a CPU that both sides share it never does, though it
- * comes at once where one sleeps.
+ * the limit. Two things tell: how long it took to come, slept for or spun for (typical_ns); and
+ * whether it came at all while somebody spun for it. On a CPU that both sides share it never does,
+ * though it comes at once where one sleeps.
  */
 struct spin {
 	uint64_t typical_ns; /* a mean of some eight waits */
@@ -29,9 +29,9 @@ struct spin {
 uint64_t spin_budget(struct spin *spin, uint64_t limit, uint64_t came);
 
 /*
- * What came of a wait that was not over at once: how long it spun at most, how long it lasted in all
- * (until the bell was rung; waking up is not what one waits for), whether it slept, and whether it
- * ended by itself (else its time was up).
+ * What came of a wait that was not over at once: how long it spun at most, how long it lasted in
+ * all (until the bell was rung; waking up is not what one waits for), whether it slept, and whether
+ * it ended by itself (else its time was up).
  */
 void spin_learn(struct spin *spin, uint64_t budget, uint64_t lasted, bool slept, bool over);
 

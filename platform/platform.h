@@ -170,8 +170,8 @@ uint32_t platform_uid(void);
 uint32_t platform_gid(void);
 bool platform_uid_is_mapped(uint32_t uid);
 
-/* One byte for a peer that polls its socket; a full socket is a bell already rung. False: there was no
- * memory for it, not in a millisecond either. */
+/* One byte for a peer that polls its socket; a full socket is a bell already rung. False: there was
+ * no memory for it, not in a millisecond either. */
 bool platform_ring(int fd);
 
 /* An eventfd that never blocks, to be handed to a peer; and one from a peer that is trusted,

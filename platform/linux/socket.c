@@ -91,7 +91,7 @@ int platform_accept(int fd)
  * none would be closed on our way out of the system call, and their close may wait. */
 #define DESCRIPTORS_MAX 253
 
-/* Bells that wait in a socket before it is drained: an honest peer rings once for an asleep word. */
+/* Bells in a socket when it is drained: an honest peer rings once for an asleep word. */
 #define BELLS_MAX 64
 
 /* A bell that finds no memory. */

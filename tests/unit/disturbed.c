@@ -245,7 +245,7 @@ START_TEST(a_futex_that_is_taken_away_is_not_the_peers_fault)
 			peer = meeting.server;
 		}
 		sleeper_start(&sleeper);
-		/* Past all that would have been bells without news: there is no other sign of it. */
+		/* Past all that would have been bells without news; nothing else shows it. */
 		for (uint64_t end = platform_now() + 100 * MS; platform_now() < end;)
 			sched_yield();
 		ck_assert_msg(!is_over(&sleeper), "%lld: %s", (long long)sleeper.result,

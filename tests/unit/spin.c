@@ -128,7 +128,7 @@ START_TEST(waits_that_time_out_one_after_the_other_spin_once)
 		for (int i = 0; i < 1000; i++)
 			wait_for(UINT64_MAX / 2, timeouts[_i]);
 		ck_assert_uint_le(ring.spun_ns, LIMIT);
-		/* What comes in spite of that is worth another try, and what is often late is not. */
+		/* What comes in spite of that is worth another try. */
 		messages(100, 10 * US);
 		count_anew();
 		messages(1000, 10 * US);
