@@ -31,6 +31,9 @@ struct peal_ring_ops {
 
 	/* Payloads from 8 to so many bytes are copied without a call to memcpy; at most 64. */
 	uint32_t inline_copy;
+
+	/* Who takes many messages at once asks for lines so many bytes ahead. */
+	uint32_t prefetch;
 };
 
 /* What wins on all CPUs that were measured (docs/performance.md). */

@@ -106,7 +106,7 @@ static void breathe(struct peal_link *link, struct bell *bell)
 	begun = arch_ticks();
 	do
 		link->ring->relax();
-	while (arch_ticks() - begun < link->breath);
+	while (arch_ticks() - begun < bell->breath);
 }
 
 /* What to answer when the peer is gone: first all that it left. */

@@ -37,7 +37,14 @@ _Static_assert(PEAL_DATA == 1, "binary interface, version 1");
 _Static_assert(PEAL_ROOM == 2, "binary interface, version 1");
 
 #define UNREAD_MAX 65536u
+/*
+ * The pause before a wait in a stream, in ns. Who has emptied a ring has a message to wait for, and
+ * looks again soon. Who has filled one only has to be back before it is empty, and takes its time, by
+ * the size of the ring: each look takes a line away from the consumer.
+ */
 #define BREATH_NS 600
+#define ROOM_BREATH_MAX_NS 5000
+#define CONSUMED_PER_NS 8 /* bytes, at most; a quarter of the ring may go by */
 
 #define FIRST_DATA_SLICE 10000000u
 #define FIRST_ROOM_SLICE 1000000u
@@ -86,6 +93,13 @@ static void orphan(struct handle *handle)
 	link->rx.counters = &nowhere.counters;
 }
 
+static uint64_t room_breath_ns(uint64_t capacity)
+{
+	uint64_t ns = capacity / 4 / CONSUMED_PER_NS;
+
+	return ns < BREATH_NS ? BREATH_NS : ns > ROOM_BREATH_MAX_NS ? ROOM_BREATH_MAX_NS : ns;
+}
+
 static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 			const struct peal_options *options)
 {
@@ -93,6 +107,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 			   options->wait == PEAL_WAIT_SLEEP ? 0 :
 			   options->spin_ns                 ? options->spin_ns :
 							      peal_runtime_spin_ns();
+	double ticks_per_ns = runtime_get()->ticks_per_ns;
 
 	link->tx = (struct peal_tx){
 		.data = segment_data(&link->own),
@@ -114,6 +129,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.acknowledged = &link->peer_page->room_acknowledged,
 		.counters = &link->slot->tx,
 		.spin_ns = spin_ns,
+		.breath = (uint64_t)((double)room_breath_ns(link->own.capacity) * ticks_per_ns),
 		.first_slice = FIRST_ROOM_SLICE,
 	};
 	link->rx = (struct peal_rx){
@@ -124,6 +140,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.own = link->page,
 		.peer = link->peer_page,
 		.counters = &link->slot->rx,
+		.prefetch_bytes = link->ring->prefetch,
 		.inline_copy = link->ring->inline_copy,
 		.link = link,
 	};
@@ -139,6 +156,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.counters = &link->slot->rx,
 		.word = options_asleep_word(options),
 		.spin_ns = spin_ns,
+		.breath = (uint64_t)(BREATH_NS * ticks_per_ns),
 		.first_slice = FIRST_DATA_SLICE,
 		.asymmetric = plan->registered && options->barrier != PEAL_BARRIER_FENCE,
 		.always = options->barrier == PEAL_BARRIER_ASYMMETRIC,
@@ -160,7 +178,6 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	memset(link, 0, sizeof(*link));
 	link->ring = runtime_get()->ring;
 	link->waiter = runtime_get()->waiter;
-	link->breath = (uint64_t)(BREATH_NS * runtime_get()->ticks_per_ns);
 	link->own = plan->own;
 	link->theirs = plan->theirs;
 	link->page = segment_page(&link->own);

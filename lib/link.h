@@ -34,6 +34,7 @@ struct bell {
 	uint64_t spin_ns; /* how long to spin before sleeping, at most; UINT64_MAX: never sleep */
 	struct spin spin; /* and whether to */
 	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
+	uint64_t breath;      /* ticks of the pause before a wait in a stream */
 	uint64_t messages;    /* counted when the last wait began */
 	uint64_t look_at;     /* monotonic ns of the next look at the socket */
 	uint64_t end;         /* monotonic ns at which the last wait would have ended */
@@ -102,7 +103,6 @@ struct peal_link {
 	bool one_thread;   /* one thread uses both ends */
 	bool shared;       /* the peer is another process */
 	struct pair *pair; /* what the two ends of peal_pair share; NULL for others */
-	uint64_t breath;   /* ticks of the pause before a wait in a stream */
 
 	/* Either thread may find out (atomic). */
 	bool hung_up;    /* the socket was seen at its end */

@@ -6,7 +6,6 @@
  */
 #include "config.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -362,23 +361,6 @@ int ring_refuse(struct peal_link *link, const char *lie)
 	return -EPROTO;
 }
 
-/* The header of the next record if it is a message that the fast way may take; else 0. */
-static uint64_t plain_header(const uint8_t *at, uint64_t below)
-{
-	/* Pairs with [publish] in peal_show. */
-	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)at,
-					  __ATOMIC_ACQUIRE); /* [see] */
-
-	return header && peal_plain_length(header) < below ? header : 0;
-}
-
-/* What is counted of releases is counted as that of publications: so many were one. */
-static void give_back(struct peal_rx *rx, uint64_t pos, uint64_t messages, uint64_t bytes)
-{
-	peal_count(&rx->counters->batched, messages - 1);
-	peal_give_back(rx, pos, messages, bytes);
-}
-
 int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_message *messages,
 		    int count, int64_t timeout)
 {
@@ -406,6 +388,7 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 		length = peal_plain_length(header);
 		if (length > left)
 			break;
+		__builtin_prefetch(peal_next(rx, pos) + rx->prefetch_bytes);
 		peal_describe(&messages[taken++], to, header);
 		peal_copy(to, peal_next(rx, pos) + PEAL_HEADER_SIZE, (size_t)length,
 			  rx->inline_copy);
@@ -418,46 +401,11 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 		if (length)
 			to += length;
 		left -= length;
-	} while (taken < count && (header = plain_header(peal_next(rx, pos), rx->below)));
-	give_back(rx, pos, (uint64_t)taken, bytes);
+	} while (taken < count && (header = peal_see_plain(peal_next(rx, pos), rx->below)));
+	peal_give_back_batch(rx, pos, (uint64_t)taken, bytes);
 out:
 	PEAL_DEBUG_LEAVE(rx);
 	return err ? err : taken;
-}
-
-int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct peal_message *message),
-	       void *each_data, int limit, int64_t timeout)
-{
-	struct peal_message message = { .length = 0 };
-	int err = peal_peek(rx, &message, timeout), left = limit > 0 ? limit : INT_MAX;
-	const uint8_t *begin, *at, *end;
-	uint64_t below = rx->below, bytes = 0;
-	const int most = left;
-
-	if (err)
-		return err;
-	PEAL_DEBUG_ENTER(rx);
-	/* An honest producer has no room for more than a lap, and no more is shown of another's; a
-	 * lap from wherever it begins, and a header behind it, are mapped. */
-	begin = at = peal_next(rx, rx->pos);
-	end = begin + rx->mask + 1;
-	for (;;) {
-		uint64_t header;
-		int stop;
-
-		bytes += message.length;
-		at += peal_record_size(message.length); /* as it was checked, whatever comes */
-		stop = each(each_data, &message);
-		if (!--left || stop)
-			break;
-		header = plain_header(at, below);
-		if (!header || peal_record_size(peal_plain_length(header)) > (uint64_t)(end - at))
-			break;
-		peal_describe(&message, at + PEAL_HEADER_SIZE, header);
-	}
-	give_back(rx, rx->pos + (uint64_t)(at - begin), (uint64_t)(most - left), bytes);
-	PEAL_DEBUG_LEAVE(rx);
-	return most - left;
 }
 
 void peal_debug_enter(uint32_t *owner, const char *verb)

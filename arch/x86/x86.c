@@ -24,6 +24,10 @@
 
 #define LINE 64
 
+/* The next header is not known before this one has come, so a consumer fetches what lies ahead
+ * without knowing what it is. 512 and 1,024 did as well as each other on a Skylake. */
+#define PREFETCH 512
+
 static double per_ns = 1.0; /* set once, by arch_set_ticks, like the next one */
 static unsigned pauses = 1;
 
@@ -85,6 +89,7 @@ const struct peal_ring_ops arch_x86_pause = {
 	.relax = relax,
 	.await = await,
 	.inline_copy = ARCH_INLINE_COPY,
+	.prefetch = PREFETCH,
 };
 
 const struct peal_ring_ops *const arch_ring_ops[] = { &arch_x86_pause, &arch_generic, NULL };

@@ -160,7 +160,7 @@ struct peal_rx {
 	const struct peal_page *peer; /* the peer's page, hostile */
 	struct peal_counters *counters;
 	uint32_t last_rung;
-	uint32_t prefetch_bytes; /* reserved: 0 */
+	uint32_t prefetch_bytes; /* lines so far ahead are asked for while a batch is taken */
 	uint32_t inline_copy; /* payloads from 8 to so many bytes (at most 64) are copied without a call */
 	uint32_t owner; /* debug builds: the thread that is inside a verb */
 	struct peal_link *link;
@@ -600,6 +600,24 @@ static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t mes
 		peal_ring_room(rx);
 }
 
+/* The same for what was taken at once. */
+static inline void peal_give_back_batch(struct peal_rx *rx, uint64_t pos, uint64_t messages,
+					uint64_t bytes)
+{
+	peal_count(&rx->counters->batched, messages - 1);
+	peal_give_back(rx, pos, messages, bytes);
+}
+
+/* The header there if it is of a message that one record holds; else 0. below: of the rx. */
+static inline uint64_t peal_see_plain(const uint8_t *at, uint64_t below)
+{
+	/* Pairs with [publish] in peal_show. */
+	uint64_t header = __atomic_load_n((const uint64_t *)(const void *)at,
+					  __ATOMIC_ACQUIRE); /* [see] */
+
+	return header && peal_plain_length(header) < below ? header : 0;
+}
+
 /* Gives the record at pos back. */
 static inline void peal_advance(struct peal_rx *rx, uint64_t pos, uint64_t length)
 {
@@ -712,11 +730,44 @@ PEAL_API int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size,
  * else, and the message that it was shown is the last. It must not use this rx; message->data holds
  * until peal_drain returns, and is as hostile as in peal_peek. What was shown is released at the
  * end, all at once. Returns how many messages were shown, at least 1. Errors and thread as
- * peal_peek.
+ * peal_peek. It is inline so that each() can be: a call through a pointer may cost more than all the
+ * rest.
  */
-PEAL_API int peal_drain(struct peal_rx *rx,
-			int (*each)(void *each_data, const struct peal_message *message),
-			void *each_data, int limit, int64_t timeout);
+PEAL_INLINE int peal_drain(struct peal_rx *rx,
+			   int (*each)(void *each_data, const struct peal_message *message),
+			   void *each_data, int limit, int64_t timeout)
+{
+	struct peal_message message = { NULL, 0, 0, 0 };
+	int err = peal_peek(rx, &message, timeout);
+	const uint32_t most = limit > 0 ? (uint32_t)limit : 0x7fffffff;
+	const uint64_t below = rx->below, ahead = rx->prefetch_bytes;
+	const uint8_t *begin, *at, *end;
+	uint64_t header, bytes = 0;
+	uint32_t left = most;
+
+	if (PEAL_UNLIKELY(err))
+		return err;
+	PEAL_DEBUG_ENTER(rx);
+	/* An honest producer has no room for more than a lap, and no more is shown of another's; a
+	 * lap from wherever it begins, and a header behind it, are mapped. */
+	begin = at = peal_next(rx, rx->pos);
+	end = begin + rx->mask + 1;
+	for (;;) {
+		bytes += message.length;
+		at += peal_record_size(message.length); /* as it was checked, whatever comes */
+		__builtin_prefetch(at + ahead);
+		left--;
+		if (each(each_data, &message) || !left)
+			break;
+		header = peal_see_plain(at, below);
+		if (!header || peal_record_size(peal_plain_length(header)) > (uint64_t)(end - at))
+			break;
+		peal_describe(&message, at + PEAL_HEADER_SIZE, header);
+	}
+	peal_give_back_batch(rx, rx->pos + (uint64_t)(at - begin), most - left, bytes);
+	PEAL_DEBUG_LEAVE(rx);
+	return (int)(most - left);
+}
 
 #ifdef __cplusplus
 }
