@@ -463,8 +463,8 @@ int peal_drain(struct peal_rx *rx, int (*each)(void *each_data, const struct pea
 void peal_debug_enter(uint32_t *owner, const char *verb)
 {
 	uint32_t self = platform_thread();
-	/* Pairs with itself and with peal_debug_leave in another thread: it orders nothing, so that it
-	 * hides no race from ThreadSanitizer. */
+	/* Pairs with itself and with peal_debug_leave in another thread: it orders nothing, so that
+	 * it hides no race from ThreadSanitizer. */
 	uint32_t other = __atomic_exchange_n(owner, self, __ATOMIC_RELAXED);
 
 	if (other && other != self) {
