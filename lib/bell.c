@@ -32,8 +32,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* What a wait is for: until *word is at least want. What was seen last is what the caller goes by: the
- * word is the peer's, and may be another one by the time it is looked at again. */
+/* What a wait is for: until *word is at least want. What was seen last is what the caller goes by:
+ * the word is the peer's, and may be another one by the time it is looked at again. */
 struct news {
 	const uint64_t *word;
 	uint64_t want;
@@ -154,17 +154,18 @@ static void disarm(struct bell *bell)
 	bell->armed = false;
 }
 
-/* Whether a fence of ours does not do for this sleep: the ringer does not fence, or may not have seen
- * yet that it has to. */
+/* Whether a fence of ours does not do for this sleep: the ringer does not fence, or may not have
+ * seen yet that it has to. */
 static bool needs_membarrier(const struct bell *bell)
 {
-	/* Who rings for room does not fence in any case: what slips through is the slices' to mend. */
+	/* Who rings for room does not fence in any case: what slips through is the slices' to
+	 * mend. */
 	return !bell->wants &&
 	       (!(bell->word & PEAL_ASLEEP_FENCE) || bell->fence_again); /* [fence-again] */
 }
 
-/* The sleeper's half of the barrier, for whoever has been armed. *took: what a membarrier did. False:
- * it could not be had. */
+/* The sleeper's half of the barrier, for whoever has been armed. *took: what a membarrier did.
+ * False: it could not be had. */
 static bool heavy(bool membarrier, uint64_t *took)
 {
 	uint64_t begun;
@@ -181,8 +182,8 @@ static bool heavy(bool membarrier, uint64_t *took)
 	return true;
 }
 
-/* What a membarrier for this bell came to. Where it failed the word asks for fences from now on, and
- * has to be armed again. */
+/* What a membarrier for this bell came to. Where it failed the word asks for fences from now on,
+ * and has to be armed again. */
 static void account(struct bell *bell, bool had, uint64_t took)
 {
 	if (had) {
@@ -216,8 +217,8 @@ static void arm_fully(struct bell *bell, uint64_t wants, uint32_t how)
 
 /*
  * After a membarrier has failed: whether the ringer may still be between a publication and a look
- * that did not know of the fence. It is not once it has rung for a word since then; nor after a slice,
- * in which no store stays in a store buffer.
+ * that did not know of the fence. It is not once it has rung for a word since then; nor after a
+ * slice, in which no store stays in a store buffer.
  */
 static bool slices_are_needed(struct bell *bell)
 {
@@ -329,8 +330,8 @@ uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64
 }
 
 /*
- * To sleep until there is news: by futex in slices, and after a while by descriptor without a limit,
- * so that an idle link wakes for nothing.
+ * To sleep until there is news: by futex in slices, and after a while by descriptor without a
+ * limit, so that an idle link wakes for nothing.
  */
 static int sleep_for(struct peal_link *link, struct bell *bell, struct news *news, uint64_t now,
 		     uint64_t end, int64_t timeout)
@@ -341,8 +342,8 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 	unsigned idle = 0;
 	int err;
 
-	/* A producer first asks for a good part of the ring, so that a slow consumer does not cost a
-	 * wake-up a record; after the first slice for just what it needs. */
+	/* A producer first asks for a good part of the ring, so that a slow consumer does not cost
+	 * a wake-up a record; after the first slice for just what it needs. */
 	if (bell->wants)
 		wants = least(wants + (link->own.capacity >> 2), link->tx.pos); /* [wants-limit] */
 	/* Pairs with the loads of peal_link_stats and of monitors, as all counters do. */
@@ -479,8 +480,9 @@ void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
 
 	tx->last_rung = ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns,
 			     tx->counters, asleep);
-	/* One that closes says that it sleeps, so that we come by here. It said so after `closed`, and we
-	 * have read it without order. Pairs with the asleep word's last store in peal_close. */
+	/* One that closes says that it sleeps, so that we come by here. It said so after `closed`,
+	 * and we have read it without order. Pairs with the asleep word's last store in
+	 * peal_close. */
 	__atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_ACQUIRE);
 	if (link_verdict(link, false))
 		tx->limit = 0;
@@ -515,7 +517,8 @@ static bool arm_by_descriptor(const struct arming *arming)
 	if (arming->what & PEAL_ROOM) {
 		arm(&link->room, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
 		link->room.armed = true;
-		/* The consumer looks for us without a fence, and here are no slices to make up for it. */
+		/* The consumer looks for us without a fence, and here are no slices to make up for
+		 * it. */
 		membarrier |= link->registered; /* [room-membarrier] */
 	}
 	return membarrier;

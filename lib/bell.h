@@ -15,9 +15,9 @@
 
 /*
  * Waits until *word (a header, or the peer's head) is at least want: spinning, then sleeping, each
- * as the link's options and the runtime say, and for data after the first look. 0, and *seen is what
- * *word was; or -EAGAIN (timeout 0), -ETIMEDOUT, or a verdict on the peer, which comes only after
- * what it left has been seen.
+ * as the link's options and the runtime say, and for data after the first look. 0, and *seen is
+ * what *word was; or -EAGAIN (timeout 0), -ETIMEDOUT, or a verdict on the peer, which comes only
+ * after what it left has been seen.
  */
 int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, uint64_t want,
 	      int64_t timeout, uint64_t *seen);

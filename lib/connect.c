@@ -266,8 +266,8 @@ static int take_welcome(const struct wire_message *answer, struct platform_parce
 	return wire_adopt(answer, parcel, options, plan);
 }
 
-/* One handshake; the plan's own segment is made by the first that gets so far. -ETOOMANYREFS: the server
- * could not send its answer yet. */
+/* One handshake; the plan's own segment is made by the first that gets so far. -ETOOMANYREFS: the
+ * server could not send its answer yet. */
 static int shake_hands(struct opening *opening, const struct peal_options *options,
 		       struct platform_parcel *ours, struct link_plan *plan)
 {
@@ -285,8 +285,8 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 	ours->count = 1;
 	wire_fill(&message, WIRE_HELLO, options, options->max_message, plan, ours);
 	err = say_hello(opening, &message, ours);
-	/* Only now: asked for earlier it would give the socket a name. The server's answer carries its
-	 * credentials in any case. */
+	/* Only now: asked for earlier it would give the socket a name. The server's answer carries
+	 * its credentials in any case. */
 	if (!err)
 		err = platform_want_credentials(opening->fd);
 	if (!err)

@@ -77,9 +77,9 @@ static bool gives_eventfd(const struct peal_options *options, enum wire_type our
 }
 
 /*
- * Where the first record goes: some line of the first page. Were it the first line for all, all next
- * records would be in the same few sets of a cache, and who looks at a thousand links would find room
- * there for a dozen.
+ * Where the first record goes: some line of the first page. Were it the first line for all, all
+ * next records would be in the same few sets of a cache, and who looks at a thousand links would
+ * find room there for a dozen.
  */
 static uint64_t pick_start(int fd)
 {

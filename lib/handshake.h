@@ -75,8 +75,8 @@ struct wire_message {
 	uint8_t spare_end[56];
 };
 
-/* What we say of ourselves, in a message of this type; and an eventfd for the peer to ring goes into
- * the parcel, behind the segment that is there, and into the plan, if it is to have one. */
+/* What we say of ourselves, in a message of this type; and an eventfd for the peer to ring goes
+ * into the parcel, behind the segment that is there, and into the plan, if it is to have one. */
 void wire_fill(struct wire_message *message, enum wire_type type,
 	       const struct peal_options *options, uint64_t rx_largest, struct link_plan *plan,
 	       struct platform_parcel *parcel);
@@ -99,8 +99,8 @@ int wire_check_version(const struct wire_message *message, int64_t length);
 int wire_adopt(const struct wire_message *message, struct platform_parcel *parcel,
 	       const struct peal_options *options, struct link_plan *plan);
 
-/* Whether one with these credentials passes the options' allow and group; fd: its socket, asked about
- * supplementary groups; -1: those do not count. */
+/* Whether one with these credentials passes the options' allow and group; fd: its socket, asked
+ * about supplementary groups; -1: those do not count. */
 bool wire_allows(const struct peal_options *options, const struct platform_credentials *who,
 		 int fd);
 

@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: MIT
  *
  * Messages longer than a record. The tx cuts them into fragments of at most a quarter of the ring,
- * so that both sides work at the same time; the rx joins them in the caller's buffer, and in address
- * space of its own what must be kept from one call to the next. Each fragment is released as soon as
- * it is copied, so a message may be longer than the ring; what a message says of itself is checked
- * before anything of it is consumed. While one is under way rx->below is 0, and every record comes
- * here.
+ * so that both sides work at the same time; the rx joins them in the caller's buffer, and in
+ * address space of its own what must be kept from one call to the next. Each fragment is released
+ * as soon as it is copied, so a message may be longer than the ring; what a message says of itself
+ * is checked before anything of it is consumed. While one is under way rx->below is 0, and every
+ * record comes here.
  */
 #include "config.h"
 
@@ -80,8 +80,8 @@ static int64_t patience_left(const struct patience *patience)
 	return now < patience->end ? (int64_t)(patience->end - now) : 1;
 }
 
-/* Whether it is over although there is always something to do. A lap is a turn, or TURN bytes, which
- * is all that there is without a timeout. */
+/* Whether it is over although there is always something to do. A lap is a turn, or TURN bytes,
+ * which is all that there is without a timeout. */
 static int patience_over(struct patience *patience, uint64_t pos, uint64_t capacity)
 {
 	if (pos - patience->turn < (capacity < TURN ? capacity : TURN))

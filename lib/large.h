@@ -9,8 +9,8 @@
 
 #include "lib/link.h"
 
-/* Sets address space aside for messages of up to most bytes if a record (of up to record bytes) does
- * not hold them; 0 or a negative errno with its sentence. */
+/* Sets address space aside for messages of up to most bytes if a record (of up to record bytes)
+ * does not hold them; 0 or a negative errno with its sentence. */
 int large_set_aside(struct join *join, uint64_t most, uint64_t record);
 void large_take_down(struct join *join);
 
@@ -18,7 +18,8 @@ void large_take_down(struct join *join);
 int large_too_long(const struct peal_tx *tx, size_t length);
 
 /* Before anything else is sent: -EBUSY while a message is half sent; tells the peer of one that was
- * given up, for which it may wait and takes the time off *timeout. Otherwise errors as peal_reserve. */
+ * given up, for which it may wait and takes the time off *timeout. Otherwise errors as
+ * peal_reserve. */
 int large_settle(struct peal_tx *tx, int64_t *timeout);
 
 /* Sends a message longer than a record, gathered from pieces. Errors as peal_send. */

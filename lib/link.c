@@ -204,8 +204,8 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 
 uint64_t link_closed(struct peal_link *link)
 {
-	/* Pairs with the exchange below, for our own other thread: what the peer had published by then
-	 * is seen here, too. */
+	/* Pairs with the exchange below, for our own other thread: what the peer had published by
+	 * then is seen here, too. */
 	uint64_t said = 0, closed = __atomic_load_n(&link->closed, __ATOMIC_ACQUIRE);
 
 	if (closed)
@@ -271,7 +271,8 @@ int link_broken(struct peal_link *link, const char *format, ...)
 	va_end(arguments);
 	/* Pairs with the load in link_verdict, for our own other thread. */
 	__atomic_store_n(&link->broken, 1, __ATOMIC_RELAXED);
-	/* The other side learns it from the socket, or at once if it sleeps. Pairs with [closed-seen]. */
+	/* The other side learns it from the socket, or at once if it sleeps. Pairs with
+	 * [closed-seen]. */
 	__atomic_store_n(&link->page->closed, 1, __ATOMIC_RELEASE);
 	bell_ring_out(link);
 	if (link->fd >= 0)
@@ -308,8 +309,8 @@ static uint64_t count_unread(const struct peal_link *link)
 	return count + part < UNREAD_MAX ? count + part : UNREAD_MAX;
 }
 
-/* Both ends of a pair have the same mappings; the last one takes them down. The count pairs with itself
- * at the other end: what that did with the memory comes before. */
+/* Both ends of a pair have the same mappings; the last one takes them down. The count pairs with
+ * itself at the other end: what that did with the memory comes before. */
 static void let_go_of_memory(struct peal_link *link)
 {
 	bool last = !link->pair || __atomic_sub_fetch(&link->pair->ends, 1, __ATOMIC_ACQ_REL) == 0;

@@ -40,10 +40,10 @@ struct bell {
 	uint64_t end;         /* monotonic ns at which the last wait would have ended */
 
 	/* The data bell's barrier. */
-	bool asymmetric;  /* may be: the peer's process is registered, and nobody forbade it */
-	bool always;      /* asymmetric as long as it can be had */
-	bool fence_again; /* the ringer may not have seen yet that it has to fence */
-	bool unacknowledged; /* membarrier has failed, and the ringer has not shown yet that it fences */
+	bool asymmetric;      /* may be: the peer's process is registered, and nobody forbade it */
+	bool always;          /* asymmetric as long as it can be had */
+	bool fence_again;     /* the ringer may not have seen yet that it has to fence */
+	bool unacknowledged;  /* membarrier failed; the ringer has not shown yet that it fences */
 	uint32_t fence_since; /* the first word that asked it to */
 	uint64_t slept_at;    /* messages counted at the last sleep */
 	uint64_t per_sleep;   /* messages between two sleeps */

@@ -50,8 +50,8 @@ struct peal_listener {
 	struct platform_identity socket; /* what we bound */
 	int fd, lock, poller;
 	int timer;      /* wakes who polls when a guest's time is up, or the door is to open */
-	int reserve[2]; /* one is given up to tell a newcomer that descriptors have run out; the other
-			 * stands in until that one's number is free again */
+	int reserve[2]; /* one is given up to tell a newcomer that descriptors have run out; the
+			 * other stands in until that one's number is free again */
 	bool bound;     /* the name is ours */
 	bool stale;
 	bool shut; /* no place or no descriptor is free: the socket is not polled */
@@ -318,7 +318,8 @@ static bool admit(const struct peal_listener *listener, const struct guest *gues
 	       (options->admit && options->admit(options->admit_data, &peer));
 }
 
-/* Makes a link of a HELLO. 0 or an errno with its sentence; the guest's socket is the link's then. */
+/* Makes a link of a HELLO. 0 or an errno with its sentence; the guest's socket is the link's
+ * then. */
 static int welcome(struct peal_listener *listener, struct guest *guest,
 		   const struct wire_message *hello, struct platform_parcel *parcel,
 		   struct peal_link **link)
@@ -405,7 +406,8 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	}
 	wire_close_parcel(&parcel, !err);
 	if (err) {
-		/* What runs short here is not the client's fault. (-ETOOMANYREFS: it tries again.) */
+		/* What runs short here is not the client's fault. (-ETOOMANYREFS: it tries
+		 * again.) */
 		bool ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC;
 
 		see_off(listener, guest, ours ? -EBUSY : err, peal_error());
@@ -462,8 +464,9 @@ static void turn_away(struct peal_listener *listener)
 		     platform_later(platform_now(), listener->options.handshake_ns / PATIENCE));
 }
 
-/* Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; a shortage:
- * turned away, or left outside; another errno: the listening socket is not what it was. */
+/* Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; a
+ * shortage: turned away, or left outside; another errno: the listening socket is not what it
+ * was. */
 static int greet(struct peal_listener *listener, struct peal_link **link)
 {
 	struct guest *guest = listener->guests;
@@ -565,8 +568,8 @@ static void set_timer(struct peal_listener *listener, uint64_t now, uint64_t nex
 	platform_timer_set(listener->timer, next == UINT64_MAX ? 0 : next > now ? next - now : 1);
 }
 
-/* One round over all who may have something to say. 0: there may be more, or *link is made; -EAGAIN:
- * nothing to do; or what greet() says. */
+/* One round over all who may have something to say. 0: there may be more, or *link is made;
+ * -EAGAIN: nothing to do; or what greet() says. */
 static int serve(struct peal_listener *listener, struct peal_link **link)
 {
 	uint32_t keys[16];

@@ -34,7 +34,8 @@ static void after_fork_in_child(void)
 	while (handles) {
 		struct handle *handle = handles;
 
-		/* Nothing stays listed: some of them stand on the stacks of threads that are no more. */
+		/* Nothing stays listed: some of them stand on the stacks of threads that are no
+		 * more. */
 		registry_remove(handle);
 		handle->orphan(handle);
 	}

@@ -10,12 +10,14 @@
 /* Part of every handle. */
 struct handle {
 	struct handle *next, *previous;
-	/* Called in a child of a fork, once: closes descriptors, forgets mappings (they did not come
-	 * along), makes every verb answer -ESTALE. The handle is not in the registry any more. */
+	/* Called in a child of a fork, once: closes descriptors, forgets mappings (they did not
+	 * come along), makes every verb answer -ESTALE. The handle is not in the registry any
+	 * more. */
 	void (*orphan)(struct handle *handle);
 };
 
-/* Installs the fork handlers; by the runtime, once, before anything of the library's takes a lock. */
+/* Installs the fork handlers; by the runtime, once, before anything of the library's takes a
+ * lock. */
 void registry_watch_forks(void);
 
 /*

@@ -411,8 +411,8 @@ out:
 void peal_debug_enter(uint32_t *owner, const char *verb)
 {
 	uint32_t self = platform_thread();
-	/* Pairs with itself and with peal_debug_leave in another thread: it orders nothing, so that it
-	 * hides no race from ThreadSanitizer. */
+	/* Pairs with itself and with peal_debug_leave in another thread: it orders nothing, so that
+	 * it hides no race from ThreadSanitizer. */
 	uint32_t other = __atomic_exchange_n(owner, self, __ATOMIC_RELAXED);
 
 	if (other && other != self) {

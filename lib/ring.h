@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * What the slow halves of the verbs share: ring.c, where a ring is full or empty, and large.c, where
- * a message is longer than a record.
+ * What the slow halves of the verbs share: ring.c, where a ring is full or empty, and large.c,
+ * where a message is longer than a record.
  */
 #ifndef LIB_RING_H
 #define LIB_RING_H
@@ -28,8 +28,8 @@ int ring_room(struct peal_tx *tx, uint64_t size, int64_t timeout);
 /* The peer lied to our rx: ends the link. -EPROTO. */
 int ring_refuse(struct peal_link *link, const char *lie);
 
-/* What peal_peek_wait answers instead of waiting while some of a long message is kept: no header, but
- * one that brings every verb to large.c. */
+/* What peal_peek_wait answers instead of waiting while some of a long message is kept: no header,
+ * but one that brings every verb to large.c. */
 #define RING_NOTHING_YET ((uint64_t)PEAL_HEADER_RESERVED)
 
 /* Waits for a record at rx->pos; its header. 0: none, and *err says why. */

@@ -210,7 +210,7 @@ static void pick_memory(void)
 		log_line(LOG_INFO, "PEAL_HUGEPAGES=try: this version has plain pages only");
 	} else if (!strcmp(wish, "require")) {
 		runtime.memory = NULL;
-		runtime.memory_why = "PEAL_HUGEPAGES=require, and this version has plain pages only";
+		runtime.memory_why = "PEAL_HUGEPAGES=require, and this version has plain pages";
 	} else {
 		warn_value("PEAL_HUGEPAGES", wish, values);
 	}

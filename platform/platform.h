@@ -48,11 +48,11 @@ int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool p
 		 uint8_t **at);
 void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity);
 
-/* Sets address space aside, of whole pages, that costs nothing, is not locked when all memory of the
- * process is, and that children of a fork do not get. platform_use makes some of it private memory,
- * which costs nothing until it is written, but where the system promises no memory that it may not
- * have (-ENOMEM). platform_give_back gives back the memory behind some of that, whose content is
- * lost. */
+/* Sets address space aside, of whole pages, that costs nothing, is not locked when all memory of
+ * the process is, and that children of a fork do not get. platform_use makes some of it private
+ * memory, which costs nothing until it is written, but where the system promises no memory that it
+ * may not have (-ENOMEM). platform_give_back gives back the memory behind some of that, whose
+ * content is lost. */
 int platform_set_aside(uint64_t size, uint8_t **at);
 int platform_use(uint8_t *at, uint64_t size);
 void platform_give_back(uint8_t *at, uint64_t size);

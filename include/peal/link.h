@@ -41,10 +41,10 @@ struct peal_rx;
  *
  * -EINVAL: an address without a slash or with one at its end, or an option that makes no sense;
  * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
- * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE: another
- * server lives here (its pid is named); -EEXIST: something that is no socket is in the way, or where
- * the lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a
- * symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
+ * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE:
+ * another server lives here (its pid is named); -EEXIST: something that is no socket is in the way,
+ * or where the lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder,
+ * or a symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
@@ -65,15 +65,15 @@ PEAL_API int peal_accept(struct peal_listener *listener, struct peal_link **link
 
 /*
  * A descriptor that polls readable when peal_accept has something to do. It belongs to the
- * listener and is only to be polled. -ESTALE: after a fork. Any thread, as long as the listener is not
- * being closed; never enters the kernel.
+ * listener and is only to be polled. -ESTALE: after a fork. Any thread, as long as the listener is
+ * not being closed; never enters the kernel.
  */
 PEAL_API int peal_listener_fd(const struct peal_listener *listener);
 
 /*
  * Stops listening, drops unfinished handshakes, removes the socket and frees the listener. NULL is
- * ignored. Links that were accepted live on. Cannot fail. No other thread may be using the listener;
- * enters the kernel, and does not wait there.
+ * ignored. Links that were accepted live on. Cannot fail. No other thread may be using the
+ * listener; enters the kernel, and does not wait there.
  */
 PEAL_API void peal_listener_close(struct peal_listener *listener);
 
@@ -82,13 +82,13 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
  * backlog, and more descriptors under way than the limits of either side's user allow, are retried
  * until the timeout ends. options may be NULL.
  *
- * -EINVAL, -ERANGE, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in peal_listen;
- * -ECONNREFUSED: no server there; -EPROTOTYPE: it does not speak Peal; -EPROTONOSUPPORT: no common
- * version; -EPERM: the server does not admit us, or is not run by one whom `allow` accepts;
- * -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT, -EAGAIN;
- * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory;
- * -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is what the
- * system says of a ring that it has no room for.
+ * -EINVAL, -ERANGE, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in
+ * peal_listen; -ECONNREFUSED: no server there; -EPROTOTYPE: it does not speak Peal;
+ * -EPROTONOSUPPORT: no common version; -EPERM: the server does not admit us, or is not run by one
+ * whom `allow` accepts; -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT,
+ * -EAGAIN; -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or
+ * memory; -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is
+ * what the system says of a ring that it has no room for.
  * Any thread; enters the kernel, and waits there.
  */
 PEAL_API int peal_connect(struct peal_link **link, const char *address,
@@ -119,10 +119,10 @@ enum peal_for {
 };
 
 /*
- * A descriptor that polls readable (select, poll, epoll level- or edge-triggered, an event loop's) when
- * there is something to do on an armed link. It belongs to the link, and is only to be polled.
- * -EOPNOTSUPP: a pair, or a link that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE: after a fork. By a thread
- * that uses both ends; enters the kernel at the first call.
+ * A descriptor that polls readable (select, poll, epoll level- or edge-triggered, an event loop's)
+ * when there is something to do on an armed link. It belongs to the link, and is only to be polled.
+ * -EOPNOTSUPP: a pair, or a link that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE: after a fork. By a
+ * thread that uses both ends; enters the kernel at the first call.
  */
 PEAL_API int peal_link_fd(struct peal_link *link);
 
@@ -145,8 +145,8 @@ PEAL_API int peal_link_arm(struct peal_link *link, uint32_t what);
 PEAL_API struct peal_tx *peal_link_tx(struct peal_link *link);
 PEAL_API struct peal_rx *peal_link_rx(struct peal_link *link);
 
-/* Who is at the other side; belongs to the link and never changes. Cannot fail, after a fork neither.
- * Any thread; never enters the kernel. */
+/* Who is at the other side; belongs to the link and never changes. Cannot fail, after a fork
+ * neither. Any thread; never enters the kernel. */
 PEAL_API const struct peal_peer *peal_link_peer(const struct peal_link *link);
 
 #ifdef __cplusplus

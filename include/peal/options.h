@@ -33,14 +33,15 @@ enum peal_barrier {
 	PEAL_BARRIER_AUTO = 0,
 	/* The peer, with a fence in each message that it sends us; and this side likewise. */
 	PEAL_BARRIER_FENCE = 1,
-	/* This side, with a membarrier in each sleep; fence where the peer has not registered for it.
-	 * Registering a process that has threads takes some 10 ms, once. */
+	/* This side, with a membarrier in each sleep; fence where the peer has not registered for
+	 * it. Registering a process that has threads takes some 10 ms, once. */
 	PEAL_BARRIER_ASYMMETRIC = 2
 };
 
 /* By which descriptor the peer rings this side when it waits by descriptor. */
 enum peal_bell {
-	/* Servers: an eventfd, if the client trusts them, as it does by default; clients: the socket. */
+	/* Servers: an eventfd, if the client trusts them, as it does by default; clients: the
+	 * socket. */
 	PEAL_BELL_AUTO = 0,
 	/* An eventfd, if the peer trusts us; else the socket. */
 	PEAL_BELL_EVENTFD = 1,
@@ -63,10 +64,11 @@ enum peal_allow {
 enum peal_flag {
 	/* Touch all memory of a link when it is made, not when it is first used. */
 	PEAL_PREFAULT = 1,
-	/* One thread uses both ends: a batch is published before it waits for the peer's messages. */
+	/* One thread uses both ends: a batch is published before it waits for the peer's
+	 * messages. */
 	PEAL_ONE_THREAD = 2,
-	/* Ring the peer by an eventfd that it hands over, although a hostile one can make us wait in
-	 * that. Clients do so in any case, unless they are told not to by the other one. */
+	/* Ring the peer by an eventfd that it hands over, although a hostile one can make us wait
+	 * in that. Clients do so in any case, unless they are told not to by the other one. */
 	PEAL_TRUST_PEER = 4,
 	PEAL_DISTRUST_PEER = 8
 };
@@ -83,18 +85,19 @@ struct peal_options {
 	uint32_t size; /* sizeof(struct peal_options); set by peal_options_init */
 	uint32_t abi;  /* PEAL_ABI; set by peal_options_init */
 
-	/* Bytes of the ring that this side sends into. A power of two, from the page size to 256 MiB;
-	 * 0: 64 KiB. One message is at most this less 16, unless the peer accepts longer ones. */
+	/* Bytes of the ring that this side sends into. A power of two, from the page size to 256
+	 * MiB; 0: 64 KiB. One message is at most this less 16, unless the peer accepts longer
+	 * ones. */
 	uint64_t ring;
 
 	/* The largest ring that this side accepts from its peer, in bytes; 0: 64 MiB. */
 	uint64_t max_peer_ring;
 
 	/* The largest message that this side accepts, in bytes, up to 64 GiB. What is longer than a
-	 * record of the peer's ring (that ring less 16) comes in fragments; so much address space is
-	 * set aside for them, and has memory behind it only while a part of a message is kept. 0: a
-	 * client 64 MiB, or max_peer_ring (of which at most 256 MiB count) if that is more; a server
-	 * and a pair whatever fits one record. */
+	 * record of the peer's ring (that ring less 16) comes in fragments; so much address space
+	 * is set aside for them, and has memory behind it only while a part of a message is kept.
+	 * 0: a client 64 MiB, or max_peer_ring (of which at most 256 MiB count) if that is more; a
+	 * server and a pair whatever fits one record. */
 	uint64_t max_message;
 
 	/* An enum peal_wait. */
@@ -104,20 +107,21 @@ struct peal_options {
 	uint32_t flags;
 
 	/* Nanoseconds that PEAL_WAIT_ADAPTIVE spins before it sleeps, at most, up to 1 s; 0: what
-	 * PEAL_SPIN_NS or the runtime says. A ring on which spinning has lately been in vain sleeps at
-	 * once until that changes. */
+	 * PEAL_SPIN_NS or the runtime says. A ring on which spinning has lately been in vain sleeps
+	 * at once until that changes. */
 	uint64_t spin_ns;
 
-	/* What the peer is told that this side is called; NULL: the program's name. At most 63 bytes
-	 * are sent. Not kept after the call. */
+	/* What the peer is told that this side is called; NULL: the program's name. At most 63
+	 * bytes are sent. Not kept after the call. */
 	const char *name;
 
 	/* An enum peal_allow, and its group. */
 	uint32_t allow;
 	uint32_t group;
 
-	/* Servers: asked about everyone whom `allow` does not admit; 0 refuses, else admitted. Called
-	 * inside peal_accept, before anything of the client has been received (its name is empty). */
+	/* Servers: asked about everyone whom `allow` does not admit; 0 refuses, else admitted.
+	 * Called inside peal_accept, before anything of the client has been received (its name is
+	 * empty). */
 	int (*admit)(void *admit_data, const struct peal_peer *peer);
 	void *admit_data;
 

@@ -42,7 +42,8 @@ extern "C" {
 #define PEAL_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PEAL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* What different threads write stands this many bytes apart (two lines: CPUs fetch them in pairs). */
+/* What different threads write stands this many bytes apart (two lines: CPUs fetch them in
+ * pairs). */
 #define PEAL_LINE 128
 
 /*
@@ -74,30 +75,32 @@ extern "C" {
  * its own. The peer reads it through a read-only mapping.
  */
 struct peal_page {
-	/* Written once, before the segment is handed over. For debuggers: nothing reads it again. */
+	/* Written once, before the segment is handed over. For debuggers: nothing reads it
+	 * again. */
 	uint32_t magic;
 	uint32_t layout;
 	uint8_t spare0[PEAL_LINE - 8];
 
-	/* Written by the owner's rx; read by the peer's tx, which checks that it is never behind the
-	 * last one, never ahead of what was sent, and a multiple of 8: consumed up to here. */
+	/* Written by the owner's rx; read by the peer's tx, which checks that it is never behind
+	 * the last one, never ahead of what was sent, and a multiple of 8: consumed up to here. */
 	uint64_t head;
 	uint8_t spare1[PEAL_LINE - 8];
 
-	/* Written by the owner's rx; read by the peer's tx; any value is harmless: I sleep for data. */
+	/* Written by the owner's rx; read by the peer's tx; any value is harmless: I sleep for
+	 * data. */
 	uint32_t rx_asleep;
 	uint8_t spare2[PEAL_LINE - 4];
 
 	/* Written by the owner's rx: I have rung your tx. Slept on by the peer's tx; any value is
-	 * harmless. Beside it the asleep value that was rung for, and when (monotonic ns, for sampling
-	 * only). */
+	 * harmless. Beside it the asleep value that was rung for, and when (monotonic ns, for
+	 * sampling only). */
 	uint32_t room_wake;
 	uint32_t room_acknowledged;
 	uint64_t room_rung_ns;
 	uint8_t spare3[PEAL_LINE - 16];
 
-	/* Written by the owner's tx; read by the peer's rx; any value is harmless: I sleep for room,
-	 * until your head is tx_wants. */
+	/* Written by the owner's tx; read by the peer's rx; any value is harmless: I sleep for
+	 * room, until your head is tx_wants. */
 	uint32_t tx_asleep;
 	uint32_t spare4;
 	uint64_t tx_wants;
@@ -109,7 +112,8 @@ struct peal_page {
 	uint64_t data_rung_ns;
 	uint8_t spare6[PEAL_LINE - 16];
 
-	/* Written by the owner's close: 0 while open, then 1 + the records that were left unread. */
+	/* Written by the owner's close: 0 while open, then 1 + the records that were left
+	 * unread. */
 	uint64_t closed;
 	uint8_t spare7[PEAL_LINE - 8];
 
@@ -133,7 +137,7 @@ struct peal_tx {
 	uint32_t last_rung;      /* the asleep value that was rung for last */
 	uint32_t barrier;        /* reserved: 0 */
 	uint32_t prefetch_bytes; /* reserved: 0 */
-	uint32_t inline_copy; /* payloads from 8 to so many bytes (at most 64) are copied without a call */
+	uint32_t inline_copy;    /* payloads from 8 to so many bytes (at most 64): copied inline */
 	uint64_t pending_at;     /* the position of the first record that is not published yet, */
 	uint64_t pending_header; /* and its header; 0: all are */
 	uint32_t owner;          /* debug builds: the thread that is inside a verb */
@@ -161,8 +165,8 @@ struct peal_rx {
 	struct peal_counters *counters;
 	uint32_t last_rung;
 	uint32_t prefetch_bytes; /* lines so far ahead are asked for while a batch is taken */
-	uint32_t inline_copy; /* payloads from 8 to so many bytes (at most 64) are copied without a call */
-	uint32_t owner; /* debug builds: the thread that is inside a verb */
+	uint32_t inline_copy;    /* payloads from 8 to so many bytes (at most 64): copied inline */
+	uint32_t owner;          /* debug builds: the thread that is inside a verb */
 	struct peal_link *link;
 	uint8_t spare[64];
 };
@@ -205,7 +209,8 @@ PEAL_API void peal_debug_leave(uint32_t *owner);
 #define PEAL_DEBUG_LEAVE(end) ((void)0)
 #endif
 
-/* Counters have one writer, and readers in other threads: pairs with the loads in peal_link_stats. */
+/* Counters have one writer, and readers in other threads: pairs with the loads in
+ * peal_link_stats. */
 static inline void peal_count(uint64_t *counter, uint64_t by)
 {
 	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by,
@@ -345,9 +350,9 @@ static inline void peal_hold(struct peal_tx *tx, uint64_t pos, uint8_t *at, size
 
 /*
  * Reserves room for a message of up to length bytes (0 to the ring's capacity - 16, and at most
- * what the peer accepts; a longer one takes peal_send) and stores where its payload goes, in the ring itself. Write it there,
- * then commit; or abort. A second reserve before that replaces the first. The memory is the
- * caller's until then.
+ * what the peer accepts; a longer one takes peal_send) and stores where its payload goes, in the
+ * ring itself. Write it there, then commit; or abort. A second reserve before that replaces the
+ * first. The memory is the caller's until then.
  *
  * -EAGAIN, -ETIMEDOUT: no room in time; -EMSGSIZE: can never fit; -EBUSY: a message of
  * peal_send_part is under way; -EPIPE: the peer has closed;
@@ -397,8 +402,8 @@ PEAL_INLINE int peal_commit(struct peal_tx *tx, size_t length, uint32_t tag)
  * peal_commit, peal_send, peal_send_part, peal_send_batch, peal_sendv or peal_flush, all at once,
  * which is one look at the peer for all of them. Nothing waits behind what is not published: before
  * a verb of this tx waits for room, answers -EAGAIN, -ETIMEDOUT or that the peer is gone, and
- * before peal_close, it goes out too; likewise before peal_link_arm, and with PEAL_ONE_THREAD before
- * a verb of the link's rx waits. Errors and thread as peal_commit; never enters the kernel.
+ * before peal_close, it goes out too; likewise before peal_link_arm, and with PEAL_ONE_THREAD
+ * before a verb of the link's rx waits. Errors and thread as peal_commit; never enters the kernel.
  */
 PEAL_INLINE int peal_commit_more(struct peal_tx *tx, size_t length, uint32_t tag)
 {
@@ -591,9 +596,9 @@ static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t mes
 	/* Pairs with [room] in lib/ring.c, look_for_room. */
 	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
 	peal_count_messages(rx->counters, messages, bytes);
-	/* Pairs with [arm] in lib/bell.c. No fence but for the compiler: a ring that slips through is
-	 * made up for by the next release, or by the producer's slice; and one who has no slices makes
-	 * us fence, or looks when no store is under way any more. */
+	/* Pairs with [arm] in lib/bell.c. No fence but for the compiler: a ring that slips through
+	 * is made up for by the next release, or by the producer's slice; and one who has no slices
+	 * makes us fence, or looks when no store is under way any more. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
 			  PEAL_ASLEEP)) /* [room-look] */

@@ -18,8 +18,8 @@
 extern "C" {
 #endif
 
-/* The library's version, as PEAL_VERSION was when it was built. Cannot fail. Any thread; never enters
- * the kernel. */
+/* The library's version, as PEAL_VERSION was when it was built. Cannot fail. Any thread; never
+ * enters the kernel. */
 PEAL_API const char *peal_runtime_version(void);
 
 /* One table that could do a job. All strings belong to the library. */
@@ -54,8 +54,8 @@ PEAL_API uint64_t peal_runtime_spin_ns(void);
 /*
  * The CPU's constant counter (TSC, CNTVCT, or the monotonic clock), and how many of its ticks make
  * a nanosecond, calibrated against the monotonic clock to about 0.1 %. Cannot fail. Any thread.
- * peal_ticks never enters the kernel, where the CPU has a counter that Peal knows (elsewhere it asks
- * the clock); peal_ticks_per_ns does only if it is the first use.
+ * peal_ticks never enters the kernel, where the CPU has a counter that Peal knows (elsewhere it
+ * asks the clock); peal_ticks_per_ns does only if it is the first use.
  */
 PEAL_API uint64_t peal_ticks(void);
 PEAL_API double peal_ticks_per_ns(void);

@@ -115,9 +115,9 @@ PEAL_API void peal_set_tell(struct peal_set *set, struct peal_set_member *member
  * kernel.
  *
  * A link that nothing is received from costs one look at one line: where its next record is was
- * looked up before. That is looked up again of those that were ready last time, and, since a program
- * may receive from others as well, of one more in each look: what such a place says is at most some
- * looks late, and a place that has something is looked up again anyway.
+ * looked up before. That is looked up again of those that were ready last time, and, since a
+ * program may receive from others as well, of one more in each look: what such a place says is at
+ * most some looks late, and a place that has something is looked up again anyway.
  */
 PEAL_INLINE int peal_set_poll(struct peal_set *set)
 {

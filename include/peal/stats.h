@@ -27,15 +27,15 @@ struct peal_link;
  * waits inside the verbs: those of a set, or of an event loop, are counted by none.
  */
 struct peal_counters {
-	uint64_t messages; /* published or released */
-	uint64_t bytes;    /* their payload */
-	uint64_t waits; /* times that the ring was found full (tx), or empty and a wait began (rx) */
-	uint64_t sleeps;        /* times that this end went to sleep in the kernel */
-	uint64_t rung;          /* bells rung: the peer was asleep */
-	uint64_t batched;       /* messages published or released together with the one before */
-	uint64_t slices;        /* sleeps that ended by themselves, not by a bell */
-	uint64_t idle_rings;    /* bells that came without news */
-	uint64_t high_water;    /* most bytes ever found in the ring, sampled; 0 in this version */
+	uint64_t messages;   /* published or released */
+	uint64_t bytes;      /* their payload */
+	uint64_t waits;      /* times that the ring was full (tx), or empty and a wait began (rx) */
+	uint64_t sleeps;     /* times that this end went to sleep in the kernel */
+	uint64_t rung;       /* bells rung: the peer was asleep */
+	uint64_t batched;    /* messages published or released together with the one before */
+	uint64_t slices;     /* sleeps that ended by themselves, not by a bell */
+	uint64_t idle_rings; /* bells that came without news */
+	uint64_t high_water; /* most bytes ever found in the ring, sampled; 0 in this version */
 	uint64_t stalled_since; /* monotonic ns at which the present wait began; 0: none */
 	uint64_t spare[22];
 };

@@ -224,9 +224,9 @@ int platform_set_aside(uint64_t size, uint8_t **at)
 
 	if (map == MAP_FAILED)
 		return map_error();
-	/* After mlockall(MCL_FUTURE) a mapping is born locked: it would count whole against the limit,
-	 * and be filled as it is used, and nothing of it could be given back. So a page is born, let
-	 * loose, and grows. */
+	/* After mlockall(MCL_FUTURE) a mapping is born locked: it would count whole against the
+	 * limit, and be filled as it is used, and nothing of it could be given back. So a page is
+	 * born, let loose, and grows. */
 	munlock(map, page);
 	grown = mremap(map, page, size, MREMAP_MAYMOVE);
 	if (grown == MAP_FAILED) {

@@ -56,7 +56,7 @@ static void open_like(struct meeting *meeting, int which)
 /* Calls of two functions of the system's, which the linker leads here. */
 static unsigned membarriers, clock_reads;
 static bool barriers_fail;
-static bool steady; /* each look at the clock takes a microsecond, and nothing else takes any time */
+static bool steady; /* a look at the clock takes a microsecond, and nothing else any time */
 
 bool __real_platform_barrier(void);
 bool __wrap_platform_barrier(void);
