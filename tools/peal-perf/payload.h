@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Payloads: what every message is filled with and checked against, in full, by the same source
- * whatever the transport. A line at a time goes in vectors, which are the compiler's own, of the size
- * that every 64-bit CPU has; then words, then bytes.
+ * whatever the transport. A line at a time goes in vectors, which are the compiler's own, of the
+ * size that every 64-bit CPU has; then words, then bytes.
  *
  * The i-th 64-bit word is sequence * PAYLOAD_STEP + i; what is left over behind the last whole word
  * holds the low bytes of the next one. The step is odd: the low bytes alone still tell the
@@ -90,8 +90,8 @@ static inline uint64_t line_fold(const struct line *line)
 void payload_write_any(void *at, size_t size, uint64_t sequence);
 bool payload_right_any(const void *at, size_t size, uint64_t sequence);
 
-/* A word, and a line, are written and checked on the spot: where a message costs a few nanoseconds, a
- * call and loops that do nothing would hide them. */
+/* A word, and a line, are written and checked on the spot: where a message costs a few nanoseconds,
+ * a call and loops that do nothing would hide them. */
 static inline void payload_write(void *at, size_t size, uint64_t sequence)
 {
 	const uint64_t word = sequence * PAYLOAD_STEP;
