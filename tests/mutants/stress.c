@@ -528,6 +528,54 @@ static void loop(uint32_t bell)
 	send_post(&post);
 }
 
+/* By a set, as an event loop does and in peal_set_wait. */
+static struct peal_set *set;
+
+static ssize_t receive_in_set(struct peal_link *link, uint64_t *value, int (*wait_in_set)(void))
+{
+	ssize_t length;
+
+	while ((length = peal_recv(&link->rx, value, sizeof(*value), NULL, 0)) == -EAGAIN)
+		if (wait_in_set() < 0)
+			found(peal_error());
+	return length;
+}
+
+static int set_arm_and_poll(void)
+{
+	int now = peal_set_arm(set);
+
+	if (!now)
+		poll_for_ring(peal_set_fd(set));
+	return now;
+}
+
+static int set_wait(void)
+{
+	return peal_set_wait(set, PEAL_FOREVER);
+}
+
+static ssize_t receive_in_set_loop(struct peal_link *link, uint64_t *value)
+{
+	return receive_in_set(link, value, set_arm_and_poll);
+}
+
+static ssize_t receive_in_set_wait(struct peal_link *link, uint64_t *value)
+{
+	return receive_in_set(link, value, set_wait);
+}
+
+static void post_of_set(uint32_t bell, ssize_t (*receives)(struct peal_link *, uint64_t *))
+{
+	struct post post = { .receive = receives };
+
+	make_link(post.links, bell);
+	check(peal_set_create(&set), 0);
+	check(peal_set_add(set, post.links[1], NULL), 0);
+	send_post(&post);
+	peal_set_free(set);
+}
+
 /* Waits for room in a loop: one record fills the ring, so that no later release makes up for a ring
  * that the last one lost. */
 static void *release_all(void *data)
@@ -936,6 +984,26 @@ static void loop_by_eventfd(void)
 	loop(PEAL_BELL_EVENTFD);
 }
 
+static void set_loop_by_socket(void)
+{
+	post_of_set(PEAL_BELL_SOCKET, receive_in_set_loop);
+}
+
+static void set_loop_by_eventfd(void)
+{
+	post_of_set(PEAL_BELL_EVENTFD, receive_in_set_loop);
+}
+
+static void set_wait_by_socket(void)
+{
+	post_of_set(PEAL_BELL_SOCKET, receive_in_set_wait);
+}
+
+static void set_wait_by_eventfd(void)
+{
+	post_of_set(PEAL_BELL_EVENTFD, receive_in_set_wait);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -957,6 +1025,12 @@ static const struct {
 	{ "ladder-eventfd", ladder_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
 	{ "loop-socket", loop_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
 	{ "loop-eventfd", loop_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
+	{ "set-loop-socket", set_loop_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "set-loop-eventfd", set_loop_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC,
+	  false },
+	{ "set-wait-socket", set_wait_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "set-wait-eventfd", set_wait_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC,
+	  false },
 	{ "room", room, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
 	{ "room-unregistered", room, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
 };
