@@ -39,8 +39,8 @@ _Static_assert(PEAL_ROOM == 2, "binary interface, version 1");
 #define UNREAD_MAX 65536u
 /*
  * The pause before a wait in a stream, in ns. Who has emptied a ring has a message to wait for, and
- * looks again soon. Who has filled one only has to be back before it is empty, and takes its time, by
- * the size of the ring: each look takes a line away from the consumer.
+ * looks again soon. Who has filled one only has to be back before it is empty, and takes its time,
+ * by the size of the ring: each look takes a line away from the consumer.
  */
 #define BREATH_NS 600
 #define ROOM_BREATH_MAX_NS 5000

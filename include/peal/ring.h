@@ -735,8 +735,8 @@ PEAL_API int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size,
  * else, and the message that it was shown is the last. It must not use this rx; message->data holds
  * until peal_drain returns, and is as hostile as in peal_peek. What was shown is released at the
  * end, all at once. Returns how many messages were shown, at least 1. Errors and thread as
- * peal_peek. It is inline so that each() can be: a call through a pointer may cost more than all the
- * rest.
+ * peal_peek. It is inline so that each() can be: a call through a pointer may cost more than all
+ * the rest.
  */
 PEAL_INLINE int peal_drain(struct peal_rx *rx,
 			   int (*each)(void *each_data, const struct peal_message *message),
