@@ -23,7 +23,6 @@
 #define STREAM_MESSAGES 4u           /* since the last wait: less is request and reply */
 #define FUTEX_NS ((uint64_t)10 * MS) /* then by descriptor, where there is one */
 #define FENCE_NS 16u                 /* what a fence costs a publication */
-#define BARRIER_NS 10000u            /* what a membarrier may cost, until it is measured */
 #define IDLE_RINGS_MAX 1000u         /* an honest peer rings once or twice in a wait */
 #define STORES_NS 20000u             /* longer than a store stays in a store buffer */
 
@@ -68,14 +67,13 @@ static void choose_barrier(struct bell *bell, uint64_t messages)
 {
 	bool fence = bell->word & PEAL_ASLEEP_FENCE;
 	uint64_t fences = (messages > bell->per_sleep ? messages : bell->per_sleep) * FENCE_NS;
-	uint64_t barrier = bell->barrier_ns ? bell->barrier_ns : BARRIER_NS;
 
 	if (!bell->asymmetric)
 		return;
-	if (fence && (bell->always || fences > 2 * barrier)) {
+	if (fence && (bell->always || fences > 2 * bell->barrier_ns)) {
 		bell->word &= ~PEAL_ASLEEP_FENCE;
 		bell->fence_again = false;
-	} else if (!fence && !bell->always && fences < barrier / 2) {
+	} else if (!fence && !bell->always && fences < bell->barrier_ns / 2) {
 		bell->word |= PEAL_ASLEEP_FENCE;
 		bell->fence_again = true;
 	}
@@ -187,8 +185,9 @@ static bool heavy(bool membarrier, uint64_t *took)
 static void account(struct bell *bell, bool had, uint64_t took)
 {
 	if (had) {
-		bell->barrier_ns = bell->barrier_ns ? bell->barrier_ns : took;
-		weigh(&bell->barrier_ns, took);
+		/* One that was preempted tells little, and none is measured while fences are asked
+		 * for. */
+		weigh(&bell->barrier_ns, least(took, 2 * bell->barrier_ns));
 		bell->fence_again = false;
 		return;
 	}

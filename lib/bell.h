@@ -13,6 +13,9 @@
 /* Between two looks at the socket of one who spins. */
 #define BELL_LOOK_NS 10000000u
 
+/* What a membarrier may cost, until it is measured. */
+#define BELL_BARRIER_NS 10000u
+
 /*
  * Waits until *word (a header, or the peer's head) is at least want: spinning, then sleeping, each
  * as the link's options and the runtime say, and for data after the first look. 0, and *seen is

@@ -160,6 +160,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.first_slice = FIRST_DATA_SLICE,
 		.asymmetric = plan->registered && options->barrier != PEAL_BARRIER_FENCE,
 		.always = options->barrier == PEAL_BARRIER_ASYMMETRIC,
+		.barrier_ns = BELL_BARRIER_NS,
 	};
 	if (link->data.asymmetric && link->data.always) {
 		link->data.word &= ~PEAL_ASLEEP_FENCE;

@@ -47,7 +47,7 @@ struct bell {
 	uint32_t fence_since; /* the first word that asked it to */
 	uint64_t slept_at;    /* messages counted at the last sleep */
 	uint64_t per_sleep;   /* messages between two sleeps */
-	uint64_t barrier_ns;  /* what a membarrier costs; 0: not measured yet */
+	uint64_t barrier_ns;  /* what a membarrier costs */
 };
 
 /* What the tx keeps for messages longer than a record. */

@@ -56,13 +56,19 @@ static void open_like(struct meeting *meeting, int which)
 /* Calls of two functions of the system's, which the linker leads here. */
 static unsigned membarriers, clock_reads;
 static bool barriers_fail;
-static bool steady; /* a look at the clock takes a microsecond, and nothing else any time */
+static bool steady;         /* a look at the clock takes a microsecond, and nothing else any time */
+static uint64_t preempted;  /* but for membarriers, which took so long in all; */
+static uint64_t preemption; /* the next one takes this */
 
 bool __real_platform_barrier(void);
 bool __wrap_platform_barrier(void);
 bool __wrap_platform_barrier(void)
 {
 	__atomic_add_fetch(&membarriers, 1, __ATOMIC_RELAXED); /* orders nothing */
+	if (preemption) {
+		preempted += preemption;
+		preemption = 0;
+	}
 	return !barriers_fail && __real_platform_barrier();
 }
 
@@ -73,7 +79,7 @@ uint64_t __wrap_platform_now(void)
 	/* Orders nothing. */
 	unsigned count = __atomic_add_fetch(&clock_reads, 1, __ATOMIC_RELAXED);
 
-	return steady ? (uint64_t)LONG + (uint64_t)1000 * count : __real_platform_now();
+	return steady ? (uint64_t)LONG + (uint64_t)1000 * count + preempted : __real_platform_now();
 }
 
 /* Rings a peer, whatever it says. */
@@ -534,6 +540,61 @@ START_TEST(who_leaves_a_set_is_not_missed_and_who_ends_is_told)
 	}
 END_TEST
 
+static void expect_only(struct peal_set *set, const struct peal_link *link)
+{
+	ck_assert_ptr_eq(peal_set_next(set, NULL), link);
+	ck_assert_ptr_null(peal_set_next(set, NULL));
+}
+
+/* Receives without the set until what that last saw of the link is zeros of a later lap. */
+static void leave_the_set_behind(struct peal_set *set, struct crowd *crowd, int i)
+{
+	static const char zeros[16];
+	const struct peal_set_head *head = (const struct peal_set_head *)(const void *)set;
+	const struct peal_rx *rx = peal_link_rx(crowd->servers[i]);
+	const uint64_t *seen = head->at[crowd->servers[i]->in_set - 1];
+	uint64_t lap = rx->pos + rx->mask + 1;
+	char buffer[sizeof(zeros)];
+
+	while (rx->pos <= lap || *seen || seen == (const void *)peal_next(rx, rx->pos)) {
+		ck_assert_uint_lt(rx->pos, lap + 4 * (rx->mask + 1));
+		ck_assert_int_eq(
+			peal_send(peal_link_tx(crowd->clients[i]), zeros, sizeof(zeros), 0, 0), 0);
+		ck_assert_int_eq(peal_recv(peal_link_rx(crowd->servers[i]), buffer, sizeof(buffer),
+					   NULL, 0),
+				 sizeof(zeros));
+	}
+}
+
+START_TEST(what_comes_behind_the_back_of_a_set_is_found)
+	{
+		struct crowd crowd;
+		char byte;
+
+		crowd_open(&crowd, _i);
+		for (int i = 0; i < 3 * LINKS; i++) {
+			int member = i / 3, looks = 0;
+
+			ck_assert_int_eq(peal_set_poll(crowd.set), 0);
+			leave_the_set_behind(crowd.set, &crowd, member);
+			ck_assert_int_eq(
+				peal_send(peal_link_tx(crowd.clients[member]), "x", 1, 0, 0), 0);
+			if (i % 3 == 0)
+				while (!peal_set_poll(crowd.set))
+					ck_assert_int_lt(++looks, LINKS + 1);
+			else if (i % 3 == 1)
+				ck_assert_int_eq(peal_set_arm(crowd.set), 1);
+			else
+				ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
+			expect_only(crowd.set, crowd.servers[member]);
+			ck_assert_int_eq(peal_recv(peal_link_rx(crowd.servers[member]), &byte, 1,
+						   NULL, 0),
+					 1);
+		}
+		crowd_close(&crowd);
+	}
+END_TEST
+
 START_TEST(a_set_gets_every_message_of_all_its_links)
 	{
 		struct sender senders[LINKS];
@@ -586,12 +647,6 @@ static void take_one(struct peal_link *link)
 
 	ck_assert_int_eq(peal_peek(peal_link_rx(link), &message, 0), 0);
 	peal_release(peal_link_rx(link));
-}
-
-static void expect_only(struct peal_set *set, const struct peal_link *link)
-{
-	ck_assert_ptr_eq(peal_set_next(set, NULL), link);
-	ck_assert_ptr_null(peal_set_next(set, NULL));
 }
 
 START_TEST(a_set_tells_who_has_room)
@@ -1069,7 +1124,7 @@ static void fall_asleep(struct peal_link *link, struct peal_set *set, int how)
 }
 
 /* A receiver that never sleeps long in a stream gives up fences, and takes them again for
- * requests. */
+ * requests; and it does so after a membarrier that took long for once, too. */
 START_TEST(the_barrier_follows_the_traffic)
 	{
 		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, (uint64_t)64 << 10);
@@ -1115,6 +1170,11 @@ START_TEST(the_barrier_follows_the_traffic)
 				fall_asleep(link, set, _i);
 			}
 			ck_assert_uint_eq(link->page->rx_asleep & PEAL_ASLEEP_FENCE, 0);
+			ck_assert_int_eq(peal_send(&meeting.client->tx, &value, 4, 0, 0), 0);
+			ck_assert_int_eq(peal_recv(&link->rx, &value, 4, NULL, 0), 4);
+			preemption = (uint64_t)50 * MS;
+			fall_asleep(link, set, _i);
+			ck_assert_uint_eq(preemption, 0);
 		}
 		steady = false;
 		peal_set_free(set);
@@ -1142,6 +1202,7 @@ static Suite *pollable(void)
 	tcase_add_loop_test(one, the_barrier_follows_the_traffic, 0, 3);
 	tcase_add_loop_test(many, a_set_tells_which_links_have_something, 0, 4);
 	tcase_add_loop_test(many, who_leaves_a_set_is_not_missed_and_who_ends_is_told, 0, 4);
+	tcase_add_loop_test(many, what_comes_behind_the_back_of_a_set_is_found, 0, 4);
 	tcase_add_loop_test(many, a_set_gets_every_message_of_all_its_links, 0, 4);
 	tcase_add_loop_test(many, an_event_loop_gets_every_message_of_a_set, 0, COMBINATIONS);
 	tcase_add_loop_test(many, a_set_tells_who_has_room, 0, 4);
