@@ -747,32 +747,30 @@ PEAL_INLINE int peal_drain(struct peal_rx *rx,
 	const uint32_t most = limit > 0 ? (uint32_t)limit : 0x7fffffff;
 	const uint64_t below = rx->below, ahead = rx->prefetch_bytes, mask = rx->mask;
 	const uint8_t *const data = rx->data;
-	const uint8_t *begin, *at, *end;
+	/* An honest producer has no room for more than a lap, and no more is shown of another's. */
+	uint64_t pos = rx->pos, end = pos + mask + 1;
 	uint64_t header, bytes = 0;
 	uint32_t left = most;
 
 	if (PEAL_UNLIKELY(err))
 		return err;
 	PEAL_DEBUG_ENTER(rx);
-	/* An honest producer has no room for more than a lap, and no more is shown of another's; a
-	 * lap from wherever it begins, and a header behind it, are mapped. */
-	begin = at = peal_next(rx, rx->pos);
-	end = begin + rx->mask + 1;
 	for (;;) {
+		const uint8_t *at;
+
 		bytes += message.length;
-		at += peal_record_size(message.length); /* as it was checked, whatever comes */
+		pos += peal_record_size(message.length); /* as it was checked, whatever comes */
+		at = data + (pos & mask);
 		__builtin_prefetch(at + ahead);
 		left--;
 		if (each(each_data, &message) || !left)
 			break;
-		/* Where it was stored: there is a second address, which ThreadSanitizer does not
-		 * know of. */
-		header = peal_see_plain(data + ((uint64_t)(at - data) & mask), below);
-		if (!header || peal_record_size(peal_plain_length(header)) > (uint64_t)(end - at))
+		header = peal_see_plain(at, below);
+		if (!header || peal_record_size(peal_plain_length(header)) > end - pos)
 			break;
 		peal_describe(&message, at + PEAL_HEADER_SIZE, header);
 	}
-	peal_give_back_batch(rx, rx->pos + (uint64_t)(at - begin), most - left, bytes);
+	peal_give_back_batch(rx, pos, most - left, bytes);
 	PEAL_DEBUG_LEAVE(rx);
 	return (int)(most - left);
 }
