@@ -106,7 +106,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	uint64_t spin_ns = options->wait == PEAL_WAIT_SPIN  ? UINT64_MAX :
 			   options->wait == PEAL_WAIT_SLEEP ? 0 :
 			   options->spin_ns                 ? options->spin_ns :
-							      peal_runtime_spin_ns();
+							      runtime_get()->spin_ns;
 	double ticks_per_ns = runtime_get()->ticks_per_ns;
 
 	link->tx = (struct peal_tx){

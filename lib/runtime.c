@@ -216,29 +216,22 @@ static void pick_memory(void)
 	}
 }
 
-/* A thread may have been given one CPU since the last look. */
-static uint64_t spin_now(void)
-{
-	return runtime.spin_asked || platform_cpus() > 1 ? runtime.spin_ns : 0;
-}
-
 static void pick_spin(void)
 {
-	unsigned long long ns;
 	char *end;
 
-	runtime.spin_ns = DEFAULT_SPIN_NS;
-	if (!asked.spin_ns)
-		return;
-	ns = strtoull(asked.spin_ns, &end, 10);
-	if (*asked.spin_ns < '0' || *asked.spin_ns > '9' || *end || ns > SPIN_NS_MAX) {
-		log_line(LOG_WARN,
-			 "PEAL_SPIN_NS=%s is not a number from 0 to %u (nanoseconds): %llu is used",
-			 asked.spin_ns, SPIN_NS_MAX, (unsigned long long)spin_now());
-		return;
+	runtime.spin_ns = platform_cpus() > 1 ? DEFAULT_SPIN_NS : 0;
+	if (asked.spin_ns) {
+		unsigned long long ns = strtoull(asked.spin_ns, &end, 10);
+
+		if (*asked.spin_ns < '0' || *asked.spin_ns > '9' || *end || ns > SPIN_NS_MAX)
+			log_line(
+				LOG_WARN,
+				"PEAL_SPIN_NS=%s is not a number from 0 to %u (nanoseconds): %llu is used",
+				asked.spin_ns, SPIN_NS_MAX, (unsigned long long)runtime.spin_ns);
+		else
+			runtime.spin_ns = ns;
 	}
-	runtime.spin_ns = ns;
-	runtime.spin_asked = true;
 }
 
 /* The counter and the clock, read as close together as the scheduler lets us. */
@@ -290,8 +283,8 @@ static void detect(void)
 	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);
 	log_line(LOG_DEBUG, "ring %s, waiter %s, memory %s, spin %llu ns, %.3f ticks a ns",
 		 runtime.ring->name, runtime.waiter->name,
-		 runtime.memory ? runtime.memory->name : "none", (unsigned long long)spin_now(),
-		 runtime.ticks_per_ns);
+		 runtime.memory ? runtime.memory->name : "none",
+		 (unsigned long long)runtime.spin_ns, runtime.ticks_per_ns);
 }
 
 const struct runtime *runtime_get(void)
@@ -326,8 +319,7 @@ const char *peal_runtime_version(void)
 
 uint64_t peal_runtime_spin_ns(void)
 {
-	runtime_get();
-	return spin_now();
+	return runtime_get()->spin_ns;
 }
 
 uint64_t peal_ticks(void)

@@ -20,7 +20,6 @@ struct runtime {
 	const char *ring_why, *waiter_why; /* why these were picked */
 	uint64_t page_size;
 	uint64_t spin_ns;
-	bool spin_asked; /* by PEAL_SPIN_NS: whatever CPUs there are */
 	double ticks_per_ns;
 };
 

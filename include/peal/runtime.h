@@ -47,8 +47,9 @@ struct peal_fact {
  * enters the kernel and may take a few milliseconds. */
 PEAL_API int peal_runtime_fact(unsigned index, struct peal_fact *fact);
 
-/* Nanoseconds that adaptive waiting spins by default, 0 to 1 s, on links that the calling thread
- * makes; 0 where it may use only one CPU. Cannot fail. Any thread; enters the kernel. */
+/* Nanoseconds that adaptive waiting spins by default, 0 to 1 s; 0 where the thread that used the
+ * library first might use only one CPU then. Cannot fail. Any thread; enters the kernel only if it
+ * is the first use. */
 PEAL_API uint64_t peal_runtime_spin_ns(void);
 
 /*
