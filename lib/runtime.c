@@ -39,8 +39,8 @@ FACT(value, 16);
 FACT(note, 24);
 _Static_assert(sizeof(struct peal_fact) == 32, "binary interface, version 1");
 
-/* Messages that come 11,000 times a second or more are worth spinning for: docs/performance.md. */
-#define DEFAULT_SPIN_NS 90000u
+/* Messages that come 14,000 times a second or more are worth spinning for: docs/performance.md. */
+#define DEFAULT_SPIN_NS 75000u
 #define SPIN_NS_MAX 1000000000u
 
 static struct runtime runtime;
