@@ -889,6 +889,8 @@ static void ringing_out(void)
 		while (__atomic_load_n(&ringer.turn, __ATOMIC_ACQUIRE) & 1)
 			peal_relax();
 		__atomic_store_n(&links[0]->page->closed, 0, __ATOMIC_RELAXED);
+		/* It remembers: the next end would be one that it knows of. */
+		__atomic_store_n(&links[1]->closed, 0, __ATOMIC_RELAXED);
 	} while (ringer.turn % 512 || platform_now() < end_ns);
 	printf("%llu ends\n", (unsigned long long)ringer.turn / 2);
 	__atomic_store_n(&ringer.turn, UINT64_MAX, __ATOMIC_RELEASE);
