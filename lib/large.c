@@ -54,19 +54,13 @@ struct patience {
 	uint64_t turn; /* the position at which to look at the time again */
 };
 
-static uint64_t end_of(int64_t timeout)
-{
-	uint64_t now;
-
-	if (timeout <= 0)
-		return UINT64_MAX;
-	now = platform_now();
-	return (uint64_t)timeout > UINT64_MAX - now ? UINT64_MAX : now + (uint64_t)timeout;
-}
-
 static struct patience patience_of(int64_t timeout, uint64_t pos)
 {
-	return (struct patience){ .timeout = timeout, .end = end_of(timeout), .turn = pos };
+	struct patience patience = { .timeout = timeout, .end = UINT64_MAX, .turn = pos };
+
+	if (timeout > 0)
+		patience.end = platform_deadline(platform_now(), timeout);
+	return patience;
 }
 
 /* What is left of it for the next wait; at least a try. */

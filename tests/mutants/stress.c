@@ -459,7 +459,7 @@ static void post_of_pair(void)
 	send_post(&post);
 }
 
-/* Now with fences and now without, as choose_barrier and bell_breathe do it by what they have
+/* Now with fences and now without, as choose_barrier and breathe do it by what they have
  * measured; and where membarrier has failed, as if it were tried again. */
 static ssize_t receive_changing(struct peal_link *link, uint64_t *value)
 {
