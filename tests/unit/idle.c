@@ -17,7 +17,11 @@
 
 #include "tests/unit/stage.h"
 
+#ifdef PEAL_SANITIZER
+#define QUIET_SECONDS 1
+#else
 #define QUIET_SECONDS 5
+#endif
 #define MANY 1000
 
 /* A thread that waits until there is something. */

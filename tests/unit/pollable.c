@@ -21,7 +21,7 @@
 #ifdef PEAL_SANITIZER
 #define MESSAGES 2000u
 #else
-#define MESSAGES 20000u
+#define MESSAGES 5000u
 #endif
 
 static const uint32_t bells[] = { PEAL_BELL_SOCKET, PEAL_BELL_EVENTFD };
@@ -856,10 +856,17 @@ static void wait_for_late(void *data)
 	late.result = peal_set_wait(late.set, 0);
 }
 
+static uint64_t *late_header(void)
+{
+	const struct peal_tx *tx = peal_link_tx(late.meeting.client);
+
+	return (uint64_t *)(void *)(tx->data + (tx->pos & tx->mask));
+}
+
 static uint64_t publish_late(void *data)
 {
 	(void)data;
-	__atomic_store_n((uint64_t *)(void *)late.meeting.client->tx.data, 2, __ATOMIC_RELEASE);
+	__atomic_store_n(late_header(), 2, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -872,14 +879,17 @@ START_TEST(who_has_ended_is_told_whatever_comes_meanwhile)
 			skip("%s", why);
 			return;
 		}
+#ifdef PEAL_SANITIZER
+		skip("a sanitizer's instructions are too many to stop at each");
+		return;
+#endif
 		meeting_open(&late.meeting, NULL, NULL);
 		ck_assert_int_eq(peal_set_create(&late.set), 0);
 		ck_assert_int_eq(peal_set_add(late.set, late.meeting.server, NULL), 0);
 		platform_hang_up(late.meeting.client->fd);
 		ck_assert_int_eq(peal_set_wait(late.set, LONG), 1);
 		for (uint64_t n = 1; reached && n < 1000; n++) {
-			__atomic_store_n((uint64_t *)(void *)late.meeting.client->tx.data, 0,
-					 __ATOMIC_RELEASE);
+			__atomic_store_n(late_header(), 0, __ATOMIC_RELEASE);
 			reached = stepper_run(n, wait_for_late, publish_late, NULL);
 			ck_assert_int_eq(late.result, 1);
 			expect_only(late.set, late.meeting.server);
@@ -1161,12 +1171,12 @@ START_TEST(the_barrier_follows_the_traffic)
 			ck_assert(link->page->rx_asleep & PEAL_ASLEEP_FENCE);
 			/* A stream: thousands. */
 			for (int i = 0; i < 40; i++) {
-				for (int k = 0; k < 8000; k++) {
-					ck_assert_int_eq(
-						peal_send(&meeting.client->tx, &value, 4, 0, 0), 0);
-					ck_assert_int_eq(peal_recv(&link->rx, &value, 4, NULL, 0),
-							 4);
-				}
+				bool well = true;
+
+				for (int k = 0; k < 8000 && well; k++)
+					well = !peal_send(&meeting.client->tx, &value, 4, 0, 0) &&
+					       peal_recv(&link->rx, &value, 4, NULL, 0) == 4;
+				ck_assert(well);
 				fall_asleep(link, set, _i);
 			}
 			ck_assert_uint_eq(link->page->rx_asleep & PEAL_ASLEEP_FENCE, 0);
