@@ -59,6 +59,21 @@ static void weigh(uint64_t *mean, uint64_t value)
 	*mean += value / 8 - *mean / 8;
 }
 
+/* From the next sleep on. Until then the ringer may go by a word that did not say so. */
+static void ask_for_fences(struct bell *bell)
+{
+	bell->word |= PEAL_ASLEEP_FENCE;
+	bell->unacknowledged = true;
+	bell->fence_since = bell->word + PEAL_ASLEEP_EPOCH;
+}
+
+static void ask_for_good(struct bell *bell)
+{
+	bell->asymmetric = false;
+	if (!(bell->word & PEAL_ASLEEP_FENCE))
+		ask_for_fences(bell);
+}
+
 /*
  * Who pays for the barrier: a fence in every publication of the peer's, or a membarrier in every
  * sleep of ours. By what this ring has seen, with some reluctance to change.
@@ -70,13 +85,10 @@ static void choose_barrier(struct bell *bell, uint64_t messages)
 
 	if (!bell->asymmetric)
 		return;
-	if (fence && (bell->always || fences > 2 * bell->barrier_ns)) {
+	if (fence && (bell->always || fences > 2 * bell->barrier_ns))
 		bell->word &= ~PEAL_ASLEEP_FENCE;
-		bell->fence_again = false;
-	} else if (!fence && !bell->always && fences < bell->barrier_ns / 2) {
-		bell->word |= PEAL_ASLEEP_FENCE;
-		bell->fence_again = true;
-	}
+	else if (!fence && !bell->always && fences < bell->barrier_ns / 2)
+		ask_for_fences(bell);
 }
 
 /*
@@ -152,14 +164,11 @@ static void disarm(struct bell *bell)
 	bell->armed = false;
 }
 
-/* Whether a fence of ours does not do for this sleep: the ringer does not fence, or may not have
- * seen yet that it has to. */
+/* Whether a fence of ours does not do for this sleep, since the ringer does not fence. */
 static bool needs_membarrier(const struct bell *bell)
 {
-	/* Who rings for room does not fence in any case: what slips through is the slices' to
-	 * mend. */
-	return !bell->wants &&
-	       (!(bell->word & PEAL_ASLEEP_FENCE) || bell->fence_again); /* [fence-again] */
+	/* Who rings for room does not in any case: what slips through is the slices' to mend. */
+	return !bell->wants && !(bell->word & PEAL_ASLEEP_FENCE);
 }
 
 /* The sleeper's half of the barrier, for whoever has been armed. *took: what a membarrier did.
@@ -184,17 +193,11 @@ static bool heavy(bool membarrier, uint64_t *took)
  * and has to be armed again. */
 static void account(struct bell *bell, bool had, uint64_t took)
 {
-	if (had) {
-		/* One that was preempted tells little, and none is measured while fences are asked
-		 * for. */
+	if (had)
+		/* One that was preempted tells little. */
 		weigh(&bell->barrier_ns, least(took, 2 * bell->barrier_ns));
-		bell->fence_again = false;
-		return;
-	}
-	bell->word |= PEAL_ASLEEP_FENCE;
-	bell->fence_again = bell->asymmetric = false;
-	bell->unacknowledged = true;
-	bell->fence_since = bell->word + PEAL_ASLEEP_EPOCH;
+	else
+		ask_for_good(bell);
 }
 
 /* Arms a bell, with the barrier. */
@@ -215,68 +218,65 @@ static void arm_fully(struct bell *bell, uint64_t wants, uint32_t how)
 }
 
 /*
- * After a membarrier has failed: whether the ringer may still be between a publication and a look
- * that did not know of the fence. It is not once it has rung for a word since then; nor after a
- * slice, in which no store stays in a store buffer.
+ * Whether a publication may have slipped past this arming and our look after it: its ringer does
+ * not fence, and Linux's membarrier leaves CPUs out at times (docs/design.md, "Who pays for the
+ * barrier"); or it may not have seen yet that it has to. It has once it has rung for a word that
+ * says so, or some time after such a word was armed.
  */
-static bool slices_are_needed(struct bell *bell)
+static bool in_doubt(struct bell *bell)
 {
 	uint32_t word;
 
+	if (needs_membarrier(bell))
+		return true;
 	if (!bell->unacknowledged)
 		return false;
 	word = __atomic_load_n(bell->acknowledged, __ATOMIC_ACQUIRE);
 	if ((word & PEAL_ASLEEP_FENCE) &&
 	    (int32_t)(word - bell->fence_since) >= 0) /* [acknowledged-since] */
 		bell->unacknowledged = false;
-	return bell->unacknowledged; /* [slices-until-acknowledged] */
+	return bell->unacknowledged;
 }
 
-/* Once to sleep and wake up: until the wake counter moves, or for ns nanoseconds. */
-static int sleep_by_futex(struct peal_link *link, struct bell *bell, struct news *news,
-			  uint64_t wants, uint64_t ns)
+/* By futex while the wake counter is what was seen, or by our descriptors. */
+static int doze(struct peal_link *link, const struct bell *bell, uint32_t seen, bool by_descriptor,
+		uint64_t ns)
 {
-	uint32_t seen;
-	bool sliced;
-	int err = 0;
+	int64_t timeout = ns > INT64_MAX ? -1 : (int64_t)ns;
 
-	/* Pairs with [wake]. Before we say that we sleep: a ring that comes after
-	 * that moves the counter away from what was seen. */
-	seen = __atomic_load_n(bell->wake, __ATOMIC_ACQUIRE); /* [snapshot] */
-	arm_fully(bell, wants, 0);
-	sliced = slices_are_needed(bell);
-	if (sliced)
-		ns = least(ns, MS);
-	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
-		peal_count(&bell->counters->sleeps, 1);
-		err = link->waiter->wait(bell->wake, seen, ns > INT64_MAX ? -1 : (int64_t)ns,
-					 link->shared);
-	}
-	if (sliced && err == -ETIMEDOUT && ns == MS)
-		bell->unacknowledged = false;
-	disarm(bell);
-	return err;
+	return by_descriptor ? link_poll(link, timeout) :
+			       link->waiter->wait(bell->wake, seen, timeout, link->shared);
 }
 
-/* The same by our descriptors, which also tell that the peer is gone; so it may last. The data
- * bell's only: two threads must not share a descriptor. */
-static int sleep_by_descriptor(struct peal_link *link, struct bell *bell, struct news *news,
-			       uint64_t ns)
+/*
+ * Once to sleep and wake up: until the bell is rung, or for ns nanoseconds. Descriptors also tell
+ * that the peer is gone, so that may last; they are for the data bell only, since two threads must
+ * not share one.
+ */
+static int sleep_once(struct peal_link *link, struct bell *bell, struct news *news, uint64_t wants,
+		      uint64_t ns, bool by_descriptor)
 {
-	bool sliced;
+	uint64_t first = ns;
+	uint32_t seen = 0;
 	int err = 0;
 
-	link_drain(link); /* [drain] [drain-before-arm] */
-	arm_fully(bell, 0, PEAL_ASLEEP_DESCRIPTOR);
-	sliced = slices_are_needed(bell);
-	if (sliced)
-		ns = least(ns, MS);
+	if (by_descriptor)
+		link_drain(link); /* [drain] [drain-before-arm] */
+	else
+		/* Pairs with [wake]. Before we say that we sleep: a ring that comes after
+		 * that moves the counter away from what was seen. */
+		seen = __atomic_load_n(bell->wake, __ATOMIC_ACQUIRE); /* [snapshot] */
+	arm_fully(bell, wants, by_descriptor ? PEAL_ASLEEP_DESCRIPTOR : 0);
+	if (!bell->wants && in_doubt(bell))
+		first = least(ns, BELL_DOUBT_NS);         /* [second-look] */
 	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
 		peal_count(&bell->counters->sleeps, 1);
-		err = link_poll(link, ns > INT64_MAX ? -1 : (int64_t)ns);
+		err = doze(link, bell, seen, by_descriptor, first);
+		if (err == -ETIMEDOUT && first < ns && !there(news)) {
+			bell->unacknowledged = false;
+			err = doze(link, bell, seen, by_descriptor, ns - first);
+		}
 	}
-	if (sliced && err == -ETIMEDOUT && ns == MS)
-		bell->unacknowledged = false;
 	disarm(bell);
 	return err;
 }
@@ -338,6 +338,8 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 	uint64_t slice = bell->first_slice, wants = news->want;
 	uint64_t by_futex = platform_later(now, FUTEX_NS);
 	bool timeless = !bell->wants && link->pair; /* nothing to look after but the bell */
+	uint64_t rest;
+	bool by_descriptor;
 	unsigned idle = 0;
 	int err;
 
@@ -348,15 +350,11 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 	/* Pairs with the loads of peal_link_stats and of monitors, as all counters do. */
 	__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
 	for (;;) {
-		if (!bell->wants && now >= by_futex && link_can_poll(link))
-			err = sleep_by_descriptor(link, bell, news,
-						  end == UINT64_MAX ? end : end - now);
-		else if (timeless && now >= by_futex)
-			err = sleep_by_futex(link, bell, news, wants,
-					     end == UINT64_MAX ? end : end - now);
-		else
-			err = sleep_by_futex(link, bell, news, wants,
-					     least(slice, end - now)); /* [slice] */
+		rest = end == UINT64_MAX ? end : end - now;
+		by_descriptor = !bell->wants && now >= by_futex && link_can_poll(link);
+		if (!by_descriptor && !(timeless && now >= by_futex))
+			rest = least(slice, rest); /* [slice] */
+		err = sleep_once(link, bell, news, wants, rest, by_descriptor);
 		if (there(news)) {
 			err = 0;
 			break;
@@ -458,7 +456,7 @@ static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowled
 	/* These two have no partner: they are for debuggers and sampling. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
-	/* Pairs with [snapshot] in sleep_by_futex. */
+	/* Pairs with [snapshot] in sleep_once. */
 	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
 	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))        /* [descriptor-ring] */
 		link->waiter->wake(wake, link->shared);
@@ -491,9 +489,12 @@ void peal_ring_room(struct peal_rx *rx)
 {
 	struct peal_link *link = rx->link;
 	struct peal_page *page = link->page;
-	/* Pairs with [arm], for tx_wants. */
-	uint32_t asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
+	uint32_t asleep;
 
+	/* Pairs with [heavy], where the word asks for it. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* [room-fence] */
+	/* Pairs with [arm], for tx_wants. */
+	asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
 	/* tx_wants: ordered by the line above. */
 	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung || /* [room-once] */
 	    rx->pos < __atomic_load_n(&rx->peer->tx_wants, __ATOMIC_RELAXED))
@@ -502,80 +503,78 @@ void peal_ring_room(struct peal_rx *rx)
 			     rx->counters, asleep);
 }
 
-/* True: it takes a membarrier. */
-static bool arm_by_descriptor(const struct arming *arming)
+static void arm_by_descriptor(const struct arming *arming)
 {
 	struct peal_link *link = arming->link;
-	bool membarrier = false;
 
 	if (arming->what & PEAL_DATA) {
-		membarrier = needs_membarrier(&link->data);
 		arm(&link->data, 0, PEAL_ASLEEP_DESCRIPTOR);
 		link->data.armed = true;
 	}
 	if (arming->what & PEAL_ROOM) {
 		arm(&link->room, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
 		link->room.armed = true;
-		/* The consumer looks for us without a fence, and here are no slices to make up for
-		 * it. */
-		membarrier |= link->registered; /* [room-membarrier] */
 	}
-	return membarrier;
 }
 
-/*
- * The consumer stores its head and looks for us, in that order but without a fence, so its look may
- * have been before our arming and its head be seen after our look. Neither a membarrier nor slices
- * are to be had here; but no store stays in a store buffer for as long as this.
- */
-static void let_stores_out(void)
+/* Chooses the barriers, arms, and has the sleepers' half. */
+static void arm_all(const struct arming *all, uint32_t count, bool program_waits)
 {
-	uint64_t until = platform_now() + STORES_NS;
-
-	while (platform_now() < until)
-		peal_relax();
-}
-
-void bell_arm(const struct arming *all, uint32_t count)
-{
-	bool membarrier = false, had, unacknowledged = false, unfenced = false;
+	bool membarrier = false, had;
 	uint64_t took;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct peal_link *link = all[i].link;
+		struct bell *data = &all[i].link->data;
 
-		/* Who waits by descriptor uses both ends. */
-		if (link->tx.pending_header)
-			peal_publish_pending(&link->tx);
-		if ((all[i].what & PEAL_DATA) && !link->data.armed)
-			count_sleep(&link->data);
-		membarrier |= arm_by_descriptor(&all[i]);
+		/* Nobody looks again later, and there are no slices. */
+		if ((all[i].what & PEAL_DATA) && program_waits)
+			ask_for_good(data);
+		if (all[i].what & PEAL_ROOM)
+			ask_for_good(&all[i].link->room); /* [ask-room-fence] */
+		if ((all[i].what & PEAL_DATA) && !data->armed)
+			count_sleep(data);
+		membarrier |= (all[i].what & PEAL_DATA) && needs_membarrier(data);
+		arm_by_descriptor(&all[i]);
 	}
 	had = heavy(membarrier, &took);
 	for (uint32_t i = 0; i < count; i++) {
-		struct peal_link *link = all[i].link;
+		struct bell *data = &all[i].link->data;
 
-		if ((all[i].what & PEAL_DATA) && needs_membarrier(&link->data))
-			account(&link->data, had, took);
-		if (!had) {
-			link->registered = false;
+		if ((all[i].what & PEAL_DATA) && needs_membarrier(data))
+			account(data, had, took);
+		if (!had)
 			arm_by_descriptor(&all[i]);
-		}
-		if (all[i].what & PEAL_DATA)
-			unacknowledged |= link->data.unacknowledged;
-		if (all[i].what & PEAL_ROOM)
-			unfenced |= !link->registered;
 	}
 	if (!had)
 		heavy(false, &took);
-	/* Who sleeps by descriptor has no slices: it waits for as long as one would last. */
-	if (unacknowledged)
-		platform_sleep(MS);
-	else if (unfenced)
-		let_stores_out(); /* [stores-out] */
-	for (uint32_t i = 0; unacknowledged && i < count; i++)
-		if (all[i].what & PEAL_DATA)
-			all[i].link->data.unacknowledged = false;
+}
+
+void bell_settle(struct peal_link *link)
+{
+	link->data.unacknowledged = link->room.unacknowledged = false;
+}
+
+bool bell_arm(const struct arming *all, uint32_t count, bool program_waits)
+{
+	bool doubt = false;
+	uint64_t until;
+
+	for (uint32_t i = 0; i < count; i++)
+		/* Who waits by descriptor uses both ends. */
+		if (all[i].link->tx.pending_header)
+			peal_publish_pending(&all[i].link->tx);
+	arm_all(all, count, program_waits);
+	for (uint32_t i = 0; i < count; i++)
+		doubt |= ((all[i].what & PEAL_DATA) && in_doubt(&all[i].link->data)) ||
+			 ((all[i].what & PEAL_ROOM) && in_doubt(&all[i].link->room));
+	if (!doubt || !program_waits)
+		return doubt;
+	until = platform_now() + STORES_NS; /* [stores-out] */
+	while (platform_now() < until)
+		peal_relax();
+	for (uint32_t i = 0; i < count; i++)
+		bell_settle(all[i].link);
+	return false;
 }
 
 bool bell_is_news(struct peal_link *link, uint32_t what)

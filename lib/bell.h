@@ -32,18 +32,25 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64_t *word,
 			 uint64_t old);
 
+/* After so long a sleep that is in doubt is worth a second look: everything that was published
+ * before its owner was seen to sleep can be seen by then. */
+#define BELL_DOUBT_NS 1000000u
+
 /*
  * To wait by descriptor for data, room or both (PEAL_DATA, PEAL_ROOM), of one link or many: arm
  * them, with one barrier for all; then look at each once more, and wait only if there is no news.
- * Arming publishes what is pending, and waits where it must: 20 microseconds for room whose
- * consumer cannot be made to fence, and 1 ms once after a membarrier has failed. Disarming tells
- * the peer that nobody waits any more. By the one thread that uses both ends.
+ * Arming publishes what is pending. Where the program waits by itself, the peer is asked to fence
+ * for good, and until it may know of that arming takes 20 microseconds. Where it is Peal that
+ * waits, true: the sleep is in doubt, so look again after BELL_DOUBT_NS, and call bell_settle of
+ * each that has stayed armed. Disarming tells the peer that nobody waits any more. By the one
+ * thread that uses both ends.
  */
 struct arming {
 	struct peal_link *link;
 	uint32_t what;
 };
-void bell_arm(const struct arming *all, uint32_t count);
+bool bell_arm(const struct arming *all, uint32_t count, bool program_waits);
+void bell_settle(struct peal_link *link);
 bool bell_is_news(struct peal_link *link, uint32_t what);
 void bell_disarm(struct peal_link *link, uint32_t what);
 

@@ -116,7 +116,7 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 		bell_heard(link);
 		bell_disarm(link, PEAL_DATA | PEAL_ROOM);
 	}
-	bell_arm(&arming, 1);
+	bell_arm(&arming, 1, true);
 	if (!bell_is_news(link, what))
 		return 0;
 	bell_disarm(link, PEAL_DATA | PEAL_ROOM);

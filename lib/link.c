@@ -187,7 +187,6 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	link->fd = plan->fd;
 	link->own_eventfd = plan->own_eventfd;
 	link->peer_eventfd = plan->peer_eventfd;
-	link->registered = plan->registered;
 	link->poller = -1;
 	link->one_thread = options->flags & PEAL_ONE_THREAD;
 	link->shared = !plan->pair;

@@ -31,6 +31,8 @@ struct bell {
 	const uint32_t *acknowledged; /* and for which asleep value */
 	uint32_t word;                /* what *asleep says while awake: epoch and modes */
 	bool armed; /* *asleep says that we sleep, while the program waits for our descriptor */
+	bool unacknowledged;  /* the ringer may not know yet that the word asks for fences */
+	uint32_t fence_since; /* the first one that was armed so */
 	uint64_t spin_ns; /* how long to spin before sleeping, at most; UINT64_MAX: never sleep */
 	struct spin spin; /* and whether to */
 	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
@@ -40,14 +42,11 @@ struct bell {
 	uint64_t end;         /* monotonic ns at which the last wait would have ended */
 
 	/* The data bell's barrier. */
-	bool asymmetric;      /* may be: the peer's process is registered, and nobody forbade it */
-	bool always;          /* asymmetric as long as it can be had */
-	bool fence_again;     /* the ringer may not have seen yet that it has to fence */
-	bool unacknowledged;  /* membarrier failed; the ringer has not shown yet that it fences */
-	uint32_t fence_since; /* the first word that asked it to */
-	uint64_t slept_at;    /* messages counted at the last sleep */
-	uint64_t per_sleep;   /* messages between two sleeps */
-	uint64_t barrier_ns;  /* what a membarrier costs */
+	bool asymmetric;     /* may be: the peer's process is registered, and nobody forbade it */
+	bool always;         /* asymmetric as long as it can be had */
+	uint64_t slept_at;   /* messages counted at the last sleep */
+	uint64_t per_sleep;  /* messages between two sleeps */
+	uint64_t barrier_ns; /* what a membarrier costs */
 };
 
 /* What the tx keeps for messages longer than a record. */
@@ -111,7 +110,6 @@ struct peal_link {
 
 	/* Waiting by descriptor: of the one thread that does. */
 	int poller;           /* the socket and own_eventfd; -1: not needed so far */
-	bool registered;      /* the peer's process, for our barriers */
 	struct peal_set *set; /* that it is in; NULL: none */
 	uint32_t in_set;      /* 1 + its place there */
 	uint32_t idle_rings;  /* bells without news since the last one with */

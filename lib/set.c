@@ -51,7 +51,8 @@ struct peal_set {
 	uint32_t waits;   /* that have begun */
 	int poller;
 	bool stale;
-	uint64_t look_at; /* monotonic ns of the next look at the descriptors */
+	uint64_t look_at;    /* monotonic ns of the next look at the descriptors */
+	uint64_t doubt_ends; /* and of the second look of a sleep that is in doubt; 0: none is */
 	struct spin spin;
 	uint64_t came; /* waits that ended with news */
 };
@@ -351,7 +352,7 @@ static uint64_t prepare(struct peal_set *set)
  * Arms all that are not, with one barrier, and looks at those once more. Those that are have not
  * been rung since, or the poller knows it. True: there is news.
  */
-static bool arm_all(struct peal_set *set)
+static bool arm_all(struct peal_set *set, bool program_waits)
 {
 	struct peal_set_head *head = &set->head;
 	uint32_t count = 0;
@@ -366,7 +367,8 @@ static bool arm_all(struct peal_set *set)
 				.link = link, .what = wants ? PEAL_DATA | PEAL_ROOM : PEAL_DATA
 			};
 	}
-	bell_arm(set->fresh, count);
+	if (bell_arm(set->fresh, count, program_waits))
+		set->doubt_ends = platform_later(platform_now(), BELL_DOUBT_NS);
 	for (uint32_t k = 0; k < count; k++) {
 		struct peal_link *link = set->fresh[k].link;
 
@@ -377,6 +379,28 @@ static bool arm_all(struct peal_set *set)
 		}
 	}
 	return news;
+}
+
+/* Until a descriptor says something; in doubt, only until all must have been seen that was there
+ * before it. */
+static void sleep_until(struct peal_set *set, uint64_t end)
+{
+	struct peal_set_head *head = &set->head;
+	uint64_t now = platform_now();
+
+	if (set->doubt_ends && set->doubt_ends < end)
+		end = set->doubt_ends; /* [second-look] */
+	platform_poll(set->poller, false,
+		      end == UINT64_MAX ? -1 :
+		      end > now         ? (int64_t)(end - now) :
+					  0);
+	if (!set->doubt_ends || platform_now() < set->doubt_ends)
+		return;
+	set->doubt_ends = 0;
+	for (uint32_t i = 0; i < head->count; i++) {
+		peal_set_look_up(head, i);
+		bell_settle(head->members[i].link);
+	}
 }
 
 static int check(const struct peal_set *set)
@@ -399,7 +423,11 @@ int peal_set_arm(struct peal_set *set)
 			-EOPNOTSUPP,
 			"a link in the set spins (PEAL_WAIT_SPIN), so nobody rings for it");
 	hear_all(set, platform_now()); /* [drain-before-arm] */
-	if (!look(set) && arm_all(set))
+	/* What peal_set_wait has armed looks again after a while; the program does not. */
+	for (uint32_t i = 0; set->doubt_ends && i < set->head.count; i++)
+		bell_disarm(set->head.members[i].link, PEAL_DATA | PEAL_ROOM);
+	set->doubt_ends = 0;
+	if (!look(set) && arm_all(set, true))
 		look(set);
 	return set->head.ready_count ? 1 : 0;
 }
@@ -451,10 +479,9 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 			spin_learn(&set->spin, spin, now - begun, slept, false);
 			return error_literal(-ETIMEDOUT, "no link had anything until the timeout");
 		}
-		if (now >= spin_end && !arm_all(set)) {
+		if (now >= spin_end && !arm_all(set, false)) {
 			slept = true;
-			platform_poll(set->poller, false,
-				      end == UINT64_MAX ? -1 : (int64_t)(end - now));
+			sleep_until(set, end);
 			now = platform_now();
 		}
 	}

@@ -134,9 +134,9 @@ PEAL_API int peal_link_fd(struct peal_link *link);
  * reader is better sent by a verb that may wait, which is not woken for each message's room.
  *
  * -EINVAL: nothing to be armed for; -EBUSY: the link is in a set, which arms it (see peal/set.h);
- * else as peal_link_fd. By a thread that uses both ends; enters the kernel; spins for 20
- * microseconds when it arms for room and the peer's process is not registered for barriers (see
- * PEAL_BARRIER_ASYMMETRIC), and sleeps for 1 ms once if the system has begun to refuse them.
+ * else as peal_link_fd. By a thread that uses both ends; enters the kernel. The peer fences from
+ * then on, after each message for PEAL_DATA and each release for PEAL_ROOM; the first time that
+ * this asks it to takes 20 microseconds.
  */
 PEAL_API int peal_link_arm(struct peal_link *link, uint32_t what);
 

@@ -33,8 +33,10 @@ enum peal_barrier {
 	PEAL_BARRIER_AUTO = 0,
 	/* The peer, with a fence in each message that it sends us; and this side likewise. */
 	PEAL_BARRIER_FENCE = 1,
-	/* This side, with a membarrier in each sleep; fence where the peer has not registered for
-	 * it. Registering a process that has threads takes some 10 ms, once. */
+	/* This side, with a membarrier in each sleep, and a second look at the ring after 1 ms of
+	 * it; fence where the peer has not registered for it, and for good once peal_link_arm or
+	 * peal_set_arm was called: a program that waits by itself has no second look. Registering
+	 * a process that has threads takes some 10 ms, once. */
 	PEAL_BARRIER_ASYMMETRIC = 2
 };
 

@@ -598,10 +598,10 @@ static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t mes
 	peal_count_messages(rx->counters, messages, bytes);
 	/* Pairs with [arm] in lib/bell.c. No fence but for the compiler: a ring that slips through
 	 * is made up for by the next release, or by the producer's slice; and one who has no slices
-	 * makes us fence, or looks when no store is under way any more. */
+	 * asks for a fence. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (PEAL_UNLIKELY(__atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_RELAXED) &
-			  PEAL_ASLEEP)) /* [room-look] */
+			  (PEAL_ASLEEP | PEAL_ASLEEP_FENCE))) /* [room-look] */
 		peal_ring_room(rx);
 }
 

@@ -3,9 +3,9 @@
  *
  * One ring and its two bells under x86-like store buffers: a producer, a consumer, the memory
  * between them, and a killer; with RINGS=2 both rings of a link, two threads a side. It follows
- * peal_publish, peal_hold, peal_publish_pending, peal_advance, sleep_by_futex, sleep_by_descriptor,
- * peal_link_arm and peal_close load by load and store by store, and knows nothing of handshakes,
- * fragments, deadlines or hostile peers, but for one lie: to have registered for membarrier.
+ * peal_publish, peal_hold, peal_publish_pending, peal_advance, sleep_once, peal_link_arm and
+ * peal_close load by load and store by store, and knows nothing of handshakes, fragments, deadlines
+ * or hostile peers, but for one lie: to have registered for membarrier.
  *
  * Each fence, re-check and the like has a label, and can be taken out: -DGONE=ring_fence takes out
  * [ring-fence]. The script "run" does so with each and wants to see the model fail. A lost wake-up
@@ -53,28 +53,22 @@
 #define ANYTIME	0	/* see memory, below */
 #endif
 #ifndef ASYMMETRIC
-#define ASYMMETRIC 0	/* the consumer's HEAVY: 0 a fence, 1 membarrier, 2 now this and now that */
+#define ASYMMETRIC 0	/* the word asks for fences: 0 always, 1 never, 2 now and then */
 #endif
 #ifndef FAIL
-#define FAIL	0	/* from some moment on membarrier may fail */
-#endif
-#ifndef SETTLES
-#define SETTLES	0	/* a slice is longer than a store takes, and counts as an acknowledgement */
-#endif
-#ifndef LIAR
-#define LIAR	0	/* the producer of ring 0 said that it is registered for membarrier; it is not */
+#define FAIL	0	/* from some moment on it does always, since membarrier has failed */
 #endif
 #ifndef DESCRIPTOR
 #define DESCRIPTOR 0	/* the consumer goes on to sleep by: 1 socket, 2 eventfd, edge-triggered */
 #endif
 #ifndef DIRECT
-#define DIRECT	0	/* with DESCRIPTOR: some waits begin with that, as in event loops */
+#define DIRECT	0	/* with DESCRIPTOR: some waits are those of event loops */
 #endif
 #ifndef BATCH
 #define BATCH	0	/* messages may be left to a later publication */
 #endif
 #ifndef ROOM_DESCRIPTOR
-#define ROOM_DESCRIPTOR 0 /* the producer sleeps by descriptor, too: 1 membarrier, 2 lets stores out */
+#define ROOM_DESCRIPTOR 0 /* the producer waits for room in an event loop */
 #endif
 #ifndef GONE
 #define GONE	nothing
@@ -117,11 +111,10 @@
 #define ID_head 31
 #define ID_room_slice_greedy 32
 #define ID_loaded_fence 33
-#define ID_heavy_membarrier 34
-#define ID_fence_again 35
-#define ID_slices_until_acknowledged 36
+#define ID_second_look 34
+#define ID_room_fence 36
 #define ID_acknowledged_since 37
-#define ID_data_slice 38
+#define ID_ask_room_fence 38
 #define ID_drain 39
 #define ID_drain_before_arm 40
 #define ID_descriptor_epoch 41
@@ -132,7 +125,7 @@
 #define ID_publish_batch 46
 #define ID_hold 47
 #define ID_flush_first 48
-#define ID_room_membarrier 49
+#define ID_room_stores_out 49
 #define ID_stores_out 50
 #define ID_room_descriptor_ring 51
 #define ID_unfence 52
@@ -143,7 +136,7 @@
 hidden byte messages = MESSAGES, patient = PATIENT, lazy_times = LAZY, spurious_times = SPURIOUS;
 hidden byte early = EARLY, may_kill = KILL, gone = ID(GONE);
 hidden byte answers = ANSWERS, echo = ECHO, sizes = SIZES, anytime = ANYTIME;
-hidden byte asymmetric = ASYMMETRIC, may_fail = FAIL, settles = SETTLES, liar = LIAR;
+hidden byte asymmetric = ASYMMETRIC, may_fail = FAIL;
 hidden byte descriptor = DESCRIPTOR, direct = DIRECT;
 hidden byte batch = BATCH, by_room = ROOM_DESCRIPTOR;
 #ifdef AT_RUN_TIME
@@ -240,9 +233,6 @@ byte heir[4];		/* who writes this thread's words: itself, or who closes after it
 #else
 #define HEIR(word) WRITER(word)
 #endif
-
-/* A side whose membarrier does not reach this ring's producer. */
-#define LIED	(liar && ring == 0)
 
 hidden byte word, value;
 
@@ -347,6 +337,7 @@ proctype producer(byte ring)
 	byte spurious, self;
 	byte held, first;	/* of a batch: the header of the first message, and where it goes */
 	bit c, modest, remembered;
+	bit asked;	/* the word asks for fences, for good */
 
 	{
 	limit = WORDS; spurious = spurious_times; remembered = 1;
@@ -399,15 +390,12 @@ look:	true;
 		STORE(P, TX_WANTS, wants); wants = 0;
 		epoch = epoch + (HAS(room_epoch) || !epoch);
 		awake[P] = 0; quiet[P] = 0;
-		STORE(P, TX_ASLEEP, epoch * EPOCH + BY_DESCRIPTOR * (by_room != 0) + ASLEEP);
+		STORE(P, TX_ASLEEP,
+			epoch * EPOCH + (MUST_FENCE * HAS(ask_room_fence) + BY_DESCRIPTOR) * by_room + ASLEEP);
 		FENCE(P, room_heavy)
 	};
-	/* The consumer looks without a fence: it is made to have one, or has its stores out by now. */
-	if
-	:: by_room == 1 -> atomic { STEP(room_membarrier, drain(C)) }
-	:: by_room == 2 -> atomic { STEP(stores_out, drain(C)) }
-	:: else
-	fi;
+	/* The consumer may not have known yet that it has to fence. */
+	atomic { if :: by_room && !asked -> asked = 1; STEP(room_stores_out, drain(C)) :: else fi };
 	atomic {
 		if
 		:: HAS(room_recheck) -> LOAD(P, h, HEAD);
@@ -457,7 +445,8 @@ woken:	atomic { LOAD(P, c, CLOSED(SIDE(C))) };
 	};
 disarm:	atomic {
 		awake[P] = 1; need[ring] = 0; wanted[ring] = 0; seen = 0; h = 0; c = 0;
-		STEP(room_disarm, STORE(P, TX_ASLEEP, epoch * EPOCH));
+		STEP(room_disarm,
+			STORE(P, TX_ASLEEP, epoch * EPOCH + MUST_FENCE * HAS(ask_room_fence) * by_room));
 		goto look
 	};
 
@@ -526,7 +515,7 @@ bell:		if
 		fi;
 		assert(!quiet[C]);	/* no system call while both are awake */
 		assert(a != rung);	/* and one for each sleep */
-		if :: may_fail -> STORE(P, DATA_ACKNOWLEDGED, a) :: else fi;
+		if :: asymmetric -> STORE(P, DATA_ACKNOWLEDGED, a) :: else fi;
 		RING(P, DATA_WAKE, a, data_wake); a = 0
 	};
 	RING_BY(rung);
@@ -543,6 +532,7 @@ close:	true;
 	atomic {
 		awake[P] = 1; need[ring] = 0; wanted[ring] = 0; seen = 0; h = 0; c = 0; size = 0;
 		limit = 0; modest = 0; epoch = 0; last_rung = 0; rung = 0; tail = 0; held = 0; first = 0;
+		asked = 0;
 		/* One closes for its side, and only when no other thread is at work there. */
 #if RINGS == 2
 		done[PARTNER]; drain(PARTNER); heir[PARTNER] = P;
@@ -573,12 +563,13 @@ proctype consumer(byte ring)
 {
 	byte pos, got, size, h, seen, epoch, a, last_rung, rung, wakes;
 	byte spurious, lazy;
-	byte since;	/* the first sleep whose word carried bit 2 again, but no membarrier went with it */
+	byte since;	/* the first sleep whose word carried bit 2 again, and the ringer may not know */
 	bit c, hung_up;
-	bit by;		/* descriptor, not futex */
+	bit by;		/* descriptor, not futex, */
+	bit loop;	/* and it is the program that waits: nobody looks again later */
 	bit light;	/* the word carries no bit 2 */
-	bit owed;	/* it did not, and the ringer may not know that it does */
-	bit broken;	/* membarrier has failed */
+	bit forgone;	/* it will for good */
+	bit sure;	/* this sleep has had its second look */
 
 	{
 	lazy = lazy_times; spurious = spurious_times;
@@ -607,42 +598,27 @@ next:
 arm:	atomic {
 		epoch = epoch + ((by -> HAS(descriptor_epoch) : HAS(data_epoch)) || epoch == 0);
 		assert(epoch < 256 / EPOCH);
+		sure = 0;
+		if :: loop -> forgone = 1 :: else fi;
 		if
-		:: asymmetric && !broken -> light = 1; owed = 1; since = 0
-		:: asymmetric != 1 || broken -> light = 0
+		:: asymmetric && !forgone -> light = 1; since = 0
+		:: asymmetric != 1 || forgone -> if :: light -> light = 0; since = epoch :: else fi
 		fi;
 		awake[C] = 0; quiet[C] = 0;
 		STORE(C, RX_ASLEEP,
 			epoch * EPOCH + MUST_FENCE * (1 - light) + BY_DESCRIPTOR * by + ASLEEP);
 		/*
-		 * HEAVY: a fence; or a membarrier, which is one for all who have registered (here: for this
-		 * ring's producer; the other threads' buffers hold nothing that this end loads). The first
-		 * sleep whose word carries bit 2 again needs it as well. If it fails the ringer may have
-		 * looked without a fence just now; it will not any more once it has loaded a word that has
-		 * bit 2 and is not of the times before. That it has, shows when it rings for one.
+		 * HEAVY: a fence; and a membarrier where the word carries no bit 2. That one only helps: Linux
+		 * leaves CPUs out at times, so nothing is made of it here, but that it may fail. So a
+		 * publication may slip by whose ringer did not fence, or could not know yet that it must. It
+		 * knows once it has loaded a word that has bit 2 and is not of the times before: that shows
+		 * when it rings for one.
 		 */
-		if
-		:: (by -> HAS(descriptor_heavy) : HAS(data_heavy)) ->
-			drain(C);
-			if
-			:: !owed -> skip
-			:: owed && !broken ->
-				if
-				:: !LIED && (light -> HAS(heavy_membarrier) : HAS(fence_again)) ->
-					drain(P)
-				:: else
-				fi;
-				owed = light; since = 0
-			:: owed && (may_fail || broken) ->
-				broken = 1;
-				if
-				:: light -> goto anew
-				:: !light && !since -> since = epoch
-				:: else
-				fi
-			fi
-		:: else
-		fi;
+		if :: (by -> HAS(descriptor_heavy) : HAS(data_heavy)) -> drain(C) :: else fi;
+		if :: light && may_fail && !loop -> forgone = 1; goto arm :: true fi;
+		if :: loop && since -> since = 0; STEP(stores_out, drain(P)) :: else fi
+	};
+	atomic {
 		if
 		:: (by -> HAS(descriptor_recheck) : HAS(data_recheck)) ->
 			LOAD(C, h, AREA + pos % WORDS);
@@ -664,7 +640,7 @@ arm:	atomic {
 		fi;
 		INSTEAD(unfence, STORE(C, RX_ASLEEP, epoch * EPOCH))
 	};
-	atomic { if :: !by -> FUTEX_WAIT(C, DATA_WAKE, seen) :: else fi };
+sleep:	atomic { if :: !by -> FUTEX_WAIT(C, DATA_WAKE, seen) :: else fi };
 	atomic {
 		if
 		:: !by && !sleeping[C] -> goto disarm
@@ -679,11 +655,14 @@ arm:	atomic {
 		/* The slice: nothing but a death may need it, */
 		:: !by && sleeping[C] && dead[P] -> skip
 		:: (by || sleeping[C]) && spurious -> spurious--
-		/* and a ringer that may not know yet that it must fence, or that has lied. */
-		:: (by || sleeping[C]) && since && HAS(slices_until_acknowledged) && sent[ring] > got ->
-			drain(P)
-		:: (by || sleeping[C]) && since && settles -> drain(P); owed = 0; since = 0
-		:: (by || sleeping[C]) && LIED && HAS(data_slice) && sent[ring] > got -> drain(P)
+		/*
+		 * and a publication that may have slipped by. By now all stores are out, and whoever looks sees
+		 * us asleep; so one look is enough, and then the sleep goes on.
+		 */
+		:: (by || sleeping[C]) && (light || since) && !loop && !sure && HAS(second_look) ->
+			drain(P); since = 0; sure = 1; sleeping[C] = 0;
+			LOAD(C, h, AREA + pos % WORDS);
+			if :: h -> h = 0 :: else -> goto sleep fi
 		/* After the slice: by descriptor. */
 		:: !by && sleeping[C] && descriptor -> by = 1
 		fi;
@@ -701,7 +680,7 @@ disarm:	atomic {
 			:: since -> LOAD(C, h, DATA_ACKNOWLEDGED);
 				if
 				:: (h & MUST_FENCE) && (h >= since * EPOCH || !HAS(acknowledged_since)) ->
-					owed = 0; since = 0
+					since = 0
 				:: else
 				fi;
 				h = 0
@@ -731,11 +710,11 @@ consume:
 	atomic {
 		assert(IS_HEADER(h)); assert(NUMBER(h) == got + 1);
 		size = SIZE(h); h = 0;
-		if :: by = 0 :: direct && descriptor -> by = 1 fi;
+		if :: by = 0; loop = 0 :: direct && descriptor -> by = 1; loop = 1 fi;
 		/* Fences may be given up at any time, while awake as well. */
 		if
-		:: asymmetric == 2 && !light && !broken ->
-			light = 1; owed = 1; since = 0;
+		:: asymmetric == 2 && !light && !forgone ->
+			light = 1; since = 0;
 			STEP(unfence, STORE(C, RX_ASLEEP, epoch * EPOCH))
 		:: true
 		fi;
@@ -754,6 +733,11 @@ release:
 		STEP(head, STORE(C, HEAD, pos));
 		if :: drain(C); slipped[ring] = 0 :: slipped[ring] = 1 fi;
 		STEP(room_look, LOAD(C, a, TX_ASLEEP));
+		if :: !(a & (ASLEEP + MUST_FENCE)) -> a = 0; goto next :: else fi
+	};
+	atomic {
+		if :: HAS(room_fence) -> drain(C); slipped[ring] = 0 :: else fi;
+		LOAD(C, a, TX_ASLEEP);
 		if
 		:: !(a & ASLEEP) || (HAS(room_once) && a == last_rung) ->
 			a = 0; goto next
@@ -770,14 +754,10 @@ release:
 	RING_ROOM_BY(rung);
 	goto next;
 
-anew:	/* With bit 2, and in slices. What was noted and drained before holds. */
-	true;
-	goto arm;
-
 close:	true;
 	atomic {
 		pos = 0; epoch = 0; last_rung = 0; rung = 0; lazy = 0;
-		by = 0; light = 0; owed = 0; broken = 0; since = 0;
+		by = 0; loop = 0; light = 0; forgone = 0; since = 0; sure = 0;
 #if RINGS == 2
 		done[C] = 1; goto through;
 #endif
@@ -840,7 +820,6 @@ init
 			parameter(&answers, "ANSWERS"); parameter(&echo, "ECHO");
 			parameter(&sizes, "SIZES"); parameter(&anytime, "ANYTIME");
 			parameter(&asymmetric, "ASYMMETRIC"); parameter(&may_fail, "FAIL");
-			parameter(&settles, "SETTLES"); parameter(&liar, "LIAR");
 			parameter(&descriptor, "DESCRIPTOR"); parameter(&direct, "DIRECT");
 			parameter(&batch, "BATCH"); parameter(&by_room, "ROOM_DESCRIPTOR");
 			parameter(&gone, "GONE");

@@ -4,7 +4,8 @@
  * The protocol under stress, to be built with one piece of it taken out: tests/mutants/run does
  * that and must see this program fail. Its waiter never enters the kernel, so that millions of
  * sleeps a second meet millions of publications; and it never gives up on a data bell, so that one
- * lost wake-up is not healed by a slice, but seen.
+ * lost wake-up is not healed by a slice, but seen. Nor by a second look, where a membarrier does
+ * what it is for.
  *
  * Usage: stress CASE SECONDS; the cases are at the end. Exit status 0: nothing found; 1: found, and
  * said.
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <peal.h>
@@ -77,16 +79,42 @@ static int wait_for_ring(const uint32_t *word, uint32_t seen, int64_t ns, bool d
 
 static __thread const struct peal_link *waiting; /* whose thread this is */
 
-/* Who has slept in vain for so long was not rung, if there is something. */
-static void look_for_lost(void)
+static bool message_is_there(void)
 {
 	const uint64_t *header = (const uint64_t *)(const void *)peal_next(&waiting->rx,
 									   waiting->rx.pos);
 
-	if (__atomic_load_n(header, __ATOMIC_ACQUIRE))
+	return __atomic_load_n(header, __ATOMIC_ACQUIRE);
+}
+
+/* Who has slept in vain for so long was not rung, if there is something. */
+static void look_for_lost(void)
+{
+	if (message_is_there())
 		found("a message was published, its receiver sleeps, and nobody rang");
 	if (__atomic_load_n(&waiting->peer_page->closed, __ATOMIC_ACQUIRE))
 		found("the peer has closed, the receiver sleeps, and nobody rang");
+}
+
+/* What a membarrier does: its work; now and then it fails; nothing at all, but says that it did;
+ * or what Linux does for a process that has run elsewhere before it registered. */
+enum membarrier { WORKS, FAILS, DOES_NOTHING, LEAVES_OUT };
+static enum membarrier membarrier;
+
+static unsigned long mended; /* by a second look */
+
+/* Whether the second look of a sleep that was in doubt may end it. If the message is there although
+ * a membarrier did its work, there must be a ring, too. */
+static bool may_look_again(int64_t ns)
+{
+	if (ns <= 0 || ns > BELL_DOUBT_NS)
+		return false;
+	if (!message_is_there())
+		return true;
+	if (membarrier == WORKS && !waiting->data.unacknowledged)
+		return false;
+	mended++;
+	return true;
 }
 
 static bool hurried; /* waits by futex are over at once, so that it goes on to descriptors */
@@ -101,9 +129,13 @@ static int stress_wait(const uint32_t *word, uint32_t seen, int64_t ns, bool sha
 		ahead += 11000000;
 		return __atomic_load_n(word, __ATOMIC_ACQUIRE) != seen ? 0 : -ETIMEDOUT;
 	}
-	/* No first slice of a data bell is as short: only what makes up for a membarrier. */
-	if (data && ns > 0 && ns <= 1000000)
-		return wait_for_ring(word, seen, ns, false);
+	/* No first slice of a data bell is as short. */
+	if (data && ns > 0 && ns <= BELL_DOUBT_NS) {
+		if (wait_for_ring(word, seen, ns, false) == 0)
+			return 0;
+		if (may_look_again(ns))
+			return -ETIMEDOUT;
+	}
 	if (wait_for_ring(word, seen, ns, data) == 0)
 		return 0;
 	if (data)
@@ -121,8 +153,6 @@ uint64_t __wrap_platform_now(void)
 	return __real_platform_now() + ahead;
 }
 
-static bool barriers_fail; /* now and then */
-
 bool __real_platform_barrier(void);
 bool __wrap_platform_barrier(void);
 bool __wrap_platform_barrier(void)
@@ -130,11 +160,13 @@ bool __wrap_platform_barrier(void)
 	static __thread uint32_t random;
 
 	random = random * 1664525u + 1013904223u;
-	return (!barriers_fail || random >> 30) && __real_platform_barrier();
+	if (membarrier == DOES_NOTHING)
+		return true;
+	return (membarrier != FAILS || random >> 30) && __real_platform_barrier();
 }
 
 /* Sleeps by looking, as wait_for_ring; room is not made up for by slices here. */
-static int poll_for_ring(int fd)
+static int poll_for_ring(int fd, int64_t ns)
 {
 	struct pollfd look = { .fd = fd, .events = POLLIN };
 	static __thread uint32_t woken;
@@ -142,7 +174,11 @@ static int poll_for_ring(int fd)
 
 	silent_for(&silence);
 	while (poll(&look, 1, 0) == 0) {
-		if (silent_for(&silence) < LOST_NS)
+		uint64_t silent = silent_for(&silence);
+
+		if (ns > 0 && silent >= (uint64_t)ns && may_look_again(ns))
+			return -ETIMEDOUT;
+		if (silent < LOST_NS)
 			continue;
 		look_for_lost();
 		if (__atomic_load_n(&waiting->peer_page->head, __ATOMIC_ACQUIRE) >=
@@ -164,7 +200,7 @@ int __real_platform_poll(int fd, bool writable, int64_t ns);
 int __wrap_platform_poll(int fd, bool writable, int64_t ns);
 int __wrap_platform_poll(int fd, bool writable, int64_t ns)
 {
-	return waiting && ns < 0 ? poll_for_ring(fd) : __real_platform_poll(fd, writable, ns);
+	return waiting && ns ? poll_for_ring(fd, ns) : __real_platform_poll(fd, writable, ns);
 }
 
 int __real_platform_poller_wait(int poller, int64_t ns);
@@ -173,9 +209,9 @@ int __wrap_platform_poller_wait(int poller, int64_t ns)
 {
 	int err;
 
-	if (ns >= 0)
+	if (!waiting || !ns)
 		return __real_platform_poller_wait(poller, ns);
-	err = poll_for_ring(poller);
+	err = poll_for_ring(poller, ns);
 	/* Only who has taken the edge has seen it. */
 	return err ? err : __real_platform_poller_wait(poller, 0);
 }
@@ -279,6 +315,37 @@ static void pin(int which)
 		pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
 		return;
 	}
+}
+
+/*
+ * Linux's membarrier leaves out CPUs on which a thread of ours has ended since another process was
+ * last there (docs/design.md, "Who pays for the barrier"). So one is, on each.
+ */
+static void let_all_in(void)
+{
+	for (int i = 0; i < 2; i++) {
+		pid_t child = fork();
+
+		if (!child) {
+			pin(i);
+			_Exit(0);
+		}
+		waitpid(child, NULL, 0);
+	}
+}
+
+static void *end_at_once(void *data)
+{
+	return data;
+}
+
+/* Our own CPU. */
+static void be_left_out(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, end_at_once, NULL);
+	pthread_join(thread, NULL);
 }
 
 /* A pause of a random length, to sweep over all phases of the other side. */
@@ -441,10 +508,14 @@ static void send_post(struct post *post)
 	pthread_t thread;
 	uint64_t i = 0;
 
+	let_all_in();
 	waiting = post->links[0];
 	pthread_create(&thread, NULL, take_post, post);
 	pin(0);
 	do {
+		/* Whoever else comes by here makes an end of it. */
+		if (membarrier == LEAVES_OUT && i % 4096 == 0)
+			be_left_out();
 		dither(&random, i & 1 ? 300 : 6000);
 		clog(&random);
 		check(peal_send(&post->links[0]->tx, &i, sizeof(i), 0, PEAL_FOREVER), 0);
@@ -455,9 +526,13 @@ static void send_post(struct post *post)
 	peal_link_stats(post->links[1], &stats);
 	peal_close(post->links[0]);
 	pthread_join(thread, NULL);
-	peal_close(post->links[1]);
-	printf("%llu messages, %llu sleeps\n", (unsigned long long)i,
+	printf("%llu messages, %llu sleeps", (unsigned long long)i,
 	       (unsigned long long)stats.rx.sleeps);
+	if (barrier_mode == PEAL_BARRIER_ASYMMETRIC)
+		printf(", %llu ns a membarrier",
+		       (unsigned long long)post->links[1]->data.barrier_ns);
+	printf("\n");
+	peal_close(post->links[1]);
 }
 
 static ssize_t receive(struct peal_link *link, uint64_t *value)
@@ -475,6 +550,13 @@ static void post_of_pair(void)
 	send_post(&post);
 }
 
+/* The word does not ask for fences any more, while nobody sleeps by it. */
+static void forget_fences(struct bell *bell)
+{
+	bell->word &= ~PEAL_ASLEEP_FENCE;
+	__atomic_store_n(bell->asleep, bell->word, __ATOMIC_RELEASE);
+}
+
 /* Now with fences and now without, as choose_barrier and breathe do it by what they have
  * measured; and where membarrier has failed, as if it were tried again. */
 static ssize_t receive_changing(struct peal_link *link, uint64_t *value)
@@ -489,12 +571,11 @@ static ssize_t receive_changing(struct peal_link *link, uint64_t *value)
 		return length;
 	bell->asymmetric = true;
 	if (bell->word & PEAL_ASLEEP_FENCE) {
-		bell->word &= ~PEAL_ASLEEP_FENCE;
-		bell->fence_again = false;
-		__atomic_store_n(bell->asleep, bell->word, __ATOMIC_RELEASE);
+		forget_fences(bell);
 	} else {
 		bell->word |= PEAL_ASLEEP_FENCE;
-		bell->fence_again = true;
+		bell->unacknowledged = true;
+		bell->fence_since = bell->word + PEAL_ASLEEP_EPOCH;
 	}
 	return length;
 }
@@ -516,6 +597,8 @@ static void post_of_link(uint32_t bell)
 	send_post(&post);
 }
 
+static bool anew; /* each wait in a loop is the first */
+
 /* As an event loop does. */
 static void wait_in_loop(struct peal_link *link, uint32_t what)
 {
@@ -524,7 +607,14 @@ static void wait_in_loop(struct peal_link *link, uint32_t what)
 	if (now < 0)
 		found(peal_error());
 	if (!now)
-		poll_for_ring(peal_link_fd(link));
+		poll_for_ring(peal_link_fd(link), -1);
+	if (!anew)
+		return;
+	bell_disarm(link, what);
+	if (what & PEAL_DATA)
+		forget_fences(&link->data);
+	else
+		forget_fences(&link->room);
 }
 
 static ssize_t receive_in_loop(struct peal_link *link, uint64_t *value)
@@ -562,7 +652,7 @@ static int set_arm_and_poll(void)
 	int now = peal_set_arm(set);
 
 	if (!now)
-		poll_for_ring(peal_set_fd(set));
+		poll_for_ring(peal_set_fd(set), -1);
 	return now;
 }
 
@@ -1002,6 +1092,18 @@ static void loop_by_eventfd(void)
 	loop(PEAL_BELL_EVENTFD);
 }
 
+static void loop_anew(void)
+{
+	anew = true;
+	loop(PEAL_BELL_SOCKET);
+}
+
+static void room_anew(void)
+{
+	anew = true;
+	room();
+}
+
 static void set_loop_by_socket(void)
 {
 	post_of_set(PEAL_BELL_SOCKET, receive_in_set_loop);
@@ -1022,35 +1124,41 @@ static void set_wait_by_eventfd(void)
 	post_of_set(PEAL_BELL_EVENTFD, receive_in_set_wait);
 }
 
+#define FENCE PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, WORKS
+#define ASYMMETRIC(does) PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, does
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 	uint32_t wait, barrier;
-	bool fails; /* now and then, membarrier does */
+	enum membarrier membarrier;
 } cases[] = {
-	{ "trips", trips, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "spins", trips, PEAL_WAIT_SPIN, PEAL_BARRIER_FENCE, false },
-	{ "stream", stream, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "windows", windows, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "ring-out", ringing_out, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "close", closing, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "batches", batches, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "long", long_messages, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "asymmetric", post_of_pair, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
-	{ "changing", changing_post, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
-	{ "failing", changing_post, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, true },
-	{ "ladder-socket", ladder_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "ladder-eventfd", ladder_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
-	{ "loop-socket", loop_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "loop-eventfd", loop_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
-	{ "set-loop-socket", set_loop_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "set-loop-eventfd", set_loop_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC,
-	  false },
-	{ "set-wait-socket", set_wait_by_socket, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
-	{ "set-wait-eventfd", set_wait_by_eventfd, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC,
-	  false },
-	{ "room", room, PEAL_WAIT_SLEEP, PEAL_BARRIER_ASYMMETRIC, false },
-	{ "room-unregistered", room, PEAL_WAIT_SLEEP, PEAL_BARRIER_FENCE, false },
+	{ "trips", trips, FENCE },
+	{ "spins", trips, PEAL_WAIT_SPIN, PEAL_BARRIER_FENCE, WORKS },
+	{ "stream", stream, FENCE },
+	{ "windows", windows, FENCE },
+	{ "ring-out", ringing_out, FENCE },
+	{ "close", closing, FENCE },
+	{ "batches", batches, FENCE },
+	{ "long", long_messages, FENCE },
+	{ "asymmetric", post_of_pair, ASYMMETRIC(WORKS) },
+	{ "changing", changing_post, ASYMMETRIC(WORKS) },
+	{ "failing", changing_post, ASYMMETRIC(FAILS) },
+	{ "doing-nothing", post_of_pair, ASYMMETRIC(DOES_NOTHING) },
+	{ "left-out", post_of_pair, ASYMMETRIC(LEAVES_OUT) },
+	{ "ladder-socket", ladder_by_socket, FENCE },
+	{ "ladder-eventfd", ladder_by_eventfd, ASYMMETRIC(WORKS) },
+	{ "ladder-doing-nothing", ladder_by_socket, ASYMMETRIC(DOES_NOTHING) },
+	{ "loop-socket", loop_by_socket, FENCE },
+	{ "loop-eventfd", loop_by_eventfd, ASYMMETRIC(DOES_NOTHING) },
+	{ "loop-anew", loop_anew, FENCE },
+	{ "set-loop-socket", set_loop_by_socket, FENCE },
+	{ "set-loop-eventfd", set_loop_by_eventfd, ASYMMETRIC(DOES_NOTHING) },
+	{ "set-wait-socket", set_wait_by_socket, FENCE },
+	{ "set-wait-eventfd", set_wait_by_eventfd, ASYMMETRIC(WORKS) },
+	{ "set-wait-doing-nothing", set_wait_by_socket, ASYMMETRIC(DOES_NOTHING) },
+	{ "room", room, FENCE },
+	{ "room-anew", room_anew, FENCE },
 };
 
 int main(int argc, char **argv)
@@ -1061,8 +1169,10 @@ int main(int argc, char **argv)
 		end_ns = platform_now() + (uint64_t)(atof(argv[2]) * 1e9);
 		wait_mode = cases[i].wait;
 		barrier_mode = cases[i].barrier;
-		barriers_fail = cases[i].fails;
+		membarrier = cases[i].membarrier;
 		cases[i].run();
+		if (membarrier != WORKS)
+			printf("%lu mended by a second look\n", mended);
 		return 0;
 	}
 	fprintf(stderr, "stress: usage: stress CASE SECONDS; the cases:");

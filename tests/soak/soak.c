@@ -1173,9 +1173,9 @@ static void print_page(const char *whose, const struct peal_page *page)
 static void print_bell(const char *name, const struct bell *bell)
 {
 	fprintf(stderr,
-		"  %s bell: word 0x%x, armed %d, asymmetric %d, always %d, fence_again %d, "
+		"  %s bell: word 0x%x, armed %d, asymmetric %d, always %d, "
 		"unacknowledged %d, sleeps %llu, slices %llu, rung %llu\n",
-		name, bell->word, bell->armed, bell->asymmetric, bell->always, bell->fence_again,
+		name, bell->word, bell->armed, bell->asymmetric, bell->always,
 		bell->unacknowledged, (unsigned long long)bell->counters->sleeps,
 		(unsigned long long)bell->counters->slices,
 		(unsigned long long)bell->counters->rung);

@@ -284,9 +284,10 @@ START_TEST(a_membarrier_that_is_taken_away_is_done_without)
 			sleeper_end(&sleeper);
 			if (sleeper.unfiltered)
 				break;
-			ck_assert_int_eq(sleeper.link->data.asymmetric, i < 2);
+			/* Loops have fences from the first. */
+			ck_assert_int_eq(sleeper.link->data.asymmetric, !_i && i < 2);
 			ck_assert_uint_eq(sleeper.link->page->rx_asleep & PEAL_ASLEEP_FENCE,
-					  i < 2 ? 0 : PEAL_ASLEEP_FENCE);
+					  !_i && i < 2 ? 0 : PEAL_ASLEEP_FENCE);
 		}
 		meeting_close(&meeting);
 		if (sleeper.unfiltered)
