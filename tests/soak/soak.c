@@ -1175,8 +1175,8 @@ static void print_bell(const char *name, const struct bell *bell)
 	fprintf(stderr,
 		"  %s bell: word 0x%x, armed %d, asymmetric %d, always %d, "
 		"unacknowledged %d, sleeps %llu, slices %llu, rung %llu\n",
-		name, bell->word, bell->armed, bell->asymmetric, bell->always,
-		bell->unacknowledged, (unsigned long long)bell->counters->sleeps,
+		name, bell->word, bell->armed, bell->asymmetric, bell->always, bell->unacknowledged,
+		(unsigned long long)bell->counters->sleeps,
 		(unsigned long long)bell->counters->slices,
 		(unsigned long long)bell->counters->rung);
 }
