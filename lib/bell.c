@@ -167,7 +167,8 @@ static void disarm(struct bell *bell)
 /* Whether a fence of ours does not do for this sleep, since the ringer does not fence. */
 static bool needs_membarrier(const struct bell *bell)
 {
-	/* Who rings for room does not in any case: what slips through is the slices' to mend. */
+	/* For room none is made: what slips through is the slices' to mend, and where there are
+	 * none the word asks for fences. */
 	return !bell->wants && !(bell->word & PEAL_ASLEEP_FENCE);
 }
 
@@ -231,6 +232,7 @@ static bool in_doubt(struct bell *bell)
 		return true;
 	if (!bell->unacknowledged)
 		return false;
+	/* Pairs with the store in ring. */
 	word = __atomic_load_n(bell->acknowledged, __ATOMIC_ACQUIRE);
 	if ((word & PEAL_ASLEEP_FENCE) &&
 	    (int32_t)(word - bell->fence_since) >= 0) /* [acknowledged-since] */
@@ -453,7 +455,8 @@ int bell_wait(struct peal_link *link, struct bell *bell, const uint64_t *word, u
 static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowledged,
 		     uint64_t *rung_ns, struct peal_counters *counters, uint32_t asleep)
 {
-	/* These two have no partner: they are for debuggers and sampling. */
+	/* Pairs with the load in in_doubt: whoever rings for a word that asks for fences has just
+	 * had one. The time has no partner, it is for estimates. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
 	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
 	/* Pairs with [snapshot] in sleep_once. */
@@ -551,7 +554,11 @@ static void arm_all(const struct arming *all, uint32_t count, bool program_waits
 
 void bell_settle(struct peal_link *link)
 {
-	link->data.unacknowledged = link->room.unacknowledged = false;
+	/* The word of one that is not armed may ask for fences here, and not yet on its page. */
+	if (link->data.armed)
+		link->data.unacknowledged = false;
+	if (link->room.armed)
+		link->room.unacknowledged = false;
 }
 
 bool bell_arm(const struct arming *all, uint32_t count, bool program_waits)

@@ -34,9 +34,9 @@ enum peal_barrier {
 	/* The peer, with a fence in each message that it sends us; and this side likewise. */
 	PEAL_BARRIER_FENCE = 1,
 	/* This side, with a membarrier in each sleep, and a second look at the ring after 1 ms of
-	 * it; fence where the peer has not registered for it, and for good once peal_link_arm or
-	 * peal_set_arm was called: a program that waits by itself has no second look. Registering
-	 * a process that has threads takes some 10 ms, once. */
+	 * it. Fence where the peer has not registered for it; and, here as with auto, for good once
+	 * the program has waited for data by peal_link_arm or peal_set_arm, since it has no second
+	 * look. Registering a process that has threads takes some 10 ms, once. */
 	PEAL_BARRIER_ASYMMETRIC = 2
 };
 

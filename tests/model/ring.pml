@@ -5,7 +5,7 @@
  * between them, and a killer; with RINGS=2 both rings of a link, two threads a side. It follows
  * peal_publish, peal_hold, peal_publish_pending, peal_advance, sleep_once, peal_link_arm and
  * peal_close load by load and store by store, and knows nothing of handshakes, fragments, deadlines
- * or hostile peers, but for one lie: to have registered for membarrier.
+ * or hostile peers.
  *
  * Each fence, re-check and the like has a label, and can be taken out: -DGONE=ring_fence takes out
  * [ring-fence]. The script "run" does so with each and wants to see the model fail. A lost wake-up

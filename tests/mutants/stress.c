@@ -704,7 +704,24 @@ static void *release_all(void *data)
 	}
 }
 
-static void room(void)
+static void wait_for_room_in_loop(struct peal_link *link)
+{
+	wait_in_loop(link, PEAL_ROOM);
+}
+
+static void wait_for_room_in_set(struct peal_link *link)
+{
+	check(peal_set_want_room(set, link), 0);
+	if (peal_set_wait(set, PEAL_FOREVER) < 0)
+		found(peal_error());
+	/* It has the room, whether it takes notice or not. */
+	while (peal_set_next(set, NULL))
+		;
+	bell_disarm(link, PEAL_ROOM);
+	forget_fences(&link->room);
+}
+
+static void post_room(void (*wait_for_room)(struct peal_link *link))
 {
 	struct peal_link *links[2];
 	static uint8_t record[2500];
@@ -713,18 +730,32 @@ static void room(void)
 	int err;
 
 	make_link(links, PEAL_BELL_SOCKET);
+	check(peal_set_create(&set), 0);
+	if (wait_for_room == wait_for_room_in_set)
+		check(peal_set_add(set, links[0], NULL), 0);
 	waiting = links[0];
 	pthread_create(&thread, NULL, release_all, links[1]);
 	pin(0);
 	for (i = 0; i % 64 || platform_now() < end_ns; i++) {
 		while ((err = peal_send(&links[0]->tx, record, sizeof(record), 0, 0)) == -EAGAIN)
-			wait_in_loop(links[0], PEAL_ROOM);
+			wait_for_room(links[0]);
 		check(err, 0);
 	}
 	peal_close(links[0]);
 	pthread_join(thread, NULL);
 	peal_close(links[1]);
+	peal_set_free(set);
 	printf("%u messages\n", i);
+}
+
+static void room(void)
+{
+	post_room(wait_for_room_in_loop);
+}
+
+static void room_in_set(void)
+{
+	post_room(wait_for_room_in_set);
 }
 
 /* Messages in batches, of all kinds, in a ring of one page, which holds some batches and is less
@@ -1159,6 +1190,7 @@ static const struct {
 	{ "set-wait-doing-nothing", set_wait_by_socket, ASYMMETRIC(DOES_NOTHING) },
 	{ "room", room, FENCE },
 	{ "room-anew", room_anew, FENCE },
+	{ "room-in-set", room_in_set, FENCE },
 };
 
 int main(int argc, char **argv)

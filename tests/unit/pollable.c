@@ -163,6 +163,34 @@ START_TEST(who_waits_in_a_loop_of_its_own_is_fenced_for)
 	}
 END_TEST
 
+/* That a link has waited for room says nothing of whether the peer knows that it must fence its
+ * messages. */
+START_TEST(what_the_peer_knows_of_one_bell_it_need_not_know_of_the_other)
+	{
+		struct meeting meeting;
+		struct bell *data;
+
+		open_like(&meeting, 2);
+		data = &meeting.server->data;
+		if (!data->asymmetric) {
+			skip("no membarrier here");
+			goto out;
+		}
+		/* As after sleeps with few messages between them. */
+		data->word |= PEAL_ASLEEP_FENCE;
+		data->unacknowledged = true;
+		data->fence_since = data->word + PEAL_ASLEEP_EPOCH;
+		while (!peal_send(&meeting.server->tx, "x", 1, 0, 0))
+			;
+		ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_ROOM), 0);
+		ck_assert(data->unacknowledged);
+		ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_DATA), 0);
+		ck_assert(!data->unacknowledged);
+out:
+		meeting_close(&meeting);
+	}
+END_TEST
+
 START_TEST(who_rings_an_armed_link_for_nothing_ends_it)
 	{
 		struct meeting meeting;
@@ -1213,6 +1241,7 @@ static Suite *pollable(void)
 	tcase_set_timeout(many, 120);
 	tcase_add_loop_test(one, an_armed_link_polls_readable_when_it_is_rung_and_not_before, 0, 4);
 	tcase_add_loop_test(one, who_waits_in_a_loop_of_its_own_is_fenced_for, 0, COMBINATIONS);
+	tcase_add_test(one, what_the_peer_knows_of_one_bell_it_need_not_know_of_the_other);
 	tcase_add_loop_test(one, who_rings_an_armed_link_for_nothing_ends_it, 0, 2);
 	tcase_add_loop_test(one, an_eventfd_is_rung_by_who_trusts_its_owner_and_by_nobody_else, 0,
 			    81);
