@@ -30,7 +30,7 @@ struct bell {
 	const uint64_t *rung_ns;      /* beside it, when; hostile, and only for estimates */
 	const uint32_t *acknowledged; /* and for which asleep value */
 	uint32_t word;                /* what *asleep says while awake: epoch and modes */
-	bool armed; /* *asleep says that we sleep, while our descriptor is waited for */
+	bool armed;           /* *asleep says that we sleep, while our descriptor is waited for */
 	bool unacknowledged;  /* the ringer may not know yet that the word asks for fences */
 	uint32_t fence_since; /* the first one that was armed so */
 	uint64_t spin_ns; /* how long to spin before sleeping, at most; UINT64_MAX: never sleep */

@@ -78,7 +78,8 @@ PEAL_API int peal_set_remove(struct peal_set *set, struct peal_link *link);
  * Asks to be told when a link has the room that the last verb that answered -EAGAIN found none of:
  * peal_set_wait and peal_set_arm find the link ready then, and the program tries to send again. It
  * is told once: peal_set_next takes the wish back. Asking twice is as good as once. The peer
- * fences after each release from then on. -ENOENT: it is not in this set; -ESTALE: after a fork. Never enters the kernel.
+ * fences after each release from then on. -ENOENT: it is not in this set; -ESTALE: after a fork.
+ * Never enters the kernel.
  */
 PEAL_API int peal_set_want_room(struct peal_set *set, struct peal_link *link);
 
