@@ -52,6 +52,27 @@ struct loops {
 	run_slice *run[TESTS][SIDES];
 };
 
+/* Defines a table of them for all tests, with a transport's verbs compiled in. */
+#define TRANSPORT_LOOP(NAME, VERBS, LOOP)                        \
+	static int NAME##_##LOOP(void *end, struct slice *slice) \
+	{                                                        \
+		return slice_##LOOP(&(VERBS), end, slice);       \
+	}
+#define TRANSPORT_LOOPS(NAME, VERBS)         \
+	TRANSPORT_LOOP(NAME, VERBS, ping)    \
+	TRANSPORT_LOOP(NAME, VERBS, pong)    \
+	TRANSPORT_LOOP(NAME, VERBS, produce) \
+	TRANSPORT_LOOP(NAME, VERBS, consume) \
+	TRANSPORT_LOOP(NAME, VERBS, arrive)  \
+	TRANSPORT_LOOP(NAME, VERBS, pace)    \
+	static const struct loops NAME = {                                 \
+		.run = {                                                   \
+			[TEST_LATENCY] = { NAME##_ping, NAME##_pong },     \
+			[TEST_STREAM] = { NAME##_produce, NAME##_consume }, \
+			[TEST_RATE] = { NAME##_arrive, NAME##_pace },      \
+		},                                                         \
+	}
+
 struct transport {
 	const char *name;
 	const char *about; /* a few words for --help */

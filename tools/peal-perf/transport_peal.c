@@ -48,43 +48,7 @@ ALWAYS_INLINE int copy_recv(void *end, void *payload, size_t size)
 
 static const struct verbs copy_verbs = { .send = copy_send, .recv = copy_recv };
 
-static int copy_ping(void *end, struct slice *slice)
-{
-	return slice_ping(&copy_verbs, end, slice);
-}
-
-static int copy_pong(void *end, struct slice *slice)
-{
-	return slice_pong(&copy_verbs, end, slice);
-}
-
-static int copy_produce(void *end, struct slice *slice)
-{
-	return slice_produce(&copy_verbs, end, slice);
-}
-
-static int copy_consume(void *end, struct slice *slice)
-{
-	return slice_consume(&copy_verbs, end, slice);
-}
-
-static int copy_arrive(void *end, struct slice *slice)
-{
-	return slice_arrive(&copy_verbs, end, slice);
-}
-
-static int copy_pace(void *end, struct slice *slice)
-{
-	return slice_pace(&copy_verbs, end, slice);
-}
-
-static const struct loops copy_loops = {
-	.run = {
-		[TEST_LATENCY] = { copy_ping, copy_pong },
-		[TEST_STREAM] = { copy_produce, copy_consume },
-		[TEST_RATE] = { copy_arrive, copy_pace },
-	},
-};
+TRANSPORT_LOOPS(copy_loops, copy_verbs);
 
 ALWAYS_INLINE int place_reserve(void *end, size_t size, void **at)
 {
@@ -132,43 +96,7 @@ static const struct verbs place_verbs = {
 	.release = place_release,
 };
 
-static int place_ping(void *end, struct slice *slice)
-{
-	return slice_ping(&place_verbs, end, slice);
-}
-
-static int place_pong(void *end, struct slice *slice)
-{
-	return slice_pong(&place_verbs, end, slice);
-}
-
-static int place_produce(void *end, struct slice *slice)
-{
-	return slice_produce(&place_verbs, end, slice);
-}
-
-static int place_consume(void *end, struct slice *slice)
-{
-	return slice_consume(&place_verbs, end, slice);
-}
-
-static int place_arrive(void *end, struct slice *slice)
-{
-	return slice_arrive(&place_verbs, end, slice);
-}
-
-static int place_pace(void *end, struct slice *slice)
-{
-	return slice_pace(&place_verbs, end, slice);
-}
-
-static const struct loops place_loops = {
-	.run = {
-		[TEST_LATENCY] = { place_ping, place_pong },
-		[TEST_STREAM] = { place_produce, place_consume },
-		[TEST_RATE] = { place_arrive, place_pace },
-	},
-};
+TRANSPORT_LOOPS(place_loops, place_verbs);
 
 ALWAYS_INLINE int copy_send_more(void *end, const void *payload, size_t size)
 {

@@ -72,43 +72,7 @@ ALWAYS_INLINE int pipe_recv(void *end, void *payload, size_t size)
 
 static const struct verbs verbs = { .send = pipe_send, .recv = pipe_recv };
 
-static int ping(void *end, struct slice *slice)
-{
-	return slice_ping(&verbs, end, slice);
-}
-
-static int pong(void *end, struct slice *slice)
-{
-	return slice_pong(&verbs, end, slice);
-}
-
-static int produce(void *end, struct slice *slice)
-{
-	return slice_produce(&verbs, end, slice);
-}
-
-static int consume(void *end, struct slice *slice)
-{
-	return slice_consume(&verbs, end, slice);
-}
-
-static int arrive(void *end, struct slice *slice)
-{
-	return slice_arrive(&verbs, end, slice);
-}
-
-static int pace(void *end, struct slice *slice)
-{
-	return slice_pace(&verbs, end, slice);
-}
-
-static const struct loops loops = {
-	.run = {
-		[TEST_LATENCY] = { ping, pong },
-		[TEST_STREAM] = { produce, consume },
-		[TEST_RATE] = { arrive, pace },
-	},
-};
+TRANSPORT_LOOPS(loops, verbs);
 
 static struct pipes *pipes_new(const struct setup *setup)
 {

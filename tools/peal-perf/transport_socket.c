@@ -80,43 +80,7 @@ ALWAYS_INLINE int stream_recv(void *end, void *payload, size_t size)
 
 static const struct verbs stream_verbs = { .send = stream_send, .recv = stream_recv };
 
-static int stream_ping(void *end, struct slice *slice)
-{
-	return slice_ping(&stream_verbs, end, slice);
-}
-
-static int stream_pong(void *end, struct slice *slice)
-{
-	return slice_pong(&stream_verbs, end, slice);
-}
-
-static int stream_produce(void *end, struct slice *slice)
-{
-	return slice_produce(&stream_verbs, end, slice);
-}
-
-static int stream_consume(void *end, struct slice *slice)
-{
-	return slice_consume(&stream_verbs, end, slice);
-}
-
-static int stream_arrive(void *end, struct slice *slice)
-{
-	return slice_arrive(&stream_verbs, end, slice);
-}
-
-static int stream_pace(void *end, struct slice *slice)
-{
-	return slice_pace(&stream_verbs, end, slice);
-}
-
-static const struct loops stream_loops = {
-	.run = {
-		[TEST_LATENCY] = { stream_ping, stream_pong },
-		[TEST_STREAM] = { stream_produce, stream_consume },
-		[TEST_RATE] = { stream_arrive, stream_pace },
-	},
-};
+TRANSPORT_LOOPS(stream_loops, stream_verbs);
 
 ALWAYS_INLINE int packet_send(void *end, const void *payload, size_t size)
 {
@@ -150,43 +114,7 @@ ALWAYS_INLINE int packet_recv(void *end, void *payload, size_t size)
 
 static const struct verbs packet_verbs = { .send = packet_send, .recv = packet_recv };
 
-static int packet_ping(void *end, struct slice *slice)
-{
-	return slice_ping(&packet_verbs, end, slice);
-}
-
-static int packet_pong(void *end, struct slice *slice)
-{
-	return slice_pong(&packet_verbs, end, slice);
-}
-
-static int packet_produce(void *end, struct slice *slice)
-{
-	return slice_produce(&packet_verbs, end, slice);
-}
-
-static int packet_consume(void *end, struct slice *slice)
-{
-	return slice_consume(&packet_verbs, end, slice);
-}
-
-static int packet_arrive(void *end, struct slice *slice)
-{
-	return slice_arrive(&packet_verbs, end, slice);
-}
-
-static int packet_pace(void *end, struct slice *slice)
-{
-	return slice_pace(&packet_verbs, end, slice);
-}
-
-static const struct loops packet_loops = {
-	.run = {
-		[TEST_LATENCY] = { packet_ping, packet_pong },
-		[TEST_STREAM] = { packet_produce, packet_consume },
-		[TEST_RATE] = { packet_arrive, packet_pace },
-	},
-};
+TRANSPORT_LOOPS(packet_loops, packet_verbs);
 
 static uint64_t buffer_size(int socket)
 {
