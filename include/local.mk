@@ -9,6 +9,7 @@ pealinclude_HEADERS = \
 	include/peal/error.h \
 	include/peal/link.h \
 	include/peal/options.h \
+	include/peal/placement.h \
 	include/peal/ring.h \
 	include/peal/runtime.h \
 	include/peal/set.h \

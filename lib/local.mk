@@ -22,6 +22,8 @@ libpealcore_la_SOURCES = \
 	lib/listen.c \
 	lib/options.c \
 	lib/options.h \
+	lib/placement.c \
+	lib/placement.h \
 	lib/registry.c \
 	lib/registry.h \
 	lib/ring.c \

@@ -8,4 +8,5 @@ libpealcore_la_SOURCES += \
 	platform/linux/memory.c \
 	platform/linux/process.c \
 	platform/linux/socket.c \
+	platform/linux/topology.c \
 	platform/linux/waiter.c

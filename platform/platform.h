@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * What the library asks of an operating system: sealed memory, sleeping, sockets that carry
- * descriptors, the clock, and what to say about the machine. One folder a system; it knows nothing
- * of the library. It is a thin layer: a function is one system call and what must stand around it,
- * returns 0 or a negative errno, and writes no sentences.
+ * descriptors, the clock, CPUs, and what to say about the machine. One folder a system; it knows
+ * nothing of the library. It is a thin layer: a function is one system call and what must stand
+ * around it, returns 0 or a negative errno, and writes no sentences.
  */
 #ifndef PLATFORM_H
 #define PLATFORM_H
@@ -111,8 +111,37 @@ static inline uint64_t platform_deadline(uint64_t now, int64_t timeout)
 /* All of the time, whatever signals come. */
 void platform_sleep(uint64_t ns);
 
-/* The CPUs that the calling thread may run on. */
+/*
+ * CPUs. Numbers are the system's own; there may be holes between them, and no end at 1023.
+ */
+
+/* How many CPUs the calling thread may run on, as far as that is told; 2: it is not. */
 unsigned platform_cpus(void);
+
+/* Their numbers, ascending, which the caller frees; how many there are, or a negative errno. */
+int platform_allowed(int32_t **cpus);
+
+/* Keeps the calling thread on these CPUs. 0 or a negative errno (-EINVAL: it may use none). */
+int platform_pin(const int32_t *cpus, unsigned count);
+
+/* Ascending numbers as "0-3,8", or "0-3,..." where there is no room for all. */
+void platform_cpu_list(char *text, size_t size, const int32_t *cpus, unsigned count);
+
+/* A CPU and what it shares: two CPUs with the same number have that in common. -1: not told. */
+struct platform_cpu {
+	int32_t number;
+	int32_t core;        /* the lowest CPU of its core */
+	int32_t cache;       /* the lowest CPU of its last-level cache */
+	int32_t node;        /* of NUMA */
+	int32_t package;     /* what goes into a socket */
+	int32_t capacity;    /* how much it can do, by the system's own measure */
+	int32_t cache_level; /* 0: not told */
+	uint64_t cache_size; /* bytes; 0: not told */
+};
+
+/* Reads it from below a folder, for tests; NULL: from the system's own. -ENOENT: there is no such
+ * CPU, it is offline, or nothing is told of it; -EMFILE, -ENFILE, -ENOMEM. */
+int platform_cpu(const char *system, int32_t number, struct platform_cpu *cpu);
 
 /*
  * Sockets. All are SOCK_SEQPACKET, close-on-exec and never block.

@@ -29,6 +29,7 @@ unit_tests = \
 	tests/unit/large \
 	tests/unit/layout \
 	tests/unit/options \
+	tests/unit/placement \
 	tests/unit/pollable \
 	tests/unit/ring \
 	tests/unit/runtime \
@@ -84,6 +85,9 @@ tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_placement_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
+	-Wl,--wrap=sched_getaffinity -Wl,--wrap=sched_setaffinity
 tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_pollable_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier -Wl,--wrap=platform_now
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)

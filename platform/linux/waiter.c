@@ -139,13 +139,3 @@ void platform_sleep(uint64_t ns)
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR)
 		;
 }
-
-unsigned platform_cpus(void)
-{
-	cpu_set_t allowed;
-
-	/* More CPUs than a cpu_set_t holds is an error, and more than one CPU. */
-	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		return 2;
-	return (unsigned)CPU_COUNT(&allowed);
-}
