@@ -11,7 +11,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
-#include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +20,6 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#ifdef HAVE_LIBNUMA
-#include <numa.h>
-#endif
 #ifdef HAVE_LIBCAP
 #include <sys/capability.h>
 #endif
@@ -170,43 +167,130 @@ static void thp_shmem(struct platform_fact *fact)
 
 static void cpus_allowed(struct platform_fact *fact)
 {
-	cpu_set_t allowed;
-	size_t used = 0;
+	int32_t *numbers;
+	int count = platform_allowed(&numbers);
 
-	if (sched_getaffinity(0, sizeof(allowed), &allowed)) {
+	if (count < 0) {
 		say(fact->value, sizeof(fact->value), "unknown");
-		say(fact->note, sizeof(fact->note), strerror(errno));
+		say(fact->note, sizeof(fact->note), strerror(-count));
 		return;
 	}
-	for (unsigned first = 0; first < CPU_SETSIZE && used < sizeof(fact->value); first++) {
-		unsigned last = first;
-
-		if (!CPU_ISSET(first, &allowed))
-			continue;
-		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &allowed))
-			last++;
-		used += (size_t)snprintf(fact->value + used, sizeof(fact->value) - used,
-					 first == last ? "%s%u" : "%s%u-%u", used ? "," : "", first,
-					 last);
-		first = last;
-	}
-	snprintf(fact->note, sizeof(fact->note), "%d of %ld online", CPU_COUNT(&allowed),
+	platform_cpu_list(fact->value, sizeof(fact->value), numbers, (unsigned)count);
+	snprintf(fact->note, sizeof(fact->note), "%d of %ld online", count,
 		 sysconf(_SC_NPROCESSORS_ONLN));
+	free(numbers);
 }
 
-static void numa_nodes(struct platform_fact *fact)
+/* Something that CPUs may have in common: the word that tells which, and what its number, of
+ * another word, is written behind; NULL: it has none. */
+struct grouping {
+	size_t which;
+	const char *label;
+	size_t number;
+};
+
+static int32_t word_of(const struct platform_cpu *cpu, size_t offset)
 {
-#ifdef HAVE_LIBNUMA
-	if (numa_available() >= 0) {
-		snprintf(fact->value, sizeof(fact->value), "%d", numa_num_configured_nodes());
-		return;
+	int32_t word;
+
+	memcpy(&word, (const char *)cpu + offset, sizeof(word));
+	return word;
+}
+
+/* Adds the group of the first CPU to the text, with those behind it that are of the same. members
+ * has room for all. */
+static void add_group(char *text, size_t size, const struct grouping *grouping,
+		      const struct platform_cpu *cpus, unsigned count, int32_t *members)
+{
+	int32_t which = word_of(cpus, grouping->which);
+	size_t used = strlen(text);
+	char name[32] = "", list[160];
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (word_of(&cpus[i], grouping->which) == which)
+			members[found++] = cpus[i].number;
+	platform_cpu_list(list, sizeof(list), members, found);
+	if (which < 0)
+		say(name, sizeof(name), "unknown:");
+	else if (grouping->label)
+		snprintf(name, sizeof(name), "%s%d:", grouping->label,
+			 word_of(cpus, grouping->number));
+	if (used + strlen(name) + strlen(list) + sizeof("  ...") <= size)
+		snprintf(text + used, size - used, "%s%s%s", used ? " " : "", name, list);
+	else if (strcmp(text + used - 4, " ...") != 0)
+		say(text + used, size - used, " ...");
+}
+
+/* The allowed CPUs by what they have in common; what none has is unknown. */
+static void tell_groups(struct platform_fact *fact, const struct grouping *grouping)
+{
+	int32_t *numbers = NULL;
+	int count = platform_allowed(&numbers);
+	struct platform_cpu *cpus = count > 0 ? calloc((size_t)count, sizeof(*cpus)) : NULL;
+	bool known = false;
+
+	for (int i = 0; cpus && i < count; i++) {
+		platform_cpu(NULL, numbers[i], &cpus[i]);
+		known |= word_of(&cpus[i], grouping->which) >= 0;
 	}
-	say(fact->value, sizeof(fact->value), "1");
-	say(fact->note, sizeof(fact->note), "the kernel has no NUMA calls");
-#else
-	say(fact->value, sizeof(fact->value), "unknown");
-	say(fact->note, sizeof(fact->note), "built without libnuma");
-#endif
+	for (int i = 0; known && i < count; i++) {
+		int first = 0;
+
+		while (word_of(&cpus[first], grouping->which) != word_of(&cpus[i], grouping->which))
+			first++;
+		if (first == i)
+			add_group(fact->value, sizeof(fact->value), grouping, &cpus[i],
+				  (unsigned)(count - i), numbers);
+	}
+	if (!known)
+		say(fact->value, sizeof(fact->value), "unknown");
+	else if (cpus[0].cache_size && grouping->which == offsetof(struct platform_cpu, cache))
+		snprintf(fact->note, sizeof(fact->note), "the first has %llu KiB",
+			 (unsigned long long)(cpus[0].cache_size >> 10));
+	free(cpus);
+	if (count >= 0)
+		free(numbers);
+}
+
+#define GROUPING(which, label, number)                                                             \
+	{                                                                                          \
+		offsetof(struct platform_cpu, which), label, offsetof(struct platform_cpu, number) \
+	}
+
+static void cores(struct platform_fact *fact)
+{
+	static const struct grouping core = GROUPING(core, NULL, core);
+
+	tell_groups(fact, &core);
+}
+
+static void caches(struct platform_fact *fact)
+{
+	static const struct grouping cache = GROUPING(cache, "L", cache_level);
+
+	tell_groups(fact, &cache);
+}
+
+static void nodes(struct platform_fact *fact)
+{
+	static const struct grouping node = GROUPING(node, "node", node);
+
+	tell_groups(fact, &node);
+}
+
+static void packages(struct platform_fact *fact)
+{
+	static const struct grouping package = GROUPING(package, "package", package);
+
+	tell_groups(fact, &package);
+}
+
+static void capacities(struct platform_fact *fact)
+{
+	static const struct grouping capacity = GROUPING(capacity, "", capacity);
+
+	tell_groups(fact, &capacity);
 }
 
 static void limit(struct platform_fact *fact, __rlimit_resource_t which)
@@ -301,7 +385,11 @@ bool platform_fact(unsigned index, struct platform_fact *fact)
 		{ "memory", "huge-page-pools", huge_pools },
 		{ "memory", "thp-shmem", thp_shmem },
 		{ "placement", "cpus-allowed", cpus_allowed },
-		{ "placement", "numa-nodes", numa_nodes },
+		{ "placement", "cores", cores },
+		{ "placement", "caches", caches },
+		{ "placement", "numa-nodes", nodes },
+		{ "placement", "packages", packages },
+		{ "placement", "capacities", capacities },
 		{ "limits", "memlock", limit_memlock },
 		{ "limits", "nofile", limit_nofile },
 		{ "limits", "max-map-count", limit_maps },
