@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/address.h"
 #include "lib/error.h"
 #include "lib/handshake.h"
 #include "lib/large.h"
@@ -23,7 +24,7 @@ struct shortage {
 struct opening {
 	struct handle handle;
 	int fd;
-	const char *address;
+	struct address address;
 	int64_t timeout; /* as the caller gave it */
 	uint64_t deadline;
 	unsigned tries;                  /* that ended in a pause */
@@ -50,7 +51,7 @@ static int open_socket(struct opening *opening)
 		return error_set(
 			opening->fd,
 			"no socket to connect to %s (errno %d): raise the limit of descriptors (ulimit -n)",
-			opening->address, -opening->fd);
+			opening->address.shown, -opening->fd);
 	return 0;
 }
 
@@ -94,23 +95,24 @@ static int wait_to_retry(struct opening *opening, const struct shortage *shortag
 	opening->shortage = shortage;
 	if (opening->timeout == 0)
 		return error_set(-EAGAIN, "%s at %s, and the timeout is 0: pass one, or %s",
-				 shortage->what, opening->address, shortage->mend);
+				 shortage->what, opening->address.shown, shortage->mend);
 	if (now >= opening->deadline)
 		return error_set(-ETIMEDOUT, "%s at %s, for all of the timeout of %lld ns: %s",
-				 shortage->what, opening->address, (long long)opening->timeout,
-				 shortage->mend);
+				 shortage->what, opening->address.shown,
+				 (long long)opening->timeout, shortage->mend);
 	platform_sleep(pause < opening->deadline - now ? pause : opening->deadline - now);
 	return 0;
 }
 
-static int say_connect_error(int err, const char *address)
+static int say_connect_error(int err, const struct address *place)
 {
+	const char *address = place->shown;
 	int kind;
 
 	switch (err) {
 	case -ENOENT:
 	case -ENOTDIR:
-		if (platform_folder(address))
+		if (platform_folder(place->where))
 			return error_set(-ENOENT,
 					 "no folder for the address %s: see which the server has",
 					 address);
@@ -119,7 +121,12 @@ static int say_connect_error(int err, const char *address)
 			"no server at %s: nothing there; start it, or see which address it has",
 			address);
 	case -ECONNREFUSED:
-		kind = platform_kind(address, true);
+		if (!address_is_file(place))
+			return error_set(
+				err,
+				"no server at %s: nothing there, in this network namespace; start it, or see which address it has",
+				address);
+		kind = platform_kind(place->where, true);
 		if (kind > PLATFORM_SOCKET)
 			return error_set(
 				err,
@@ -151,11 +158,11 @@ static int reach(struct opening *opening)
 	int err;
 
 	for (;;) {
-		err = platform_connect(opening->fd, opening->address);
+		err = platform_connect(opening->fd, opening->address.where);
 		if (!err)
 			return 0;
 		if (err != -EAGAIN && err != -EINTR)
-			return say_connect_error(err, opening->address);
+			return say_connect_error(err, &opening->address);
 		err = wait_to_retry(opening, &full_backlog);
 		if (err)
 			return err;
@@ -175,7 +182,7 @@ static int say_hello(struct opening *opening, const struct wire_message *hello,
 			return error_set(
 				err,
 				"the handshake with %s could not be sent (errno %d): see sendmsg(2)",
-				opening->address, -err);
+				opening->address.shown, -err);
 		err = wait_to_retry(opening, err == -ETOOMANYREFS ? &our_descriptors : &no_memory);
 		if (err)
 			return err;
@@ -195,35 +202,35 @@ static int hear_answer(struct opening *opening, struct wire_message *answer,
 			return error_set(
 				-ECONNRESET,
 				"the server at %s went away during the handshake: connect again when it is back",
-				opening->address);
+				opening->address.shown);
 		if (length == -EPROTO)
 			return error_set(
 				-EPROTO,
 				"the answer of the server at %s came with more descriptors than %d, where one is right: update it",
-				opening->address, PLATFORM_DESCRIPTORS);
+				opening->address.shown, PLATFORM_DESCRIPTORS);
 		if (length == -EMFILE)
 			return error_set(
 				-EMFILE,
 				"no descriptors are free for the answer of the server at %s: raise the limit (ulimit -n)",
-				opening->address);
+				opening->address.shown);
 		if (length != -EAGAIN && length != -EINTR)
 			return error_set(
 				(int)length,
 				"the answer of the server at %s could not be read (errno %d): see recvmsg(2)",
-				opening->address, (int)-length);
+				opening->address.shown, (int)-length);
 		now = platform_now();
 		if (opening->timeout == 0)
 			return error_set(
 				-EAGAIN,
 				"the server at %s has not answered yet, and the timeout is 0: pass one",
-				opening->address);
+				opening->address.shown);
 		if (now >= opening->deadline && opening->shortage == &their_descriptors)
 			return wait_to_retry(opening, opening->shortage);
 		if (now >= opening->deadline)
 			return error_set(
 				-ETIMEDOUT,
 				"the server at %s did not answer within the timeout of %lld ns: pass a longer one, or see why it does not accept",
-				opening->address, (long long)opening->timeout);
+				opening->address.shown, (long long)opening->timeout);
 		platform_poll(opening->fd, false,
 			      opening->timeout < 0 ? -1 : (int64_t)(opening->deadline - now));
 	}
@@ -319,13 +326,13 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	struct peal_options options;
 	struct platform_parcel ours = { .count = 0 };
 	struct link_plan plan = { .fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = 0 };
-	struct opening opening = { .fd = -1, .address = address, .timeout = timeout };
+	struct opening opening = { .fd = -1, .timeout = timeout };
 	uint64_t now = platform_now();
 	int err = options_take(&options, given);
 
 	*link = NULL;
 	if (!err)
-		err = address_check(address);
+		err = address_parse(&opening.address, address);
 	if (err)
 		return err;
 	opening.deadline = platform_deadline(now, timeout);

@@ -135,11 +135,13 @@ struct platform_parcel {
 
 int platform_socket(void);
 
-/* Binds a path with these permission bits, and listens. */
-int platform_listen(int fd, const char *path, uint32_t mode, int backlog);
+/* Gives a socket a name: a path, which gets these permission bits whatever the umask, or "@" and an
+ * abstract name, which has none. Nobody can connect before platform_listen. */
+int platform_bind(int fd, const char *name, uint32_t mode);
+int platform_listen(int fd, int backlog);
 
-/* 0, -EAGAIN: the backlog is full, or another errno. */
-int platform_connect(int fd, const char *path);
+/* By the same names. 0, -EAGAIN: the backlog is full, or another errno. */
+int platform_connect(int fd, const char *name);
 
 /* The next client's socket, or a negative errno. */
 int platform_accept(int fd);
@@ -206,7 +208,9 @@ void platform_after_fork(bool child);
  * descriptors in it. */
 void platform_close_socket(int fd);
 
-/* Closes a listening socket, with the unread messages of those who were not accepted, aside. */
+/* Closes a listening socket that nobody else has, and aside those who were not accepted. An
+ * abstract
+ * name is free then, unless there is no descriptor to accept them. */
 void platform_close_listening(int fd);
 
 /* Waits until fd is readable (or writable). 0, -ETIMEDOUT, -EINTR. Negative ns: no limit. */

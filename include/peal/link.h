@@ -34,12 +34,21 @@ struct peal_tx;
 struct peal_rx;
 
 /*
- * Listens at an address and stores a listener, which the caller closes. The address is the path
- * of a Unix socket, with at least one slash, not at its end, and at most 107 bytes. A lock file
- * beside it (PATH.lock) tells a live server from a stale socket, which is replaced. options may be
- * NULL.
+ * Addresses are text, of one of these forms:
  *
- * -EINVAL: an address without a slash or with one at its end, or an option that makes no sense;
+ * @NAME    an abstract Unix socket: 1 to 107 bytes of any kind but zero. There is nothing in the
+ *          file system: no lock file, no mode, no group, and nothing stays. Everybody in the same
+ *          network namespace may come, or take the name first; credentials decide
+ *          (options.allow, on both sides).
+ * a path   with at least one slash, not at its end, and at most 107 bytes; one that begins like
+ *          another form goes behind "./". A lock file beside it (PATH.lock) tells a live server
+ *          from a stale socket, which is replaced.
+ */
+
+/*
+ * Listens at an address and stores a listener, which the caller closes. options may be NULL.
+ *
+ * -EINVAL: an address of no form or with a slash at its end, or an option that makes no sense;
  * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
  * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE:
  * another server lives here (its pid is named); -EEXIST: something that is no socket is in the way,
