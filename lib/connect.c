@@ -42,25 +42,31 @@ static void orphan(struct handle *handle)
 
 static int open_socket(struct opening *opening)
 {
+	const struct address *address = &opening->address;
+	int err = 0;
+
 	opening->handle.orphan = orphan;
 	registry_lock();
 	registry_add(&opening->handle);
-	opening->fd = platform_socket();
+	if (address->fd >= 0)
+		err = address_adopt(address, false);
+	if (!err)
+		opening->fd = address->fd >= 0 ? address->fd : platform_socket();
 	registry_unlock();
-	if (opening->fd < 0)
-		return error_set(
+	if (!err && opening->fd < 0)
+		err = error_set(
 			opening->fd,
 			"no socket to connect to %s (errno %d): raise the limit of descriptors (ulimit -n)",
-			opening->address.shown, -opening->fd);
-	return 0;
+			address->shown, -opening->fd);
+	return err;
 }
 
-/* keep: the link has it. */
+/* keep: the link has it. What the caller brought is still the caller's otherwise. */
 static void end_opening(struct opening *opening, bool keep)
 {
 	registry_lock();
 	registry_remove(&opening->handle);
-	if (!keep)
+	if (!keep && opening->address.fd < 0)
 		platform_close_socket(opening->fd);
 	registry_unlock();
 }
@@ -157,6 +163,8 @@ static int reach(struct opening *opening)
 {
 	int err;
 
+	if (opening->address.fd >= 0)
+		return 0; /* it is connected */
 	for (;;) {
 		err = platform_connect(opening->fd, opening->address.where);
 		if (!err)
@@ -340,7 +348,7 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		options.max_message = options_client_message(&options);
 	for (;;) {
 		err = shake_hands(&opening, &options, &ours, &plan);
-		if (err != -ETOOMANYREFS)
+		if (err != -ETOOMANYREFS || opening.address.fd >= 0)
 			break;
 		end_opening(&opening, false);
 		drop(&ours, &plan); /* no segment is used for a second handshake */

@@ -207,8 +207,15 @@ static int open_socket(struct peal_listener *listener)
 {
 	const struct peal_options *options = &listener->options;
 	const struct address *address = &listener->address;
-	int err = listener->fd = platform_socket();
+	int err;
 
+	if (address->fd >= 0) {
+		err = address_adopt(address, true);
+		if (!err)
+			listener->fd = address->fd;
+		return err;
+	}
+	err = listener->fd = platform_socket();
 	if (err >= 0)
 		err = platform_bind(listener->fd, address->where, options->mode);
 	if (err)
@@ -299,7 +306,8 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 		if (listener->bound)
 			platform_remove(place.where);
 		close_own(listener);
-		platform_close_listening(listener->fd);
+		if (place.fd < 0)
+			platform_close_listening(listener->fd, true);
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();
@@ -713,7 +721,7 @@ void peal_listener_close(struct peal_listener *listener)
 		for (unsigned i = 0; i < GUESTS; i++)
 			platform_close_socket(listener->guests[i].fd);
 		close_own(listener);
-		platform_close_listening(listener->fd);
+		platform_close_listening(listener->fd, listener->address.fd < 0);
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();

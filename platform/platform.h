@@ -143,6 +143,14 @@ int platform_listen(int fd, int backlog);
 /* By the same names. 0, -EAGAIN: the backlog is full, or another errno. */
 int platform_connect(int fd, const char *name);
 
+/*
+ * Makes a socket that somebody else made such a one as are made here. 0, or why it cannot be:
+ * -EBADF: not open; -ENOTSOCK; -EAFNOSUPPORT: no Unix socket; -EPROTOTYPE: not SOCK_SEQPACKET;
+ * -EINVAL: it listens or not, and should not or should; -ENOTCONN: neither listens nor is
+ * connected.
+ */
+int platform_adopt(int fd, bool listening);
+
 /* The next client's socket, or a negative errno. */
 int platform_accept(int fd);
 
@@ -208,10 +216,9 @@ void platform_after_fork(bool child);
  * descriptors in it. */
 void platform_close_socket(int fd);
 
-/* Closes a listening socket that nobody else has, and aside those who were not accepted. An
- * abstract
- * name is free then, unless there is no descriptor to accept them. */
-void platform_close_listening(int fd);
+/* Closes a listening socket, and aside those who were not accepted. ours: nobody else has it, so
+ * they are sent away; an abstract name is free then, unless there is no descriptor for that. */
+void platform_close_listening(int fd, bool ours);
 
 /* Waits until fd is readable (or writable). 0, -ETIMEDOUT, -EINTR. Negative ns: no limit. */
 int platform_poll(int fd, bool writable, int64_t ns);

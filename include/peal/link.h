@@ -40,6 +40,12 @@ struct peal_rx;
  *          file system: no lock file, no mode, no group, and nothing stays. Everybody in the same
  *          network namespace may come, or take the name first; credentials decide
  *          (options.allow, on both sides).
+ * fd:N     descriptor N, a Unix socket of type SOCK_SEQPACKET: for servers one that listens, for
+ *          clients one that is connected. When the call succeeds it belongs to the listener, or
+ *          the link, which closes it; when it fails it is still the caller's (and good for another
+ *          try, unless the handshake had begun). It is made close-on-exec and non-blocking, and
+ *          who else has it must leave it so. Mode, group and backlog are what its maker gave it; a
+ *          client is to the server whoever called connect.
  * a path   with at least one slash, not at its end, and at most 107 bytes; one that begins like
  *          another form goes behind "./". A lock file beside it (PATH.lock) tells a live server
  *          from a stale socket, which is replaced.
@@ -53,7 +59,9 @@ struct peal_rx;
  * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE:
  * another server lives here (its pid is named); -EEXIST: something that is no socket is in the way,
  * or where the lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder,
- * or a symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
+ * or a symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM. Of a
+ * descriptor: -EBADF: not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN,
+ * -EINVAL: it does not listen.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
@@ -96,7 +104,8 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
  * -EPROTONOSUPPORT: no common version; -EPERM: the server does not admit us, or is not run by one
  * whom `allow` accepts; -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT,
  * -EAGAIN; -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or
- * memory; -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is
+ * memory; -EPROTO: the server lied; of a descriptor as in peal_listen, but -ENOTCONN, -EINVAL: it
+ * is not connected; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is
  * what the system says of a ring that it has no room for.
  * Any thread; enters the kernel, and waits there.
  */

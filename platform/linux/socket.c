@@ -89,6 +89,30 @@ int platform_connect(int fd, const char *name)
 	return connect(fd, (struct sockaddr *)&address, (socklen_t)length) ? -errno : 0;
 }
 
+int platform_adopt(int fd, bool listening)
+{
+	int domain = 0, type = 0, listens = 0, flags;
+	struct sockaddr_un peer;
+	socklen_t size = sizeof(int), length = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size))
+		return -errno;
+	if (domain != AF_UNIX)
+		return -EAFNOSUPPORT;
+	if (type != SOCK_SEQPACKET)
+		return -EPROTOTYPE;
+	if (!listens && getpeername(fd, (struct sockaddr *)&peer, &length))
+		return -errno;
+	if (!listens != !listening)
+		return -EINVAL;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
+		return -errno;
+	return 0;
+}
+
 int platform_accept(int fd)
 {
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -445,12 +469,16 @@ void platform_close_socket(int fd)
 		platform_close_aside(&fd, 1);
 }
 
-void platform_close_listening(int fd)
+void platform_close_listening(int fd, bool ours)
 {
 	int client;
 
 	if (fd < 0)
 		return;
+	if (!ours) {
+		platform_close_aside(&fd, 1);
+		return;
+	}
 	/* From here on nobody comes. Without those who did, it can be closed here. */
 	shutdown(fd, SHUT_RDWR);
 	do {

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -272,10 +273,161 @@ START_TEST(an_abstract_address_is_of_one_network_namespace)
 	}
 END_TEST
 
+/*
+ * Descriptors.
+ */
+
+static const char *of_descriptor(int fd)
+{
+	static char address[32];
+
+	snprintf(address, sizeof(address), "fd:%d", fd);
+	return address;
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+START_TEST(a_descriptor_that_listens_is_served_and_closed)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5);
+
+		/* As it may come from elsewhere. */
+		ck_assert_int_eq(fcntl(fd, F_SETFD, 0), 0);
+		ck_assert_msg(!peal_listen(&listener, of_descriptor(fd), NULL), "%s", peal_error());
+		ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+		ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+		expect_serves(folder.path);
+		expect_serves(folder.path);
+		peal_listener_close(listener);
+		descriptors_expect(before);
+		/* The name is its maker's to remove, and there is no lock file. */
+		ck_assert_int_eq(folder_count(&folder), 1);
+		expect_error(peal_connect(&wrong_link, folder.path, NULL, LONG), -ECONNREFUSED,
+			     "ended", NULL);
+	}
+END_TEST
+
+START_TEST(who_else_has_a_listening_descriptor_goes_on)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5), other = dup(fd), client;
+
+		ck_assert_int_eq(peal_listen(&listener, of_descriptor(fd), NULL), 0);
+		client = stranger_connect(folder.path);
+		peal_listener_close(listener);
+		close(stranger_accept(other));
+		close(client);
+		close(other);
+	}
+END_TEST
+
+START_TEST(a_descriptor_that_is_connected_is_a_clients)
+	{
+		struct peal_link *server, *client;
+		struct caller caller;
+		int fd;
+
+		ck_assert_int_eq(peal_listen(&listener, folder.path, NULL), 0);
+		fd = stranger_connect(folder.path);
+		ck_assert_int_eq(fcntl(fd, F_SETFD, 0), 0);
+		caller_start(&caller, of_descriptor(fd), NULL, LONG);
+		ck_assert_int_eq(peal_accept(listener, &server, LONG), 0);
+		caller_end(&caller);
+		ck_assert_msg(!caller.err, "%s", caller.sentence);
+		client = caller.link;
+		ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+		ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+		ck_assert_int_eq(peal_link_peer(server)->pid, getpid());
+		ck_assert_int_eq(peal_send(peal_link_tx(client), "x", 1, 0, 0), 0);
+		peal_close(client);
+		ck_assert(!is_open(fd));
+		ck_assert_int_eq(peal_recv(peal_link_rx(server), &(char){ 0 }, 1, NULL, LONG), 1);
+		ck_assert_int_eq(peal_recv(peal_link_rx(server), &(char){ 0 }, 1, NULL, LONG),
+				 -EPIPE);
+		peal_close(server);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+/* Neither side takes a descriptor, which stays open. */
+static void expect_no_use(int fd, int err, const char *why)
+{
+	const char *address = of_descriptor(fd);
+	char shown[32];
+	bool open = is_open(fd);
+
+	snprintf(shown, sizeof(shown), "descriptor %d is ", fd);
+	expect_both_refuse(address, err, shown, why);
+	ck_assert(is_open(fd) == open);
+}
+
+START_TEST(a_descriptor_of_another_kind_is_refused_and_stays_the_callers)
+	{
+		int ends[2], fd;
+
+		expect_no_use(9999, -EBADF, "not open");
+		ck_assert_int_eq(pipe(ends), 0);
+		expect_no_use(ends[0], -ENOTSOCK, "no socket");
+		close(ends[0]);
+		close(ends[1]);
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		if (fd >= 0)
+			expect_no_use(fd, -EAFNOSUPPORT, "no Unix socket");
+		close(fd);
+		fd = stranger_bind(folder.path, SOCK_STREAM, 5);
+		expect_no_use(fd, -EPROTOTYPE, "SOCK_SEQPACKET");
+		close(fd);
+		fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+		expect_error(peal_listen(&listener, of_descriptor(fd), NULL), -ENOTCONN,
+			     "does not listen", "listen(2)", NULL);
+		expect_error(peal_connect(&wrong_link, of_descriptor(fd), NULL, LONG), -ENOTCONN,
+			     "not connected", NULL);
+		ck_assert(is_open(fd));
+		/* One that is refused is as it was. */
+		ck_assert_int_eq(fcntl(fd, F_GETFD) | (fcntl(fd, F_GETFL) & O_NONBLOCK), 0);
+		close(fd);
+	}
+END_TEST
+
+START_TEST(a_server_needs_one_that_listens_and_a_client_one_that_does_not)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5);
+		int client = stranger_connect(folder.path);
+
+		expect_error(peal_connect(&wrong_link, of_descriptor(fd), NULL, LONG), -EINVAL,
+			     "listens", "connected", NULL);
+		expect_error(peal_listen(&listener, of_descriptor(client), NULL), -EINVAL,
+			     "is connected", "listens", NULL);
+		ck_assert(is_open(fd) && is_open(client));
+		/* The handshake that fails leaves a client's to the caller, too. */
+		expect_error(peal_connect(&wrong_link, of_descriptor(client), NULL, 5 * MS),
+			     -ETIMEDOUT, "descriptor ", NULL);
+		ck_assert(is_open(client));
+		close(client);
+		close(fd);
+	}
+END_TEST
+
+START_TEST(what_is_no_number_is_no_descriptor)
+	{
+		static const char *const addresses[] = {
+			"fd:",    "fd:x",  "fd:-1",         "fd:+3",
+			"fd: 3",  "fd:3 ", "fd:2147483648", "fd:99999999999999999999",
+			"fd:3/x",
+		};
+
+		for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+			expect_both_refuse(addresses[i], -EINVAL, addresses[i], "fd:3");
+		expect_both_refuse("fd:2147483647", -EBADF, "2147483647", "not open");
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("forms");
-	TCase *names = tcase_create("abstract");
+	TCase *names = tcase_create("abstract"), *descriptors = tcase_create("descriptors");
 
 	tcase_add_checked_fixture(names, set_up, tear_down);
 	tcase_set_timeout(names, 30);
@@ -288,6 +440,16 @@ static Suite *suite(void)
 	tcase_add_test(names, credentials_decide_at_an_abstract_address_as_at_a_path);
 	tcase_add_test(names, an_abstract_address_is_of_one_network_namespace);
 	suite_add_tcase(s, names);
+
+	tcase_add_checked_fixture(descriptors, set_up, tear_down);
+	tcase_set_timeout(descriptors, 30);
+	tcase_add_test(descriptors, a_descriptor_that_listens_is_served_and_closed);
+	tcase_add_test(descriptors, who_else_has_a_listening_descriptor_goes_on);
+	tcase_add_test(descriptors, a_descriptor_that_is_connected_is_a_clients);
+	tcase_add_test(descriptors, a_descriptor_of_another_kind_is_refused_and_stays_the_callers);
+	tcase_add_test(descriptors, a_server_needs_one_that_listens_and_a_client_one_that_does_not);
+	tcase_add_test(descriptors, what_is_no_number_is_no_descriptor);
+	suite_add_tcase(s, descriptors);
 	return s;
 }
 
