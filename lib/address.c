@@ -94,6 +94,34 @@ static int parse_descriptor(struct address *address, const char *text)
 	return 0;
 }
 
+static int parse_name(struct address *address, const char *text)
+{
+	static const char form[] =
+		"a name has 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\" and begins with no dot";
+	size_t length = strlen(text);
+
+	address->form = ADDRESS_NAME;
+	show(address, "", text);
+	if (length > ADDRESS_NAME_MAX)
+		return error_set(
+			-ENAMETOOLONG,
+			"the address \"%s\" has no slash, so it is a name, of %zu bytes: %s; for a path begin with ./",
+			address->shown, length, form);
+	for (size_t i = 0; i < length; i++) {
+		char c = text[i];
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '_' || c == '-' || (c == '.' && i))
+			continue;
+		return error_set(
+			-EINVAL,
+			"the address \"%s\" has no slash, so it is a name: %s; for a path begin with ./",
+			address->shown, form);
+	}
+	memcpy(address->name, text, length + 1);
+	return 0;
+}
+
 int address_parse(struct address *address, const char *text)
 {
 	memset(address, 0, sizeof(*address));
@@ -108,13 +136,91 @@ int address_parse(struct address *address, const char *text)
 		return parse_descriptor(address, text);
 	if (strchr(text, '/'))
 		return parse_path(address, text);
-	return error_set(-EINVAL, "the address \"%.64s\" has no slash: pass a path, like ./%.64s",
-			 text, text);
+	return parse_name(address, text);
+}
+
+/* Whether nobody but the owner, or root, can change what is in a folder. */
+static int check_folder(const struct address *address, const char *path, uint32_t owner,
+			bool parent)
+{
+	static const char mend[] = "mend it or pass a path";
+	struct platform_access access;
+	int err = platform_look_at_folder(path, parent, &access);
+
+	if (err == -ELOOP || err == -ENOTDIR)
+		return error_set(
+			-EPERM,
+			"the folder of the name \"%s\" is not safe: %s is %s; remove it or pass a path",
+			address->name, path, err == -ELOOP ? "a symbolic link" : "no folder");
+	if (err)
+		return err == -ENOENT ?
+			       err :
+			       error_set(
+				       -EACCES,
+				       "no permission to look at %s (errno %d), for the name \"%s\": %s",
+				       path, -err, address->name, mend);
+	if (access.owner != owner && !(parent && access.owner == 0))
+		return error_set(
+			-EPERM,
+			"the folder of the name \"%s\" is not safe: %s belongs to user %u and not to %u; %s",
+			address->name, path, access.owner, owner, mend);
+	if ((access.mode & 022) && !(parent && (access.mode & 01000)))
+		return error_set(
+			-EPERM,
+			"the folder of the name \"%s\" is not safe: others may write in %s (mode 0%o); %s",
+			address->name, path, access.mode, mend);
+	return 0;
+}
+
+int address_place(struct address *address, bool system, bool make)
+{
+	const char *parent = system ? "/run" : platform_variable("XDG_RUNTIME_DIR");
+	uint32_t owner = system ? 0 : platform_uid();
+	char folder[ADDRESS_MAX + 1];
+	size_t length;
+	int err;
+
+	if (!parent || *parent != '/')
+		return error_set(
+			-ENOENT,
+			"the name \"%s\" has no folder here: XDG_RUNTIME_DIR is %s; set it (a login does, like /run/user/%u), or pass a path",
+			address->name,
+			parent ? "no path from the root on" :
+				 "not set (nor seen by a program with raised privileges)",
+			owner);
+	length = strlen(parent) + strlen("/peal/") + strlen(address->name);
+	if (length > ADDRESS_MAX)
+		return error_set(
+			-ENAMETOOLONG,
+			"the name \"%s\" has %zu bytes with its folder in XDG_RUNTIME_DIR, a socket's path at most %d: use a shorter one, or pass a path",
+			address->name, length, ADDRESS_MAX);
+	snprintf(folder, sizeof(folder), "%s/peal", parent);
+	snprintf(address->where, sizeof(address->where), "%s/%s", folder, address->name);
+	show(address, "", address->where);
+	err = check_folder(address, parent, owner, true);
+	if (!err && make) {
+		err = platform_make_folder(folder, system ? 0755 : 0700);
+		if (err == -EEXIST)
+			err = 0;
+		else if (err)
+			return error_set(
+				err,
+				"the folder %s of the name \"%s\" cannot be made (errno %d): see mkdir(2), or pass a path",
+				folder, address->name, -err);
+	}
+	if (!err)
+		err = check_folder(address, folder, owner, false);
+	if (err == -ENOENT)
+		return make ? error_set(err,
+					"no folder %s for the name \"%s\": make it, or pass a path",
+					parent, address->name) :
+			      0; /* connecting says so */
+	return err;
 }
 
 bool address_is_file(const struct address *address)
 {
-	return address->form == ADDRESS_PATH;
+	return address->form == ADDRESS_PATH || address->form == ADDRESS_NAME;
 }
 
 int address_adopt(const struct address *address, bool listening)

@@ -13,17 +13,21 @@
  * name. */
 #define ADDRESS_MAX 107
 
+#define ADDRESS_NAME_MAX 63
+
 enum address_form {
-	ADDRESS_PATH,      /* anything with a slash and no other form's prefix */
-	ADDRESS_ABSTRACT,  /* @NAME */
-	ADDRESS_DESCRIPTOR /* fd:N */
+	ADDRESS_PATH,       /* anything with a slash and no other form's prefix */
+	ADDRESS_ABSTRACT,   /* @NAME */
+	ADDRESS_DESCRIPTOR, /* fd:N */
+	ADDRESS_NAME        /* anything else */
 };
 
 struct address {
 	enum address_form form;
 	/* For the platform: a path, or "@" and an abstract name; empty: a descriptor. */
 	char where[ADDRESS_MAX + 2];
-	int fd; /* -1: none */
+	int fd;                          /* -1: none */
+	char name[ADDRESS_NAME_MAX + 1]; /* without a folder */
 	/* For people: the same, printable, with what it was taken for. */
 	char shown[192];
 };
@@ -31,7 +35,14 @@ struct address {
 /* Understands an address. 0 or a negative errno with its sentence. */
 int address_parse(struct address *address, const char *text);
 
-/* Whether it is a name in the file system, with a lock file, a mode and a group. */
+/*
+ * Puts a name into one of the two folders that it can be in: the system's, or the user's own. Where
+ * that is somebody else's to change, or cannot be told, it is a negative errno with its sentence.
+ * make: for a server, which makes the folder.
+ */
+int address_place(struct address *address, bool system, bool make);
+
+/* Whether it is a path, or a name in its place: something with a lock file, a mode and a group. */
 bool address_is_file(const struct address *address);
 
 /* Checks a descriptor that is an address, and makes it fit. It stays the caller's. 0 or a negative

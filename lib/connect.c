@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/address.h"
@@ -118,7 +119,7 @@ static int say_connect_error(int err, const struct address *place)
 	switch (err) {
 	case -ENOENT:
 	case -ENOTDIR:
-		if (platform_folder(place->where))
+		if (place->form == ADDRESS_PATH && platform_folder(place->where))
 			return error_set(-ENOENT,
 					 "no folder for the address %s: see which the server has",
 					 address);
@@ -163,8 +164,6 @@ static int reach(struct opening *opening)
 {
 	int err;
 
-	if (opening->address.fd >= 0)
-		return 0; /* it is connected */
 	for (;;) {
 		err = platform_connect(opening->fd, opening->address.where);
 		if (!err)
@@ -175,6 +174,37 @@ static int reach(struct opening *opening)
 		if (err)
 			return err;
 	}
+}
+
+/* No server has been found there. */
+static bool is_nothing(int err)
+{
+	return err == -ECONNREFUSED || err == -ENOENT;
+}
+
+/*
+ * By name: in our own folder, then in the other. Where a server does not let us in, is busy, or is
+ * none of Peal's, the other is looked at as well: of what was found in vain both are told, and so
+ * nobody mistakes a stale socket of one's own for the system's server.
+ */
+static int reach_name(struct opening *opening)
+{
+	bool system = platform_uid() == 0;
+	char sentences[2][256];
+	int err[2];
+
+	for (int i = 0; i < 2; i++) {
+		err[i] = address_place(&opening->address, system != i, false);
+		if (!err[i])
+			err[i] = reach(opening);
+		if (!err[i] || err[i] == -EAGAIN || err[i] == -ETIMEDOUT)
+			return err[i];
+		snprintf(sentences[i], sizeof(sentences[i]), "%s", peal_error());
+	}
+	if (is_nothing(err[0]))
+		err[0] = is_nothing(err[1]) ? -ECONNREFUSED : err[1];
+	return error_set(err[0], "the name \"%s\" leads to nobody: %s. And %s",
+			 opening->address.name, sentences[0], sentences[1]);
 }
 
 static int say_hello(struct opening *opening, const struct wire_message *hello,
@@ -290,7 +320,9 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 	struct wire_message message;
 	int err = open_socket(opening);
 
-	if (!err)
+	if (!err && opening->address.form == ADDRESS_NAME)
+		err = reach_name(opening);
+	else if (!err && opening->address.fd < 0)
 		err = reach(opening);
 	if (!err)
 		err = segment_create(&plan->own, options->ring, options->flags & PEAL_PREFAULT,

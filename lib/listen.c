@@ -278,6 +278,8 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 			-EINVAL,
 			"%s has no mode, and options.mode is 0%o: leave it 0 (options.allow decides), or pass a path",
 			place.shown, given->mode);
+	if (!err && place.form == ADDRESS_NAME)
+		err = address_place(&place, platform_uid() == 0, true);
 	if (err)
 		return err;
 	if (!runtime_get()->memory)

@@ -284,6 +284,17 @@ int platform_whole_path(const char *path, char **whole);
 /* Whether the folder that a path is in can be looked into: 0 or a negative errno. */
 int platform_folder(const char *path);
 
+/* Who may change what is in a folder: its owner, and by its permission bits (and 01000, sticky:
+ * there nobody removes what is another's). follow: behind a symbolic link. 0, -ENOTDIR, -ELOOP: it
+ * is a link, and follow is false; or another errno. */
+struct platform_access {
+	uint32_t owner, mode;
+};
+int platform_look_at_folder(const char *path, bool follow, struct platform_access *access);
+
+/* Makes a folder with these permission bits, whatever the umask. 0, -EEXIST or another errno. */
+int platform_make_folder(const char *path, uint32_t mode);
+
 /* What tells a file from every other. */
 struct platform_identity {
 	uint64_t device, inode;
@@ -299,6 +310,9 @@ const char *platform_program(void);
 
 /* The environment, or an empty one in a program with raised privileges. */
 char **platform_environment(void);
+
+/* One variable of it, or NULL. */
+const char *platform_variable(const char *name);
 
 int64_t platform_pid(void);
 

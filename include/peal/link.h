@@ -36,6 +36,12 @@ struct peal_rx;
 /*
  * Addresses are text, of one of these forms:
  *
+ * NAME     1 to 63 of A-Z, a-z, 0-9, ".", "_" and "-", with no dot at the beginning. A server of
+ *          user 0 is at /run/peal/NAME, another at $XDG_RUNTIME_DIR/peal/NAME (a program with
+ *          raised privileges has no XDG_RUNTIME_DIR); the folder peal is made, with mode 0755 or
+ *          0700. Clients look in both places, their own user's first, and take the first where a
+ *          server listens. A folder that another user owns, or that others may write in, is used
+ *          by neither side.
  * @NAME    an abstract Unix socket: 1 to 107 bytes of any kind but zero. There is nothing in the
  *          file system: no lock file, no mode, no group, and nothing stays. Everybody in the same
  *          network namespace may come, or take the name first; credentials decide
@@ -56,12 +62,12 @@ struct peal_rx;
  *
  * -EINVAL: an address of no form or with a slash at its end, or an option that makes no sense;
  * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
- * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE:
- * another server lives here (its pid is named); -EEXIST: something that is no socket is in the way,
- * or where the lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder,
- * or a symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM. Of a
- * descriptor: -EBADF: not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN,
- * -EINVAL: it does not listen.
+ * -ENAMETOOLONG; -ENOENT: no such folder, or no XDG_RUNTIME_DIR; -EACCES: no permission to write
+ * there; -EPERM: the folder of a NAME is not safe; -EADDRINUSE: another server lives here (its pid
+ * is named); -EEXIST: something that is no socket is in the way, or where the lock file should be
+ * no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a symbolic link; -ENOSYS: the
+ * system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM. Of a descriptor: -EBADF: not open;
+ * -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN, -EINVAL: it does not listen.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
@@ -100,13 +106,14 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
  * until the timeout ends. options may be NULL.
  *
  * -EINVAL, -ERANGE, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in
- * peal_listen; -ECONNREFUSED: no server there; -EPROTOTYPE: it does not speak Peal;
- * -EPROTONOSUPPORT: no common version; -EPERM: the server does not admit us, or is not run by one
- * whom `allow` accepts; -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT,
- * -EAGAIN; -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or
- * memory; -EPROTO: the server lied; of a descriptor as in peal_listen, but -ENOTCONN, -EINVAL: it
- * is not connected; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is
- * what the system says of a ring that it has no room for.
+ * peal_listen; -ECONNREFUSED: no server there (of a NAME: in neither place; the sentence tells of
+ * both); -EPROTOTYPE: it does not speak Peal; -EPROTONOSUPPORT: no common version; -EPERM: the
+ * server does not admit us, or is not run by one whom `allow` accepts, or the folder of a NAME is
+ * not safe; -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT, -EAGAIN;
+ * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory;
+ * -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is what the
+ * system says of a ring that it has no room for. Of a descriptor: as in peal_listen, but -ENOTCONN,
+ * -EINVAL: it is not connected.
  * Any thread; enters the kernel, and waits there.
  */
 PEAL_API int peal_connect(struct peal_link **link, const char *address,

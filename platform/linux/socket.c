@@ -694,6 +694,26 @@ int platform_folder(const char *path)
 	return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
 }
 
+int platform_look_at_folder(const char *path, bool follow, struct platform_access *access)
+{
+	struct stat status;
+
+	if (follow ? stat(path, &status) : lstat(path, &status))
+		return -errno;
+	if (S_ISLNK(status.st_mode))
+		return -ELOOP;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	*access = (struct platform_access){ .owner = status.st_uid,
+					    .mode = status.st_mode & 07777 };
+	return 0;
+}
+
+int platform_make_folder(const char *path, uint32_t mode)
+{
+	return mkdir(path, mode) || chmod(path, mode) ? -errno : 0;
+}
+
 int platform_identify(const char *path, struct platform_identity *identity)
 {
 	struct stat status;

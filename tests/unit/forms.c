@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,14 +80,14 @@ static void expect_both_refuse(const char *address, int err, const char *said, c
 	ck_assert_ptr_null(wrong_link);
 }
 
-/* Whether a child of ours may have namespaces of its own. */
-static bool may_unshare(int namespaces)
+/* Whether a child of ours may do something. */
+static bool child_may(bool (*something)(void))
 {
 	pid_t child = fork();
 	int status = 1;
 
 	if (!child)
-		_exit(unshare(namespaces) ? 1 : 0);
+		_exit(something() ? 0 : 1);
 	return waitpid(child, &status, 0) == child && status == 0;
 }
 
@@ -249,11 +251,16 @@ START_TEST(credentials_decide_at_an_abstract_address_as_at_a_path)
 	}
 END_TEST
 
+static bool have_own_network(void)
+{
+	return !unshare(CLONE_NEWNET);
+}
+
 static const char *connect_from_another_network(void *address)
 {
 	int err;
 
-	if (unshare(CLONE_NEWNET))
+	if (!have_own_network())
 		return wrong("unshare: %s", strerror(errno));
 	err = peal_connect(&wrong_link, address, NULL, LONG);
 	if (err != -ECONNREFUSED || !strstr(peal_error(), "in this network namespace"))
@@ -263,7 +270,7 @@ static const char *connect_from_another_network(void *address)
 
 START_TEST(an_abstract_address_is_of_one_network_namespace)
 	{
-		if (!may_unshare(CLONE_NEWNET)) {
+		if (!child_may(have_own_network)) {
 			skip("a network namespace cannot be made here");
 			return;
 		}
@@ -424,10 +431,341 @@ START_TEST(what_is_no_number_is_no_descriptor)
 	}
 END_TEST
 
+/*
+ * Names.
+ */
+
+static struct folder own; /* what a name's folder is in the folder of the test */
+
+static void set_up_names(void)
+{
+	set_up();
+	snprintf(own.name, sizeof(own.name), "%.50s/peal", folder.name);
+	snprintf(own.path, sizeof(own.path), "%s/echo", own.name);
+	/* As root, the tests of users are nobody's. */
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(folder.name, NOBODY, NOBODY), 0);
+}
+
+static void tear_down_names(void)
+{
+	struct stat status;
+
+	if (!lstat(own.name, &status) && S_ISDIR(status.st_mode))
+		folder_remove(&own);
+	tear_down();
+}
+
+/* For a child: an ordinary user, whose login has made this folder; NULL: none. */
+static const char *become_user(const char *runtime)
+{
+	if (runtime ? setenv("XDG_RUNTIME_DIR", runtime, 1) : unsetenv("XDG_RUNTIME_DIR"))
+		return wrong("the environment cannot be set");
+	return geteuid() == 0 ? become_nobody() : NULL;
+}
+
+/* For a child: whether a call gave err and a sentence with both pieces in it; NULL: it did. */
+static const char *check_words(int64_t result, int err, const char *one, const char *other)
+{
+	if (result != err)
+		return wrong("%lld where %d is right", (long long)result, err);
+	if (!strstr(peal_error(), one) || !strstr(peal_error(), other))
+		return wrong("neither \"%s\" nor \"%s\" may be missing", one, other);
+	return NULL;
+}
+
+static const char *serve_by_name(void *data)
+{
+	const mode_t *mask = data;
+	const char *failed = become_user(folder.name);
+	struct stat status;
+
+	if (failed)
+		return failed;
+	umask(*mask);
+	if (peal_listen(&listener, "echo", NULL))
+		return wrong("listening");
+	if (stat(own.name, &status) || (status.st_mode & 07777) != 0700)
+		return wrong("%s has mode 0%o", own.name, status.st_mode & 07777);
+	if (stat(own.path, &status) || (status.st_mode & 07777) != 0600)
+		return wrong("%s has mode 0%o", own.path, status.st_mode & 07777);
+	failed = serves("echo", NULL);
+	if (!failed)
+		failed = serves(own.path, NULL);
+	if (!failed) {
+		struct peal_listener *second;
+
+		failed = check_words(peal_listen(&second, "echo", NULL), -EADDRINUSE, own.path,
+				     "another server");
+	}
+	peal_listener_close(listener);
+	if (!failed && !access(own.path, F_OK))
+		return wrong("%s is left", own.path);
+	return failed;
+}
+
+START_TEST(a_name_is_a_socket_in_a_folder_of_its_users)
+	{
+		static const mode_t masks[] = { 0, 022, 0177 };
+
+		child_run(serve_by_name, (void *)(uintptr_t)&masks[_i]);
+	}
+END_TEST
+
+static const char *look_for_folders(void *data)
+{
+	char longer[128];
+	const char *failed = become_user(NULL);
+
+	(void)data;
+	if (!failed)
+		failed = check_words(peal_listen(&listener, "echo", NULL), -ENOENT,
+				     "XDG_RUNTIME_DIR is not set", "pass a path");
+	/* Clients look into the other folder as well. */
+	if (!failed)
+		failed = check_words(peal_connect(&wrong_link, "peal-unit", NULL, LONG),
+				     -ECONNREFUSED, "XDG_RUNTIME_DIR is not set",
+				     "/run/peal/peal-unit: nothing there");
+	setenv("XDG_RUNTIME_DIR", "run", 1);
+	if (!failed)
+		failed = check_words(peal_listen(&listener, "echo", NULL), -ENOENT, "root on",
+				     "pass a path");
+	snprintf(longer, sizeof(longer), "%s/missing", folder.name);
+	setenv("XDG_RUNTIME_DIR", longer, 1);
+	if (!failed)
+		failed = check_words(peal_listen(&listener, "echo", NULL), -ENOENT, longer,
+				     "make it");
+	if (!failed)
+		failed = check_words(peal_connect(&wrong_link, "peal-unit", NULL, LONG),
+				     -ECONNREFUSED, longer, "/run/peal/peal-unit");
+	memset(longer, 'x', sizeof(longer));
+	longer[0] = '/';
+	longer[sizeof(longer) - 1] = 0;
+	setenv("XDG_RUNTIME_DIR", longer, 1);
+	if (!failed)
+		failed = check_words(peal_listen(&listener, "echo", NULL), -ENAMETOOLONG,
+				     "XDG_RUNTIME_DIR", "107");
+	return failed;
+}
+
+START_TEST(a_name_without_a_folder_is_told_what_to_set)
+	{
+		child_run(look_for_folders, NULL);
+	}
+END_TEST
+
+/* What both sides say of a folder that is no user's own. */
+static const char *refuse_folder(void *data)
+{
+	const char *why = data, *failed = become_user(folder.name);
+
+	if (!failed)
+		failed = check_words(peal_listen(&listener, "echo", NULL), -EPERM, "not safe", why);
+	if (!failed)
+		failed = check_words(peal_connect(&wrong_link, "echo", NULL, LONG), -EPERM,
+				     "not safe", why);
+	return failed;
+}
+
+static void expect_folder_refused(const char *why)
+{
+	child_run(refuse_folder, (void *)(uintptr_t)why);
+}
+
+/* A folder, that of names or another, with a mode that no umask changes, of the tests' user. */
+static void make_folder(const char *name, mode_t mode)
+{
+	ck_assert_int_eq(mkdir(name, mode), 0);
+	ck_assert_int_eq(chmod(name, mode), 0);
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(name, NOBODY, NOBODY), 0);
+}
+
+START_TEST(a_folder_that_others_may_change_is_refused)
+	{
+		static const mode_t modes[] = { 0777, 01777, 0770, 0702 };
+		char elsewhere[100];
+
+		for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+			make_folder(own.name, modes[i]);
+			expect_folder_refused("others may write");
+			ck_assert_int_eq(rmdir(own.name), 0);
+		}
+		/* Nor one behind a link, which whoever made it may change. */
+		snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", folder.name);
+		make_folder(elsewhere, 0700);
+		ck_assert_int_eq(symlink(elsewhere, own.name), 0);
+		expect_folder_refused("symbolic link");
+		ck_assert_int_eq(unlink(own.name), 0);
+		ck_assert_int_eq(rmdir(elsewhere), 0);
+		fclose(fopen(own.name, "we"));
+		expect_folder_refused("is no folder");
+		ck_assert_int_eq(unlink(own.name), 0);
+		/* Or that can be replaced as a whole. */
+		ck_assert_int_eq(chmod(folder.name, 0777), 0);
+		expect_folder_refused("others may write");
+		ck_assert_int_eq(folder_count(&folder), 0);
+		ck_assert_int_eq(chmod(folder.name, 01777), 0);
+		child_run(serve_by_name, &(mode_t){ 022 });
+	}
+END_TEST
+
+START_TEST(a_folder_of_another_user_is_refused)
+	{
+		if (geteuid() != 0) {
+			skip("only root can give a folder to another user");
+			return;
+		}
+		ck_assert_int_eq(mkdir(own.name, 0700), 0);
+		expect_folder_refused("belongs to user 0");
+		ck_assert_int_eq(chown(own.name, 1, 1), 0);
+		expect_folder_refused("belongs to user 1 ");
+		ck_assert_int_eq(rmdir(own.name), 0);
+		ck_assert_int_eq(chown(folder.name, 1, 1), 0);
+		expect_folder_refused("belongs to user 1 ");
+	}
+END_TEST
+
+START_TEST(what_is_no_name_is_refused)
+	{
+		static const char *const names[] = { ".",   "..",    ".echo", "a b", "a\n",
+						     "a:b", "echo@", "~",     "a+",  "\xc3\xa4" };
+		char longest[65];
+
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			expect_both_refuse(names[i], -EINVAL, "it is a name", "begin with ./");
+		memset(longest, 'x', sizeof(longest));
+		longest[64] = 0;
+		expect_both_refuse(longest, -ENAMETOOLONG, "64 bytes", "1 to 63");
+		longest[63] = 0;
+		expect_error(peal_connect(&wrong_link, longest, NULL, LONG), -ECONNREFUSED,
+			     "nothing there", longest, NULL);
+	}
+END_TEST
+
+/* The system's server, whom all are to find, as another user sees it. */
+static const char *find_the_systems(void *data)
+{
+	const char *failed = become_user(folder.name);
+	struct peal_link *link;
+
+	(void)data;
+	for (int i = 0; !failed && i < 2; i++) {
+		if (peal_connect(&link, "echo", NULL, LONG))
+			return wrong("connecting");
+		if (peal_link_peer(link)->uid != 0)
+			return wrong("that is not the system's");
+		peal_close(link);
+		/* Again, with a socket of our own that somebody has left. */
+		if (!i && mkdir(own.name, 0700))
+			return wrong("mkdir %s", own.name);
+		if (!i)
+			stranger_leave(own.path, SOCK_SEQPACKET);
+	}
+	if (failed || peal_listen(&listener, "echo", NULL))
+		return failed ? failed : wrong("listening");
+	failed = serves("echo", NULL); /* here, not there */
+	peal_listener_close(listener);
+	return failed;
+}
+
+static const char *find_neither(void *data)
+{
+	const char *failed = become_user(folder.name);
+
+	(void)data;
+	stranger_leave(own.path, SOCK_SEQPACKET);
+	if (!failed)
+		failed = check_words(peal_connect(&wrong_link, "echo", NULL, LONG), -ECONNREFUSED,
+				     "/peal/echo: the socket is left",
+				     "/run/peal/echo: nothing there");
+	return failed;
+}
+
+static const char *find_closed(void *data)
+{
+	const char *failed = become_user(folder.name);
+
+	(void)data;
+	if (!failed)
+		failed = check_words(peal_connect(&wrong_link, "echo", NULL, LONG), -EACCES,
+				     "/peal/echo: nothing there",
+				     "no permission to connect to /run/peal/echo");
+	return failed;
+}
+
+static bool have_own_run(void)
+{
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", "/run", "tmpfs", 0, "size=1m,mode=0755");
+}
+
+/* With a /run of its own. */
+static const char *serve_the_system(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	struct child user;
+	struct stat status;
+	const char *failed;
+
+	(void)data;
+	if (!have_own_run())
+		return wrong("a /run of its own: %s", strerror(errno));
+	umask(077);
+	setenv("XDG_RUNTIME_DIR", folder.name, 1);
+	/* Not what another user may change. */
+	if (mkdir("/run/peal", 0755) || chown("/run/peal", NOBODY, NOBODY))
+		return wrong("/run/peal");
+	failed = check_words(peal_listen(&listener, "echo", NULL), -EPERM, "/run/peal",
+			     "belongs to user 65534");
+	/* Root's other folder is not that of whoever has become root. */
+	if (!failed)
+		failed = check_words(peal_connect(&wrong_link, "echo", NULL, LONG), -EPERM,
+				     "/run/peal belongs to user 65534", folder.name);
+	if (failed)
+		return failed;
+	rmdir("/run/peal");
+	if (peal_listen(&listener, "echo", NULL))
+		return wrong("listening as root");
+	if (stat("/run/peal", &status) || (status.st_mode & 07777) != 0755 || status.st_uid)
+		return wrong("/run/peal has mode 0%o", status.st_mode & 07777);
+	failed = serves("echo", NULL);
+	if (!failed)
+		child_run(find_closed, NULL);
+	peal_listener_close(listener);
+	options.mode = 0666;
+	options.allow = PEAL_ALLOW_ANYONE;
+	if (failed || peal_listen(&listener, "echo", &options))
+		return failed ? failed : wrong("listening as root");
+	child_start(&user, find_the_systems, NULL);
+	for (int i = 0; i < 2; i++) {
+		struct peal_link *link;
+
+		if (peal_accept(listener, &link, LONG) || peal_link_peer(link)->uid != NOBODY)
+			return wrong("accepting the user");
+		peal_close(link);
+	}
+	child_end(&user);
+	peal_listener_close(listener);
+	child_run(find_neither, NULL);
+	return NULL;
+}
+
+START_TEST(roots_names_are_the_systems_and_users_look_for_their_own_first)
+	{
+		if (geteuid() != 0 || !child_may(have_own_run)) {
+			skip("only root can have a /run of its own");
+			return;
+		}
+		child_run(serve_the_system, NULL);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("forms");
 	TCase *names = tcase_create("abstract"), *descriptors = tcase_create("descriptors");
+	TCase *folders = tcase_create("names");
 
 	tcase_add_checked_fixture(names, set_up, tear_down);
 	tcase_set_timeout(names, 30);
@@ -450,6 +788,16 @@ static Suite *suite(void)
 	tcase_add_test(descriptors, a_server_needs_one_that_listens_and_a_client_one_that_does_not);
 	tcase_add_test(descriptors, what_is_no_number_is_no_descriptor);
 	suite_add_tcase(s, descriptors);
+
+	tcase_add_checked_fixture(folders, set_up_names, tear_down_names);
+	tcase_set_timeout(folders, 30);
+	tcase_add_loop_test(folders, a_name_is_a_socket_in_a_folder_of_its_users, 0, 3);
+	tcase_add_test(folders, a_name_without_a_folder_is_told_what_to_set);
+	tcase_add_test(folders, a_folder_that_others_may_change_is_refused);
+	tcase_add_test(folders, a_folder_of_another_user_is_refused);
+	tcase_add_test(folders, what_is_no_name_is_refused);
+	tcase_add_test(folders, roots_names_are_the_systems_and_users_look_for_their_own_first);
+	suite_add_tcase(s, folders);
 	return s;
 }
 
