@@ -76,21 +76,51 @@ static int parse_path(struct address *address, const char *text)
 	return 0;
 }
 
+/* What a text of decimal digits says, up to INT_MAX; -1: it is something else. */
+static int64_t read_number(const char *text)
+{
+	int64_t number = 0;
+
+	if (!*text)
+		return -1;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return -1;
+		number = number * 10 + (*text - '0');
+		if (number > INT_MAX)
+			return -1;
+	}
+	return number;
+}
+
 static int parse_descriptor(struct address *address, const char *text)
 {
-	unsigned long long number = 0;
-	const char *digit = text + 3;
+	int64_t number = read_number(text + strlen("fd:"));
 
-	while (*digit >= '0' && *digit <= '9' && number <= INT_MAX)
-		number = number * 10 + (unsigned)(*digit++ - '0');
-	if (digit == text + 3 || *digit || number > INT_MAX)
+	address->form = ADDRESS_DESCRIPTOR;
+	show(address, "", text);
+	if (number < 0)
 		return error_set(
 			-EINVAL,
-			"the address \"%.64s\" begins like a descriptor, and \"%.64s\" is no number up to %d: pass one like fd:3, or ./%.64s for a path",
-			text, text + 3, INT_MAX, text);
-	address->form = ADDRESS_DESCRIPTOR;
+			"the address \"%s\" begins like a descriptor, without a number up to %d behind it: pass one like fd:3, or ./%s for a path",
+			address->shown, INT_MAX, address->shown);
 	address->fd = (int)number;
 	snprintf(address->shown, sizeof(address->shown), "descriptor %d", address->fd);
+	return 0;
+}
+
+static int parse_systemd(struct address *address, const char *text)
+{
+	const char *name = text + strlen("systemd:");
+
+	address->form = ADDRESS_SYSTEMD;
+	show(address, "", text);
+	if (strlen(name) >= sizeof(address->name))
+		return error_set(
+			-ENAMETOOLONG,
+			"the address \"%s\" has %zu bytes behind systemd:, and a socket's name there at most %zu: see FileDescriptorName= in its unit",
+			address->shown, strlen(name), sizeof(address->name) - 1);
+	memcpy(address->name, name, strlen(name) + 1);
 	return 0;
 }
 
@@ -134,6 +164,8 @@ int address_parse(struct address *address, const char *text)
 		return parse_abstract(address, text);
 	if (!strncmp(text, "fd:", 3))
 		return parse_descriptor(address, text);
+	if (!strncmp(text, "systemd:", 8))
+		return parse_systemd(address, text);
 	if (strchr(text, '/'))
 		return parse_path(address, text);
 	return parse_name(address, text);
@@ -225,8 +257,10 @@ bool address_is_file(const struct address *address)
 
 int address_adopt(const struct address *address, bool listening)
 {
-	static const char make[] = "make it with socket(AF_UNIX, SOCK_SEQPACKET, 0)";
+	bool systemd = address->form == ADDRESS_SYSTEMD;
 	const char *shown = address->shown;
+	const char *make = systemd ? "let its unit say ListenSequentialPacket=" :
+				     "make it with socket(AF_UNIX, SOCK_SEQPACKET, 0)";
 	int err = platform_adopt(address->fd, listening);
 
 	switch (err) {
@@ -248,14 +282,82 @@ int address_adopt(const struct address *address, bool listening)
 					     "%s is not connected: connect it first",
 				 shown);
 	case -EINVAL:
-		return error_set(err,
-				 listening ?
-					 "%s is connected, and a server needs one that listens" :
-					 "%s listens, and a client needs one that is connected",
-				 shown);
+		if (!listening)
+			return error_set(
+				err, "%s listens, and a client needs one that is connected", shown);
+		return error_set(err, "%s is connected, and a server needs one that listens%s",
+				 shown, systemd ? ": let its unit say Accept=no" : "");
 	default:
 		return error_set(err, "%s cannot be used (errno %d): see errno(3)", shown, -err);
 	}
+}
+
+/* The protocol of sd_listen_fds(3): so many descriptors from 3 on, with names in between colons,
+ * and the process that they are for. */
+#define FIRST_DESCRIPTOR 3
+
+/* How many of count descriptors can be meant, 2 for more; *fd is the first. */
+static int find_inherited(const char *wanted, const char *names, int64_t count, int *fd)
+{
+	size_t length = strlen(wanted);
+	int found = 0;
+
+	for (int64_t i = 0; i < count && found < 2 && (names || !length); i++) {
+		size_t here = names ? strcspn(names, ":") : 0;
+
+		if ((!length || (here == length && !memcmp(names, wanted, length))) && !found++)
+			*fd = FIRST_DESCRIPTOR + (int)i;
+		if (names)
+			names = names[here] ? names + here + 1 : NULL;
+	}
+	return found;
+}
+
+int address_inherit(struct address *address)
+{
+	const char *names = platform_variable("LISTEN_FDNAMES");
+	const char *pid = platform_variable("LISTEN_PID");
+	const char *fds = platform_variable("LISTEN_FDS");
+	int64_t count = fds ? read_number(fds) : -1;
+	int found, err;
+
+	if (!pid || !fds)
+		return error_set(
+			-ENOENT,
+			"%s: systemd has passed no socket: LISTEN_%s is not set (nor seen by a program with raised privileges); start this by its .socket unit, or pass a path",
+			address->shown, pid ? "FDS" : "PID");
+	if (read_number(pid) != platform_pid())
+		return error_set(
+			-ENOENT,
+			"%s: systemd has passed its sockets to process %.20s (LISTEN_PID), and this is %lld: use exec where something stands in between, or pass a path",
+			address->shown, pid, (long long)platform_pid());
+	if (count < 1 || count > INT_MAX - FIRST_DESCRIPTOR)
+		return error_set(
+			-ENOENT,
+			"%s: LISTEN_FDS is \"%.20s\", which is no number of sockets from 1 on: see the .socket unit, or pass a path",
+			address->shown, fds);
+	found = find_inherited(address->name, names, count, &address->fd);
+	if (!found)
+		return error_set(
+			-ENOENT,
+			"%s: none of the %lld sockets that systemd has passed is called so, but %.100s: see FileDescriptorName= in the .socket unit",
+			address->shown, (long long)count, names ? names : "nothing");
+	if (found > 1)
+		return error_set(
+			-EINVAL,
+			"%s: systemd has passed more than one such socket (%.100s): give each a FileDescriptorName= in a unit of its own, and pass systemd:NAME",
+			address->shown, names ? names : "without names");
+	snprintf(address->shown, sizeof(address->shown), "systemd's descriptor %d", address->fd);
+	err = address_adopt(address, true);
+	if (err)
+		return err;
+	/* Another one: systemd's stay open under their numbers, for whoever else goes by them. */
+	err = platform_duplicate(address->fd);
+	return err >= 0 ?
+		       err :
+		       error_set(err,
+				 "%s cannot be duplicated (errno %d): raise the limit (ulimit -n)",
+				 address->shown, -err);
 }
 
 const char *address_kind(int kind)

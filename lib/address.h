@@ -19,6 +19,7 @@ enum address_form {
 	ADDRESS_PATH,       /* anything with a slash and no other form's prefix */
 	ADDRESS_ABSTRACT,   /* @NAME */
 	ADDRESS_DESCRIPTOR, /* fd:N */
+	ADDRESS_SYSTEMD,    /* systemd: or systemd:NAME */
 	ADDRESS_NAME        /* anything else */
 };
 
@@ -26,8 +27,8 @@ struct address {
 	enum address_form form;
 	/* For the platform: a path, or "@" and an abstract name; empty: a descriptor. */
 	char where[ADDRESS_MAX + 2];
-	int fd;                          /* -1: none */
-	char name[ADDRESS_NAME_MAX + 1]; /* without a folder */
+	int fd;         /* -1: none */
+	char name[256]; /* NAME: without its folder; SYSTEMD: the socket's; empty: any */
 	/* For people: the same, printable, with what it was taken for. */
 	char shown[192];
 };
@@ -44,6 +45,10 @@ int address_place(struct address *address, bool system, bool make);
 
 /* Whether it is a path, or a name in its place: something with a lock file, a mode and a group. */
 bool address_is_file(const struct address *address);
+
+/* Finds the listening socket that systemd has passed to this process. A descriptor of it, which is
+ * the caller's to close, or a negative errno with its sentence. */
+int address_inherit(struct address *address);
 
 /* Checks a descriptor that is an address, and makes it fit. It stays the caller's. 0 or a negative
  * errno with its sentence. */

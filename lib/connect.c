@@ -373,6 +373,11 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	*link = NULL;
 	if (!err)
 		err = address_parse(&opening.address, address);
+	if (!err && opening.address.form == ADDRESS_SYSTEMD)
+		err = error_set(
+			-EINVAL,
+			"%s is an address for servers: pass what its .socket unit says behind ListenSequentialPacket=",
+			opening.address.shown);
 	if (err)
 		return err;
 	opening.deadline = platform_deadline(now, timeout);

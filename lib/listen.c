@@ -209,7 +209,11 @@ static int open_socket(struct peal_listener *listener)
 	const struct address *address = &listener->address;
 	int err;
 
-	if (address->fd >= 0) {
+	if (address->form == ADDRESS_SYSTEMD) {
+		listener->fd = address_inherit(&listener->address);
+		return listener->fd < 0 ? listener->fd : 0;
+	}
+	if (address->form == ADDRESS_DESCRIPTOR) {
 		err = address_adopt(address, true);
 		if (!err)
 			listener->fd = address->fd;
@@ -308,8 +312,8 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 		if (listener->bound)
 			platform_remove(place.where);
 		close_own(listener);
-		if (place.fd < 0)
-			platform_close_listening(listener->fd, true);
+		if (place.form != ADDRESS_DESCRIPTOR)
+			platform_close_listening(listener->fd, *place.where);
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();
@@ -723,7 +727,7 @@ void peal_listener_close(struct peal_listener *listener)
 		for (unsigned i = 0; i < GUESTS; i++)
 			platform_close_socket(listener->guests[i].fd);
 		close_own(listener);
-		platform_close_listening(listener->fd, listener->address.fd < 0);
+		platform_close_listening(listener->fd, *listener->address.where);
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();

@@ -151,6 +151,9 @@ int platform_connect(int fd, const char *name);
  */
 int platform_adopt(int fd, bool listening);
 
+/* Another descriptor of the same thing, close-on-exec; or a negative errno. */
+int platform_duplicate(int fd);
+
 /* The next client's socket, or a negative errno. */
 int platform_accept(int fd);
 

@@ -52,6 +52,12 @@ struct peal_rx;
  *          try, unless the handshake had begun). It is made close-on-exec and non-blocking, and
  *          who else has it must leave it so. Mode, group and backlog are what its maker gave it; a
  *          client is to the server whoever called connect.
+ * systemd: the socket that systemd, or who else speaks the protocol of sd_listen_fds(3), has passed
+ *          to this process by LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES; for servers only. With
+ *          several sockets systemd:NAME says which (FileDescriptorName= in the .socket unit).
+ *          libsystemd is not needed. The unit says ListenSequentialPacket=, SocketMode= and so on.
+ *          The variables stay set, and the descriptor stays open, for other users of theirs; it is
+ *          made close-on-exec and non-blocking.
  * a path   with at least one slash, not at its end, and at most 107 bytes; one that begins like
  *          another form goes behind "./". A lock file beside it (PATH.lock) tells a live server
  *          from a stale socket, which is replaced.
@@ -62,12 +68,13 @@ struct peal_rx;
  *
  * -EINVAL: an address of no form or with a slash at its end, or an option that makes no sense;
  * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
- * -ENAMETOOLONG; -ENOENT: no such folder, or no XDG_RUNTIME_DIR; -EACCES: no permission to write
- * there; -EPERM: the folder of a NAME is not safe; -EADDRINUSE: another server lives here (its pid
- * is named); -EEXIST: something that is no socket is in the way, or where the lock file should be
- * no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a symbolic link; -ENOSYS: the
- * system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM. Of a descriptor: -EBADF: not open;
- * -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN, -EINVAL: it does not listen.
+ * -ENAMETOOLONG; -ENOENT: no such folder, no XDG_RUNTIME_DIR, or nothing from systemd; -EACCES: no
+ * permission to write there; -EPERM: the folder of a NAME is not safe; -EADDRINUSE: another server
+ * lives here (its pid is named); -EEXIST: something that is no socket is in the way, or where the
+ * lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a
+ * symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM. Of a
+ * descriptor: -EBADF: not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN,
+ * -EINVAL: it does not listen.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,

@@ -113,6 +113,13 @@ int platform_adopt(int fd, bool listening)
 	return 0;
 }
 
+int platform_duplicate(int fd)
+{
+	int other = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return other < 0 ? -errno : other;
+}
+
 int platform_accept(int fd)
 {
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

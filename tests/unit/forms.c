@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -761,11 +762,209 @@ START_TEST(roots_names_are_the_systems_and_users_look_for_their_own_first)
 	}
 END_TEST
 
+/*
+ * systemd's sockets.
+ */
+
+/* What systemd says of so many descriptors from 3 on. NULL: nothing. */
+static void pass_sockets(const char *pid, const char *fds, const char *names)
+{
+	const char *const variables[][2] = { { "LISTEN_PID", pid },
+					     { "LISTEN_FDS", fds },
+					     { "LISTEN_FDNAMES", names } };
+
+	for (size_t i = 0; i < 3; i++) {
+		if (variables[i][1])
+			setenv(variables[i][0], variables[i][1], 1);
+		else
+			unsetenv(variables[i][0]);
+	}
+}
+
+static const char *own_pid(void)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "%ld", (long)getpid());
+	return text;
+}
+
+/* For a child: listening where what was passed is no good gives err and both pieces. */
+static const char *check_passed(const char *address, int err, const char *one, const char *other)
+{
+	return check_words(peal_listen(&listener, address, NULL), err, one, other);
+}
+
+static const char *look_for_sockets(void *data)
+{
+	static const char *const counts[] = {
+		"0", "-1", "", "x", "2147483647", "1 ", "99999999999999999999"
+	};
+	const char *failed;
+	char parent[32];
+
+	(void)data;
+	snprintf(parent, sizeof(parent), "%ld", (long)getppid());
+	pass_sockets(NULL, NULL, NULL);
+	failed = check_passed("systemd:", -ENOENT, "LISTEN_PID is not set", ".socket unit");
+	pass_sockets(own_pid(), NULL, NULL);
+	if (!failed)
+		failed = check_passed("systemd:", -ENOENT, "LISTEN_FDS is not set", "unit");
+	/* A child of the one that they are for. */
+	pass_sockets(parent, "1", "echo");
+	if (!failed)
+		failed = check_passed("systemd:", -ENOENT, parent, own_pid());
+	for (size_t i = 0; !failed && i < sizeof(counts) / sizeof(counts[0]); i++) {
+		pass_sockets(own_pid(), counts[i], NULL);
+		failed = check_passed("systemd:", -ENOENT, "LISTEN_FDS", counts[i]);
+	}
+	pass_sockets(own_pid(), "3", "one:two:two");
+	if (!failed)
+		failed = check_passed("systemd:", -EINVAL, "one:two:two", "systemd:NAME");
+	if (!failed)
+		failed = check_passed("systemd:two", -EINVAL, "one:two:two", "FileDescriptorName=");
+	if (!failed)
+		failed = check_passed("systemd:tw", -ENOENT, "systemd:tw:", "one:two:two");
+	pass_sockets(own_pid(), "2147483644", NULL);
+	if (!failed)
+		failed = check_passed("systemd:two", -ENOENT, "systemd:two:", "nothing");
+	if (!failed)
+		failed = check_passed("systemd:", -EINVAL, "more than one", "without names");
+	/* More descriptors than names, and more names. */
+	pass_sockets(own_pid(), "9", "one");
+	if (!failed)
+		failed = check_passed("systemd:two", -ENOENT, "one", "9 sockets");
+	pass_sockets(own_pid(), "1", "one:two");
+	if (!failed)
+		failed = check_passed("systemd:two", -ENOENT, "one:two", "1 sockets");
+	return failed;
+}
+
+START_TEST(systemds_variables_are_read_as_it_means_them)
+	{
+		child_run(look_for_sockets, NULL);
+		expect_error(peal_connect(&wrong_link, "systemd:", NULL, LONG), -EINVAL,
+			     "for servers", NULL);
+		expect_error(peal_connect(&wrong_link, "systemd:echo/echo", NULL, LONG), -EINVAL,
+			     "systemd:echo/echo is", NULL);
+	}
+END_TEST
+
+/* Passes a descriptor as "echo", behind as many others as its number takes. */
+static void pass_one(int fd)
+{
+	char count[16], names[1024];
+	int length = 0;
+
+	for (int i = 3; i < fd && length < 1000; i++)
+		length += snprintf(names + length, sizeof(names) - (size_t)length, "x:");
+	snprintf(names + length, sizeof(names) - (size_t)length, "echo");
+	snprintf(count, sizeof(count), "%d", fd - 2);
+	pass_sockets(own_pid(), count, names);
+}
+
+static const char *serve_a_passed_one(void *data)
+{
+	const int *fd = data;
+	const char *failed = NULL;
+
+	pass_one(*fd);
+	fcntl(*fd, F_SETFD, 0);
+	/* Again and again: it stays with us, and systemd. */
+	for (int i = 0; !failed && i < 3; i++) {
+		if (peal_listen(&listener, "systemd:echo", NULL))
+			return wrong("listening");
+		failed = serves(folder.path, NULL);
+		peal_listener_close(listener);
+	}
+	if (!failed && (fcntl(*fd, F_GETFD) != FD_CLOEXEC || !getenv("LISTEN_PID")))
+		return wrong("the descriptor or the variables are not as they should be");
+	return failed;
+}
+
+START_TEST(a_socket_from_systemd_is_served_and_stays_open)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5);
+
+		child_run(serve_a_passed_one, &fd);
+		close(fd);
+	}
+END_TEST
+
+static const char *refuse_passed_ones(void *data)
+{
+	const int *fds = data;
+	const char *failed;
+
+	pass_one(fds[0]);
+	failed = check_passed("systemd:echo", -EPROTOTYPE, "systemd's descriptor",
+			      "ListenSequentialPacket=");
+	pass_one(fds[1]);
+	if (!failed)
+		failed = check_passed("systemd:echo", -EINVAL, "is connected", "Accept=no");
+	return failed;
+}
+
+START_TEST(a_socket_of_another_kind_is_told_what_its_unit_should_say)
+	{
+		int fds[2] = { stranger_bind(folder.path, SOCK_STREAM, 5), -1 }, fd;
+
+		unlink(folder.path);
+		fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5);
+		fds[1] = stranger_connect(folder.path);
+		child_run(refuse_passed_ones, fds);
+		close(fd);
+		close(fds[0]);
+		close(fds[1]);
+	}
+END_TEST
+
+/* What systemd does for a service: descriptors from 3 on, the variables, exec. */
+static pid_t start_service(int fd, const char *address)
+{
+	char server[256];
+	pid_t pid;
+
+	snprintf(server, sizeof(server), "%s", runner_built("examples/echo-server"));
+	pid = fork();
+	if (!pid) {
+		/* The first is another one. */
+		fd = fcntl(fd, F_DUPFD, 5);
+		if (dup2(STDIN_FILENO, 3) == 3 && dup2(fd, 4) == 4) {
+			pass_sockets(own_pid(), "2", "other:echo");
+			execl(server, server, address, NULL);
+		}
+		_exit(127);
+	}
+	ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
+START_TEST(a_service_is_started_with_its_socket)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5), status;
+		pid_t pid = start_service(fd, "systemd:echo");
+		struct peal_link *link;
+		char text[8] = "";
+
+		/* Who comes before it waits in the socket. */
+		ck_assert_msg(!peal_connect(&link, folder.path, NULL, LONG), "%s", peal_error());
+		ck_assert_int_eq(peal_link_peer(link)->pid, pid);
+		ck_assert_int_eq(peal_send(peal_link_tx(link), "ding", 4, 0, LONG), 0);
+		ck_assert_int_eq(peal_recv(peal_link_rx(link), text, sizeof(text), NULL, LONG), 4);
+		ck_assert_str_eq(text, "ding");
+		peal_close(link);
+		kill(pid, SIGKILL);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		close(fd);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("forms");
 	TCase *names = tcase_create("abstract"), *descriptors = tcase_create("descriptors");
-	TCase *folders = tcase_create("names");
+	TCase *folders = tcase_create("names"), *services = tcase_create("systemd");
 
 	tcase_add_checked_fixture(names, set_up, tear_down);
 	tcase_set_timeout(names, 30);
@@ -798,6 +997,14 @@ static Suite *suite(void)
 	tcase_add_test(folders, what_is_no_name_is_refused);
 	tcase_add_test(folders, roots_names_are_the_systems_and_users_look_for_their_own_first);
 	suite_add_tcase(s, folders);
+
+	tcase_add_checked_fixture(services, set_up, tear_down);
+	tcase_set_timeout(services, 30);
+	tcase_add_test(services, systemds_variables_are_read_as_it_means_them);
+	tcase_add_test(services, a_socket_from_systemd_is_served_and_stays_open);
+	tcase_add_test(services, a_socket_of_another_kind_is_told_what_its_unit_should_say);
+	tcase_add_test(services, a_service_is_started_with_its_socket);
+	suite_add_tcase(s, services);
 	return s;
 }
 
