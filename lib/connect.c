@@ -7,8 +7,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "lib/address.h"
 #include "lib/error.h"
 #include "lib/handshake.h"
 #include "lib/large.h"
@@ -23,7 +25,7 @@ struct shortage {
 struct opening {
 	struct handle handle;
 	int fd;
-	const char *address;
+	struct address address;
 	int64_t timeout; /* as the caller gave it */
 	uint64_t deadline;
 	unsigned tries;                  /* that ended in a pause */
@@ -41,25 +43,31 @@ static void orphan(struct handle *handle)
 
 static int open_socket(struct opening *opening)
 {
+	const struct address *address = &opening->address;
+	int err = 0;
+
 	opening->handle.orphan = orphan;
 	registry_lock();
 	registry_add(&opening->handle);
-	opening->fd = platform_socket();
+	if (address->fd >= 0)
+		err = address_adopt(address, false);
+	if (!err)
+		opening->fd = address->fd >= 0 ? address->fd : platform_socket();
 	registry_unlock();
-	if (opening->fd < 0)
-		return error_set(
+	if (!err && opening->fd < 0)
+		err = error_set(
 			opening->fd,
 			"no socket to connect to %s (errno %d): raise the limit of descriptors (ulimit -n)",
-			opening->address, -opening->fd);
-	return 0;
+			address->shown, -opening->fd);
+	return err;
 }
 
-/* keep: the link has it. */
+/* keep: the link has it. What the caller brought is still the caller's otherwise. */
 static void end_opening(struct opening *opening, bool keep)
 {
 	registry_lock();
 	registry_remove(&opening->handle);
-	if (!keep)
+	if (!keep && opening->address.fd < 0)
 		platform_close_socket(opening->fd);
 	registry_unlock();
 }
@@ -94,23 +102,24 @@ static int wait_to_retry(struct opening *opening, const struct shortage *shortag
 	opening->shortage = shortage;
 	if (opening->timeout == 0)
 		return error_set(-EAGAIN, "%s at %s, and the timeout is 0: pass one, or %s",
-				 shortage->what, opening->address, shortage->mend);
+				 shortage->what, opening->address.shown, shortage->mend);
 	if (now >= opening->deadline)
 		return error_set(-ETIMEDOUT, "%s at %s, for all of the timeout of %lld ns: %s",
-				 shortage->what, opening->address, (long long)opening->timeout,
-				 shortage->mend);
+				 shortage->what, opening->address.shown,
+				 (long long)opening->timeout, shortage->mend);
 	platform_sleep(pause < opening->deadline - now ? pause : opening->deadline - now);
 	return 0;
 }
 
-static int say_connect_error(int err, const char *address)
+static int say_connect_error(int err, const struct address *place)
 {
+	const char *address = place->shown;
 	int kind;
 
 	switch (err) {
 	case -ENOENT:
 	case -ENOTDIR:
-		if (platform_folder(address))
+		if (place->form == ADDRESS_PATH && platform_folder(place->where))
 			return error_set(-ENOENT,
 					 "no folder for the address %s: see which the server has",
 					 address);
@@ -119,7 +128,12 @@ static int say_connect_error(int err, const char *address)
 			"no server at %s: nothing there; start it, or see which address it has",
 			address);
 	case -ECONNREFUSED:
-		kind = platform_kind(address, true);
+		if (!address_is_file(place))
+			return error_set(
+				err,
+				"no server at %s: nothing there, in this network namespace; start it, or see which address it has",
+				address);
+		kind = platform_kind(place->where, true);
 		if (kind > PLATFORM_SOCKET)
 			return error_set(
 				err,
@@ -151,15 +165,46 @@ static int reach(struct opening *opening)
 	int err;
 
 	for (;;) {
-		err = platform_connect(opening->fd, opening->address);
+		err = platform_connect(opening->fd, opening->address.where);
 		if (!err)
 			return 0;
 		if (err != -EAGAIN && err != -EINTR)
-			return say_connect_error(err, opening->address);
+			return say_connect_error(err, &opening->address);
 		err = wait_to_retry(opening, &full_backlog);
 		if (err)
 			return err;
 	}
+}
+
+/* No server has been found there. */
+static bool is_nothing(int err)
+{
+	return err == -ECONNREFUSED || err == -ENOENT;
+}
+
+/*
+ * By name: in our own folder, then in the other. Where a server does not let us in, is busy, or is
+ * none of Peal's, the other is looked at as well: of what was found in vain both are told, and so
+ * nobody mistakes a stale socket of one's own for the system's server.
+ */
+static int reach_name(struct opening *opening)
+{
+	bool system = platform_uid() == 0;
+	char sentences[2][256];
+	int err[2];
+
+	for (int i = 0; i < 2; i++) {
+		err[i] = address_place(&opening->address, system != i, false);
+		if (!err[i])
+			err[i] = reach(opening);
+		if (!err[i] || err[i] == -EAGAIN || err[i] == -ETIMEDOUT)
+			return err[i];
+		snprintf(sentences[i], sizeof(sentences[i]), "%s", peal_error());
+	}
+	if (is_nothing(err[0]))
+		err[0] = is_nothing(err[1]) ? -ECONNREFUSED : err[1];
+	return error_set(err[0], "the name \"%s\" leads to nobody: %s. And %s",
+			 opening->address.name, sentences[0], sentences[1]);
 }
 
 static int say_hello(struct opening *opening, const struct wire_message *hello,
@@ -175,7 +220,7 @@ static int say_hello(struct opening *opening, const struct wire_message *hello,
 			return error_set(
 				err,
 				"the handshake with %s could not be sent (errno %d): see sendmsg(2)",
-				opening->address, -err);
+				opening->address.shown, -err);
 		err = wait_to_retry(opening, err == -ETOOMANYREFS ? &our_descriptors : &no_memory);
 		if (err)
 			return err;
@@ -195,35 +240,35 @@ static int hear_answer(struct opening *opening, struct wire_message *answer,
 			return error_set(
 				-ECONNRESET,
 				"the server at %s went away during the handshake: connect again when it is back",
-				opening->address);
+				opening->address.shown);
 		if (length == -EPROTO)
 			return error_set(
 				-EPROTO,
 				"the answer of the server at %s came with more descriptors than %d, where one is right: update it",
-				opening->address, PLATFORM_DESCRIPTORS);
+				opening->address.shown, PLATFORM_DESCRIPTORS);
 		if (length == -EMFILE)
 			return error_set(
 				-EMFILE,
 				"no descriptors are free for the answer of the server at %s: raise the limit (ulimit -n)",
-				opening->address);
+				opening->address.shown);
 		if (length != -EAGAIN && length != -EINTR)
 			return error_set(
 				(int)length,
 				"the answer of the server at %s could not be read (errno %d): see recvmsg(2)",
-				opening->address, (int)-length);
+				opening->address.shown, (int)-length);
 		now = platform_now();
 		if (opening->timeout == 0)
 			return error_set(
 				-EAGAIN,
 				"the server at %s has not answered yet, and the timeout is 0: pass one",
-				opening->address);
+				opening->address.shown);
 		if (now >= opening->deadline && opening->shortage == &their_descriptors)
 			return wait_to_retry(opening, opening->shortage);
 		if (now >= opening->deadline)
 			return error_set(
 				-ETIMEDOUT,
 				"the server at %s did not answer within the timeout of %lld ns: pass a longer one, or see why it does not accept",
-				opening->address, (long long)opening->timeout);
+				opening->address.shown, (long long)opening->timeout);
 		platform_poll(opening->fd, false,
 			      opening->timeout < 0 ? -1 : (int64_t)(opening->deadline - now));
 	}
@@ -275,7 +320,9 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 	struct wire_message message;
 	int err = open_socket(opening);
 
-	if (!err)
+	if (!err && opening->address.form == ADDRESS_NAME)
+		err = reach_name(opening);
+	else if (!err && opening->address.fd < 0)
 		err = reach(opening);
 	if (!err)
 		err = segment_create(&plan->own, options->ring, options->flags & PEAL_PREFAULT,
@@ -319,13 +366,18 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	struct peal_options options;
 	struct platform_parcel ours = { .count = 0 };
 	struct link_plan plan = { .fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = 0 };
-	struct opening opening = { .fd = -1, .address = address, .timeout = timeout };
+	struct opening opening = { .fd = -1, .timeout = timeout };
 	uint64_t now = platform_now();
 	int err = options_take(&options, given);
 
 	*link = NULL;
 	if (!err)
-		err = address_check(address);
+		err = address_parse(&opening.address, address);
+	if (!err && opening.address.form == ADDRESS_SYSTEMD)
+		err = error_set(
+			-EINVAL,
+			"%s is an address for servers: pass what its .socket unit says behind ListenSequentialPacket=",
+			opening.address.shown);
 	if (err)
 		return err;
 	opening.deadline = platform_deadline(now, timeout);
@@ -333,7 +385,7 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		options.max_message = options_client_message(&options);
 	for (;;) {
 		err = shake_hands(&opening, &options, &ours, &plan);
-		if (err != -ETOOMANYREFS)
+		if (err != -ETOOMANYREFS || opening.address.fd >= 0)
 			break;
 		end_opening(&opening, false);
 		drop(&ours, &plan); /* no segment is used for a second handshake */

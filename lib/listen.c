@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/address.h"
 #include "lib/error.h"
 #include "lib/handshake.h"
 #include "lib/large.h"
@@ -45,14 +46,14 @@ struct peal_listener {
 	struct handle handle;
 	struct peal_options options;
 	char name[64];
-	char path[112];
-	char *whole;                     /* the same from the root on */
+	struct address address;
+	char *whole;                     /* a path, from the root on */
 	struct platform_identity socket; /* what we bound */
 	int fd, lock, poller;
 	int timer;      /* wakes who polls when a guest's time is up, or the door is to open */
 	int reserve[2]; /* one is given up to tell a newcomer that descriptors have run out; the
 			 * other stands in until that one's number is free again */
-	bool bound;     /* the name is ours */
+	bool bound;     /* the path is ours */
 	bool stale;
 	bool shut; /* no place or no descriptor is free: the socket is not polled */
 	uint64_t shut_until;
@@ -118,47 +119,47 @@ static int say_listen_error(int err, const char *what, const char *address, int6
 	}
 }
 
-#define LOCK_PATH (sizeof(((struct peal_listener *)NULL)->path) + 8)
+#define LOCK_PATH (sizeof(((struct address *)NULL)->where) + 8)
 
 static void lock_path(const struct peal_listener *listener, char path[LOCK_PATH])
 {
-	snprintf(path, LOCK_PATH, "%s.lock", listener->path);
+	snprintf(path, LOCK_PATH, "%s.lock", listener->address.where);
 }
 
-static int say_lock_error(int err, const char *path, const char *address)
+static int say_lock_error(int err, const char *address)
 {
 	static const char mend[] = "remove it or choose another address";
 
 	switch (err) {
 	case -EISDIR:
-		return error_set(err, "%s is in the way: it is a folder and no lock file; %s", path,
-				 mend);
+		return error_set(err, "%s.lock is in the way: it is a folder and no lock file; %s",
+				 address, mend);
 	case -ELOOP:
-		return error_set(err, "%s is in the way: a lock file is no symbolic link; %s", path,
-				 mend);
+		return error_set(err, "%s.lock is in the way: a lock file is no symbolic link; %s",
+				 address, mend);
 	case -EEXIST:
 		return error_set(
 			err,
-			"%s is in the way: it is no lock file of this user's (with a pid in it or nothing); %s",
-			path, mend);
+			"%s.lock is in the way: it is no lock file of this user's (with a pid in it or nothing); %s",
+			address, mend);
 	default:
 		return say_listen_error(err, "lock file", address, 0);
 	}
 }
 
-/* Nothing or a socket may stand at the address: 0 or 1; or a negative errno. */
-static int look_at(const char *address)
+/* Nothing or a socket may stand at the path: 0 or 1; or a negative errno. */
+static int look_at(const struct address *address)
 {
-	int kind = platform_kind(address, false);
+	int kind = platform_kind(address->where, false);
 
 	if (kind == PLATFORM_NOTHING || kind == PLATFORM_SOCKET)
 		return kind == PLATFORM_SOCKET;
 	if (kind < 0)
-		return say_listen_error(kind, "socket", address, 0);
+		return say_listen_error(kind, "socket", address->shown, 0);
 	return error_set(
 		-EEXIST,
 		"%s is in the way: it is a %s and no socket; remove it or choose another address",
-		address, address_kind(kind));
+		address->shown, address_kind(kind));
 }
 
 /*
@@ -167,52 +168,86 @@ static int look_at(const char *address)
  */
 static int take_lock(struct peal_listener *listener)
 {
+	const struct address *address = &listener->address;
 	char path[LOCK_PATH];
-	int err, socket = look_at(listener->path);
+	int err, socket = look_at(address);
 
 	if (socket < 0)
 		return socket;
 	lock_path(listener, path);
 	listener->lock = platform_lock(path, !socket);
 	if (listener->lock == -ENOENT && socket) {
-		err = platform_probe_socket(listener->path);
+		err = platform_probe_socket(address->where);
 		if (err == -EADDRINUSE)
-			return say_listen_error(err, "socket", listener->path, 0);
+			return say_listen_error(err, "socket", address->shown, 0);
 		listener->lock = platform_lock(path, true);
 	}
-	return listener->lock < 0 ? say_lock_error(listener->lock, path, listener->path) : 0;
+	return listener->lock < 0 ? say_lock_error(listener->lock, address->shown) : 0;
 }
 
-static int claim(struct peal_listener *listener)
+/* Makes a path free for us. */
+static int clear_path(struct peal_listener *listener)
 {
+	const struct address *address = &listener->address;
 	int err = take_lock(listener);
 
 	if (err)
 		return err;
 	/* Again, with the lock: what stands here now is nobody's who knows it. */
-	err = look_at(listener->path);
-	if (err < 0)
+	err = look_at(address);
+	if (err <= 0)
 		return err;
-	if (err) {
-		err = platform_probe_socket(listener->path);
-		if (!err)
-			err = platform_remove(listener->path);
-		if (err && err != -ENOENT)
-			return say_listen_error(err, "socket", listener->path, 0);
-	}
-	listener->fd = platform_socket();
-	if (listener->fd < 0)
-		return say_listen_error(listener->fd, "socket", listener->path, 0);
-	err = platform_listen(listener->fd, listener->path, listener->options.mode,
-			      (int)listener->options.backlog);
-	if (err)
-		return say_listen_error(err, "socket", listener->path, 0);
-	listener->bound = true;
-	err = platform_identify(listener->path, &listener->socket);
+	err = platform_probe_socket(address->where);
 	if (!err)
-		err = platform_whole_path(listener->path, &listener->whole);
+		err = platform_remove(address->where);
+	return err && err != -ENOENT ? say_listen_error(err, "socket", address->shown, 0) : 0;
+}
+
+static int open_socket(struct peal_listener *listener)
+{
+	const struct peal_options *options = &listener->options;
+	const struct address *address = &listener->address;
+	int err;
+
+	if (address->form == ADDRESS_SYSTEMD) {
+		listener->fd = address_inherit(&listener->address);
+		return listener->fd < 0 ? listener->fd : 0;
+	}
+	if (address->form == ADDRESS_DESCRIPTOR) {
+		err = address_adopt(address, true);
+		if (!err)
+			listener->fd = address->fd;
+		return err;
+	}
+	err = listener->fd = platform_socket();
+	if (err >= 0)
+		err = platform_bind(listener->fd, address->where, options->mode);
 	if (err)
-		return say_listen_error(err, "socket", listener->path, 0);
+		goto fail;
+	if (address_is_file(address)) {
+		listener->bound = true;
+		err = platform_identify(address->where, &listener->socket);
+		if (!err)
+			err = platform_whole_path(address->where, &listener->whole);
+	}
+	if (!err)
+		err = platform_listen(listener->fd, (int)options->backlog);
+	if (!err)
+		return 0;
+fail:
+	return say_listen_error(err, "socket", address->shown, 0);
+}
+
+static int claim(struct peal_listener *listener)
+{
+	int err = 0;
+
+	if (address_is_file(&listener->address))
+		err = clear_path(listener);
+	if (!err)
+		err = open_socket(listener);
+	if (err)
+		return err;
 	listener->poller = platform_poller();
 	listener->timer = platform_timer();
 	listener->reserve[0] = platform_socket();
@@ -236,11 +271,19 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 {
 	struct peal_listener *listener;
 	struct peal_options options;
+	struct address place;
 	int err = options_take(&options, given);
 
 	*made = NULL;
 	if (!err)
-		err = address_check(address);
+		err = address_parse(&place, address);
+	if (!err && place.form == ADDRESS_ABSTRACT && given && given->mode)
+		err = error_set(
+			-EINVAL,
+			"%s has no mode, and options.mode is 0%o: leave it 0 (options.allow decides), or pass a path",
+			place.shown, given->mode);
+	if (!err && place.form == ADDRESS_NAME)
+		err = address_place(&place, platform_uid() == 0, true);
 	if (err)
 		return err;
 	if (!runtime_get()->memory)
@@ -253,7 +296,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	listener->options = options;
 	options_copy_name(listener->name, options.name);
 	listener->options.name = listener->name;
-	memcpy(listener->path, address, strlen(address) + 1);
+	listener->address = place;
 	listener->fd = listener->lock = listener->poller = listener->timer = -1;
 	listener->reserve[0] = listener->reserve[1] = -1;
 	listener->timer_at = UINT64_MAX;
@@ -267,9 +310,10 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	if (err) {
 		registry_remove(&listener->handle);
 		if (listener->bound)
-			platform_remove(listener->path);
+			platform_remove(place.where);
 		close_own(listener);
-		platform_close_listening(listener->fd);
+		if (place.form != ADDRESS_DESCRIPTOR)
+			platform_close_listening(listener->fd, *place.where);
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();
@@ -278,7 +322,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 
 		/* It may take a moment until the winner has said who it is. */
 		lock_path(listener, path);
-		say_listen_error(err, "socket", listener->path, platform_lock_holder(path));
+		say_listen_error(err, "socket", place.shown, platform_lock_holder(path));
 	}
 	if (err) {
 		free(listener->whole);
@@ -302,8 +346,8 @@ static void see_off(struct peal_listener *listener, struct guest *guest, int err
 	platform_close_socket(fd);
 	registry_unlock();
 	listener->seated--;
-	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->path, (long long)guest->who.pid,
-		 sentence);
+	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->address.shown,
+		 (long long)guest->who.pid, sentence);
 }
 
 /* Credentials decide before anything is received. */
@@ -628,7 +672,7 @@ static int serve_until(struct peal_listener *listener, struct peal_link **link, 
 			return error_set(
 				-ETIMEDOUT,
 				"no client came to %s until the timeout of %lld ns: wait longer",
-				listener->path, (long long)timeout);
+				listener->address.shown, (long long)timeout);
 		if (next > deadline)
 			next = deadline;
 		platform_poll(listener->poller, false,
@@ -677,13 +721,13 @@ void peal_listener_close(struct peal_listener *listener)
 	registry_remove(&listener->handle);
 	if (!listener->stale) {
 		/* While we have the lock, what we bound is ours to remove. */
-		if (!platform_identify(listener->whole, &now) &&
+		if (listener->bound && !platform_identify(listener->whole, &now) &&
 		    now.device == listener->socket.device && now.inode == listener->socket.inode)
 			platform_remove(listener->whole);
 		for (unsigned i = 0; i < GUESTS; i++)
 			platform_close_socket(listener->guests[i].fd);
 		close_own(listener);
-		platform_close_listening(listener->fd);
+		platform_close_listening(listener->fd, *listener->address.where);
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();

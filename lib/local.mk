@@ -6,6 +6,8 @@
 
 noinst_LTLIBRARIES += libpealcore.la
 libpealcore_la_SOURCES = \
+	lib/address.c \
+	lib/address.h \
 	lib/bell.c \
 	lib/bell.h \
 	lib/connect.c \

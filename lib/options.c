@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Checks options and addresses, and fills in the defaults. It knows nothing of what they do.
+ * Checks options, and fills in the defaults. It knows nothing of what they do.
  */
 #include "config.h"
 
@@ -70,8 +70,6 @@ _Static_assert(PEAL_BELL_SOCKET == 2, "binary interface, version 1");
 #define DEFAULT_HANDSHAKE_NS 1000000000u
 #define DEFAULT_BACKLOG 1024u
 #define DEFAULT_MODE 0600u
-
-#define ADDRESS_MAX 107
 
 #define FLAGS ((uint32_t)(PEAL_PREFAULT | PEAL_ONE_THREAD | PEAL_TRUST_PEER | PEAL_DISTRUST_PEER))
 
@@ -213,36 +211,4 @@ void options_copy_name(char to[64], const char *from)
 	for (i = 0; i < 63 && from[i]; i++)
 		to[i] = (from[i] < ' ' || from[i] > '~') ? '?' : from[i];
 	memset(to + i, 0, 64 - i);
-}
-
-int address_check(const char *address)
-{
-	if (!address || !*address)
-		return error_literal(-EINVAL, "the address is empty: pass the path of a socket");
-	if (!strchr(address, '/'))
-		return error_set(-EINVAL,
-				 "the address \"%.64s\" has no slash: pass a path, like ./%.64s",
-				 address, address);
-	if (strlen(address) > ADDRESS_MAX)
-		return error_set(
-			-ENAMETOOLONG,
-			"the address has %zu bytes, a socket's path at most %d: use a shorter folder",
-			strlen(address), ADDRESS_MAX);
-	if (address[strlen(address) - 1] == '/')
-		return error_set(
-			-EINVAL,
-			"the address \"%s\" ends with a slash, as a folder does: add a name, like %speal",
-			address, address);
-	return 0;
-}
-
-const char *address_kind(int kind)
-{
-	static const char *const names[] = {
-		[PLATFORM_NOTHING] = "nothing",    [PLATFORM_SOCKET] = "socket",
-		[PLATFORM_FILE] = "file",          [PLATFORM_FOLDER] = "folder",
-		[PLATFORM_LINK] = "symbolic link", [PLATFORM_DEVICE] = "pipe or device",
-	};
-
-	return names[kind];
 }

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Options and addresses as the library sees them: checked, and with the defaults filled in.
+ * Options as the library sees them: checked, and with the defaults filled in.
  */
 #ifndef LIB_OPTIONS_H
 #define LIB_OPTIONS_H
@@ -26,11 +26,5 @@ uint32_t options_asleep_word(const struct peal_options *options);
 
 /* A name of a peer's or ours, printable and terminated, from at most 63 bytes of text. */
 void options_copy_name(char to[64], const char *from);
-
-/* Whether an address can be one. */
-int address_check(const char *address);
-
-/* What stands at an address, an enum platform_kind, in a word. */
-const char *address_kind(int kind);
 
 #endif

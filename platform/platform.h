@@ -164,11 +164,24 @@ struct platform_parcel {
 
 int platform_socket(void);
 
-/* Binds a path with these permission bits, and listens. */
-int platform_listen(int fd, const char *path, uint32_t mode, int backlog);
+/* Gives a socket a name: a path, which gets these permission bits whatever the umask, or "@" and an
+ * abstract name, which has none. Nobody can connect before platform_listen. */
+int platform_bind(int fd, const char *name, uint32_t mode);
+int platform_listen(int fd, int backlog);
 
-/* 0, -EAGAIN: the backlog is full, or another errno. */
-int platform_connect(int fd, const char *path);
+/* By the same names. 0, -EAGAIN: the backlog is full, or another errno. */
+int platform_connect(int fd, const char *name);
+
+/*
+ * Makes a socket that somebody else made such a one as are made here. 0, or why it cannot be:
+ * -EBADF: not open; -ENOTSOCK; -EAFNOSUPPORT: no Unix socket; -EPROTOTYPE: not SOCK_SEQPACKET;
+ * -EINVAL: it listens or not, and should not or should; -ENOTCONN: neither listens nor is
+ * connected.
+ */
+int platform_adopt(int fd, bool listening);
+
+/* Another descriptor of the same thing, close-on-exec; or a negative errno. */
+int platform_duplicate(int fd);
 
 /* The next client's socket, or a negative errno. */
 int platform_accept(int fd);
@@ -235,8 +248,9 @@ void platform_after_fork(bool child);
  * descriptors in it. */
 void platform_close_socket(int fd);
 
-/* Closes a listening socket, with the unread messages of those who were not accepted, aside. */
-void platform_close_listening(int fd);
+/* Closes a listening socket, and aside those who were not accepted. ours: nobody else has it, so
+ * they are sent away; an abstract name is free then, unless there is no descriptor for that. */
+void platform_close_listening(int fd, bool ours);
 
 /* Waits until fd is readable (or writable). 0, -ETIMEDOUT, -EINTR. Negative ns: no limit. */
 int platform_poll(int fd, bool writable, int64_t ns);
@@ -302,6 +316,17 @@ int platform_whole_path(const char *path, char **whole);
 /* Whether the folder that a path is in can be looked into: 0 or a negative errno. */
 int platform_folder(const char *path);
 
+/* Who may change what is in a folder: its owner, and by its permission bits (and 01000, sticky:
+ * there nobody removes what is another's). follow: behind a symbolic link. 0, -ENOTDIR, -ELOOP: it
+ * is a link, and follow is false; or another errno. */
+struct platform_access {
+	uint32_t owner, mode;
+};
+int platform_look_at_folder(const char *path, bool follow, struct platform_access *access);
+
+/* Makes a folder with these permission bits, whatever the umask. 0, -EEXIST or another errno. */
+int platform_make_folder(const char *path, uint32_t mode);
+
 /* What tells a file from every other. */
 struct platform_identity {
 	uint64_t device, inode;
@@ -317,6 +342,9 @@ const char *platform_program(void);
 
 /* The environment, or an empty one in a program with raised privileges. */
 char **platform_environment(void);
+
+/* One variable of it, or NULL. */
+const char *platform_variable(const char *name);
 
 int64_t platform_pid(void);
 

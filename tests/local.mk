@@ -23,6 +23,7 @@ unit_tests = \
 	tests/unit/exchange \
 	tests/unit/ffi \
 	tests/unit/fork \
+	tests/unit/forms \
 	tests/unit/handshake \
 	tests/unit/hostile \
 	tests/unit/idle \
@@ -79,6 +80,7 @@ tests_unit_disturbed_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_forms_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_handshake_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)

@@ -34,17 +34,47 @@ struct peal_tx;
 struct peal_rx;
 
 /*
- * Listens at an address and stores a listener, which the caller closes. The address is the path
- * of a Unix socket, with at least one slash, not at its end, and at most 107 bytes. A lock file
- * beside it (PATH.lock) tells a live server from a stale socket, which is replaced. options may be
- * NULL.
+ * Addresses are text, of one of these forms:
  *
- * -EINVAL: an address without a slash or with one at its end, or an option that makes no sense;
+ * NAME     1 to 63 of A-Z, a-z, 0-9, ".", "_" and "-", with no dot at the beginning. A server of
+ *          user 0 is at /run/peal/NAME, another at $XDG_RUNTIME_DIR/peal/NAME (a program with
+ *          raised privileges has no XDG_RUNTIME_DIR); the folder peal is made, with mode 0755 or
+ *          0700. Clients look in both places, their own user's first, and take the first where a
+ *          server listens. A folder that another user owns, or that others may write in, is used
+ *          by neither side.
+ * @NAME    an abstract Unix socket: 1 to 107 bytes of any kind but zero. There is nothing in the
+ *          file system: no lock file, no mode, no group, and nothing stays. Everybody in the same
+ *          network namespace may come, or take the name first; credentials decide
+ *          (options.allow, on both sides).
+ * fd:N     descriptor N, a Unix socket of type SOCK_SEQPACKET: for servers one that listens, for
+ *          clients one that is connected. When the call succeeds it belongs to the listener, or
+ *          the link, which closes it; when it fails it is still the caller's (and good for another
+ *          try, unless the handshake had begun). It is made close-on-exec and non-blocking, and
+ *          who else has it must leave it so. Mode, group and backlog are what its maker gave it; a
+ *          client is to the server whoever called connect.
+ * systemd: the socket that systemd, or who else speaks the protocol of sd_listen_fds(3), has passed
+ *          to this process by LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES; for servers only. With
+ *          several sockets systemd:NAME says which (FileDescriptorName= in the .socket unit).
+ *          libsystemd is not needed. The unit says ListenSequentialPacket=, SocketMode= and so on.
+ *          The variables stay set, and the descriptor stays open, for other users of theirs; it is
+ *          made close-on-exec and non-blocking.
+ * a path   with at least one slash, not at its end, and at most 107 bytes; one that begins like
+ *          another form goes behind "./". A lock file beside it (PATH.lock) tells a live server
+ *          from a stale socket, which is replaced.
+ */
+
+/*
+ * Listens at an address and stores a listener, which the caller closes. options may be NULL.
+ *
+ * -EINVAL: an address of no form or with a slash at its end, or an option that makes no sense;
  * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
- * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE:
- * another server lives here (its pid is named); -EEXIST: something that is no socket is in the way,
- * or where the lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder,
- * or a symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
+ * -ENAMETOOLONG; -ENOENT: no such folder, no XDG_RUNTIME_DIR, or nothing from systemd; -EACCES: no
+ * permission to write there; -EPERM: the folder of a NAME is not safe; -EADDRINUSE: another server
+ * lives here (its pid is named); -EEXIST: something that is no socket is in the way, or where the
+ * lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a
+ * symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM. Of a
+ * descriptor: -EBADF: not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN,
+ * -EINVAL: it does not listen.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
@@ -83,12 +113,14 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
  * until the timeout ends. options may be NULL.
  *
  * -EINVAL, -ERANGE, -EOPNOTSUPP, -ENAMETOOLONG, -ENOENT (no such folder), -EACCES: as in
- * peal_listen; -ECONNREFUSED: no server there; -EPROTOTYPE: it does not speak Peal;
- * -EPROTONOSUPPORT: no common version; -EPERM: the server does not admit us, or is not run by one
- * whom `allow` accepts; -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT,
- * -EAGAIN; -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or
- * memory; -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is
- * what the system says of a ring that it has no room for.
+ * peal_listen; -ECONNREFUSED: no server there (of a NAME: in neither place; the sentence tells of
+ * both); -EPROTOTYPE: it does not speak Peal; -EPROTONOSUPPORT: no common version; -EPERM: the
+ * server does not admit us, or is not run by one whom `allow` accepts, or the folder of a NAME is
+ * not safe; -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT, -EAGAIN;
+ * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory;
+ * -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is what the
+ * system says of a ring that it has no room for. Of a descriptor: as in peal_listen, but -ENOTCONN,
+ * -EINVAL: it is not connected.
  * Any thread; enters the kernel, and waits there.
  */
 PEAL_API int peal_connect(struct peal_link **link, const char *address,

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,6 +23,11 @@ char **platform_environment(void)
 	static char *nothing[] = { NULL };
 
 	return getauxval(AT_SECURE) || !environ ? nothing : environ;
+}
+
+const char *platform_variable(const char *name)
+{
+	return getauxval(AT_SECURE) ? NULL : getenv(name);
 }
 
 int64_t platform_pid(void)

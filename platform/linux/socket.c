@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,14 +30,21 @@
 #define SO_PEERGROUPS 59
 #endif
 
-static int set_address(struct sockaddr_un *address, const char *path)
+/* The address of a name, and its length, or a negative errno. An abstract name is all of its bytes,
+ * without a zero at the end, behind one in the place of its @. */
+static int set_address(struct sockaddr_un *address, const char *name)
 {
+	size_t length = strlen(name);
+
 	memset(address, 0, sizeof(*address));
 	address->sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(address->sun_path))
+	if (length > sizeof(address->sun_path) - (*name != '@'))
 		return -ENAMETOOLONG;
-	memcpy(address->sun_path, path, strlen(path));
-	return 0;
+	memcpy(address->sun_path, name, length);
+	if (*name != '@')
+		return (int)sizeof(*address);
+	address->sun_path[0] = 0;
+	return (int)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
 int platform_socket(void)
@@ -46,38 +54,70 @@ int platform_socket(void)
 	return fd < 0 ? -errno : fd;
 }
 
-int platform_listen(int fd, const char *path, uint32_t mode, int backlog)
+int platform_bind(int fd, const char *name, uint32_t mode)
 {
 	struct sockaddr_un address;
 	struct stat status;
-	int err = set_address(&address, path);
+	int err, length = set_address(&address, name);
 
-	if (err)
-		return err;
-	/* The mode of the unbound socket becomes that of the name, less the umask: nobody can
-	 * connect through a name that is still too open. What the umask took is given back
-	 * afterwards. */
-	if (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&address, sizeof(address)))
+	if (length < 0)
+		return length;
+	/* The mode of the unbound socket becomes that of the path, less the umask. What the umask
+	 * took is given back afterwards. */
+	if (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&address, (socklen_t)length))
 		return -errno;
-	if ((lstat(path, &status) || (status.st_mode & 0777) != mode) && chmod(path, mode))
-		goto fail;
-	if (listen(fd, backlog))
-		goto fail;
-	return 0;
-fail:
+	if (*name == '@' || (!lstat(name, &status) && (status.st_mode & 0777) == mode) ||
+	    !chmod(name, mode))
+		return 0;
 	err = -errno;
-	unlink(path);
+	unlink(name);
 	return err;
 }
 
-int platform_connect(int fd, const char *path)
+int platform_listen(int fd, int backlog)
+{
+	return listen(fd, backlog) ? -errno : 0;
+}
+
+int platform_connect(int fd, const char *name)
 {
 	struct sockaddr_un address;
-	int err = set_address(&address, path);
+	int length = set_address(&address, name);
 
-	if (err)
-		return err;
-	return connect(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
+	if (length < 0)
+		return length;
+	return connect(fd, (struct sockaddr *)&address, (socklen_t)length) ? -errno : 0;
+}
+
+int platform_adopt(int fd, bool listening)
+{
+	int domain = 0, type = 0, listens = 0, flags;
+	struct sockaddr_un peer;
+	socklen_t size = sizeof(int), length = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size))
+		return -errno;
+	if (domain != AF_UNIX)
+		return -EAFNOSUPPORT;
+	if (type != SOCK_SEQPACKET)
+		return -EPROTOTYPE;
+	if (!listens && getpeername(fd, (struct sockaddr *)&peer, &length))
+		return -errno;
+	if (!listens != !listening)
+		return -EINVAL;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
+		return -errno;
+	return 0;
+}
+
+int platform_duplicate(int fd)
+{
+	int other = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return other < 0 ? -errno : other;
 }
 
 int platform_accept(int fd)
@@ -436,10 +476,26 @@ void platform_close_socket(int fd)
 		platform_close_aside(&fd, 1);
 }
 
-void platform_close_listening(int fd)
+void platform_close_listening(int fd, bool ours)
 {
-	if (fd >= 0)
+	int client;
+
+	if (fd < 0)
+		return;
+	if (!ours) {
 		platform_close_aside(&fd, 1);
+		return;
+	}
+	/* From here on nobody comes. Without those who did, it can be closed here. */
+	shutdown(fd, SHUT_RDWR);
+	do {
+		client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+		platform_close_socket(client);
+	} while (client >= 0 || errno == EINTR || errno == ECONNABORTED);
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+		platform_close_aside(&fd, 1);
+	else
+		close(fd);
 }
 
 int platform_poll(int fd, bool writable, int64_t ns)
@@ -606,20 +662,16 @@ int platform_kind(const char *path, bool follow)
 
 int platform_probe_socket(const char *path)
 {
-	struct sockaddr_un address;
 	int err, fd, kind = platform_kind(path, false);
 
 	if (kind != PLATFORM_SOCKET)
 		return kind < 0 ? kind : kind == PLATFORM_NOTHING ? -ENOENT : -EEXIST;
-	err = set_address(&address, path);
-	if (err)
-		return err;
 	fd = platform_socket();
 	if (fd < 0)
 		return fd;
-	err = connect(fd, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
+	err = platform_connect(fd, path);
 	close(fd);
-	return err == ECONNREFUSED ? 0 : -EADDRINUSE;
+	return err == -ECONNREFUSED ? 0 : -EADDRINUSE;
 }
 
 int platform_remove(const char *path)
@@ -647,6 +699,26 @@ int platform_folder(const char *path)
 	if (stat(folder, &status))
 		return -errno;
 	return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
+}
+
+int platform_look_at_folder(const char *path, bool follow, struct platform_access *access)
+{
+	struct stat status;
+
+	if (follow ? stat(path, &status) : lstat(path, &status))
+		return -errno;
+	if (S_ISLNK(status.st_mode))
+		return -ELOOP;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	*access = (struct platform_access){ .owner = status.st_uid,
+					    .mode = status.st_mode & 07777 };
+	return 0;
+}
+
+int platform_make_folder(const char *path, uint32_t mode)
+{
+	return mkdir(path, mode) || chmod(path, mode) ? -errno : 0;
 }
 
 int platform_identify(const char *path, struct platform_identity *identity)

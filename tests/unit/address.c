@@ -90,17 +90,6 @@ START_TEST(no_address_is_refused)
 	}
 END_TEST
 
-START_TEST(an_address_without_a_slash_is_refused)
-	{
-		char address[500];
-
-		expect_both_refuse("socket", -EINVAL, "\"socket\"", "./socket");
-		memset(address, 'x', sizeof(address));
-		address[sizeof(address) - 1] = 0;
-		expect_both_refuse(address, -EINVAL, "xxxxxxxx", "slash");
-	}
-END_TEST
-
 START_TEST(an_address_that_ends_with_a_slash_is_refused)
 	{
 		static const char *const addresses[] = { "/", "/tmp/", "./", "//" };
@@ -658,7 +647,6 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(refused, set_up, tear_down);
 	tcase_add_test(refused, no_address_is_refused);
-	tcase_add_test(refused, an_address_without_a_slash_is_refused);
 	tcase_add_test(refused, an_address_that_ends_with_a_slash_is_refused);
 	tcase_add_test(refused, an_address_longer_than_107_bytes_is_refused);
 	tcase_add_test(refused, an_address_of_107_bytes_is_served);
