@@ -10,6 +10,10 @@ libpealcore_la_SOURCES += \
 
 if PEAL_ARCH_X86
 libpealcore_la_SOURCES += \
+	arch/x86/machine.h \
+	arch/x86/mwaitx.c \
+	arch/x86/pause.c \
+	arch/x86/umwait.c \
 	arch/x86/x86.c \
 	arch/x86/x86.h
 else
