@@ -34,6 +34,8 @@ unit_tests = \
 	tests/unit/runtime \
 	tests/unit/segment \
 	tests/unit/spin \
+	tests/unit/variants_arm64 \
+	tests/unit/variants_riscv \
 	tests/unit/variants_x86
 
 process_tests = \
@@ -98,6 +100,8 @@ tests_unit_libmachine_la_SOURCES = tests/unit/machine.c tests/unit/machine.h
 tests_unit_libmachine_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_libmachine_la_LDFLAGS =
 variant = tests/unit/libmachine.la tests/librunner.la $(CHECK_LIBS)
+tests_unit_variants_arm64_LDADD = $(variant)
+tests_unit_variants_riscv_LDADD = $(variant)
 tests_unit_variants_x86_LDADD = $(variant)
 
 # What the process tests share with the program that they start, and what only they do.
