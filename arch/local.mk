@@ -10,9 +10,30 @@ libpealcore_la_SOURCES += \
 
 if PEAL_ARCH_X86
 libpealcore_la_SOURCES += \
+	arch/x86/machine.h \
+	arch/x86/mwaitx.c \
+	arch/x86/pause.c \
+	arch/x86/umwait.c \
 	arch/x86/x86.c \
 	arch/x86/x86.h
 else
+if PEAL_ARCH_ARM64
+libpealcore_la_SOURCES += \
+	arch/arm64/arm64.c \
+	arch/arm64/arm64.h \
+	arch/arm64/isb.c \
+	arch/arm64/machine.h \
+	arch/arm64/wfe.c \
+	arch/arm64/wfet.c
+else
+if PEAL_ARCH_RISCV
+libpealcore_la_SOURCES += \
+	arch/riscv/machine.h \
+	arch/riscv/riscv.c \
+	arch/riscv/riscv.h
+else
 libpealcore_la_SOURCES += \
 	arch/generic/family.c
+endif
+endif
 endif

@@ -35,7 +35,10 @@ unit_tests = \
 	tests/unit/ring \
 	tests/unit/runtime \
 	tests/unit/segment \
-	tests/unit/spin
+	tests/unit/spin \
+	tests/unit/variants_arm64 \
+	tests/unit/variants_riscv \
+	tests/unit/variants_x86
 
 process_tests = \
 	tests/process/calls \
@@ -96,6 +99,16 @@ tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
+
+# The ring variants of all families, each a program that has its sources and nothing of the library.
+check_LTLIBRARIES += tests/unit/libmachine.la
+tests_unit_libmachine_la_SOURCES = tests/unit/machine.c tests/unit/machine.h
+tests_unit_libmachine_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_libmachine_la_LDFLAGS =
+variant = tests/unit/libmachine.la tests/librunner.la $(CHECK_LIBS)
+tests_unit_variants_arm64_LDADD = $(variant)
+tests_unit_variants_riscv_LDADD = $(variant)
+tests_unit_variants_x86_LDADD = $(variant)
 
 # What the process tests share with the program that they start, and what only they do.
 check_LTLIBRARIES += tests/process/libtraffic.la tests/process/libscene.la

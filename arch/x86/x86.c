@@ -1,107 +1,93 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * x86-64: polling with PAUSE, the time stamp counter, and what cpuid says. PAUSE between the looks
- * does not slow a waiter down: the line is not torn away while the other side writes it
- * (docs/performance.md).
+ * x86-64: its ring variants, the time stamp counter, and what cpuid says.
  */
 #include "config.h"
 
-#include <cpuid.h>
 #include <stdio.h>
 #include <string.h>
-#include <x86intrin.h>
 
 #include "arch/generic/generic.h"
+#include "arch/x86/machine.h"
 #include "arch/x86/x86.h"
 
-/*
- * How long a waiter leaves a line alone between two looks. Looking at once tears it away while the
- * other side is still writing a message of two lines; a PAUSE lasts 7 to 60 ns, by CPU, so they
- * are counted out.
- */
-#define GAP_NS 28
-
-#define LINE 64
-
-/* The next header is not known before this one has come, so a consumer fetches what lies ahead
- * without knowing what it is. 512 and 1,024 did as well as each other on a Skylake. */
-#define PREFETCH 512
+const struct peal_ring_ops *const arch_ring_ops[] = { &arch_x86_umwait, &arch_x86_mwaitx,
+						      &arch_x86_pause, &arch_generic, NULL };
 
 static double per_ns = 1.0; /* set once, by arch_set_ticks, like the next one */
 static unsigned pauses = 1;
 
-static bool usable(const char **why)
-{
-	*why = "PAUSE is in every x86-64 CPU";
-	return true;
-}
-
-static void relax(void)
-{
-	_mm_pause();
-}
-
 uint64_t arch_ticks(void)
 {
-	return __rdtsc();
+	return cpu_ticks();
 }
 
 void arch_set_ticks(double ticks_per_ns)
 {
-	uint64_t best = UINT64_MAX;
-
 	per_ns = ticks_per_ns;
-	for (int i = 0; i < 4; i++) {
-		uint64_t start = __rdtsc();
+	pauses = arch_count_pauses(per_ns, cpu_pause, cpu_ticks);
+}
 
-		for (int k = 0; k < 8; k++)
-			_mm_pause();
-		start = __rdtsc() - start;
-		if (start < best)
-			best = start;
+uint64_t arch_x86_ticks_of(uint64_t ns)
+{
+	return arch_ticks_of(ns, per_ns);
+}
+
+void arch_x86_gap(const uint64_t *word)
+{
+	arch_gap(word, pauses, cpu_pause);
+}
+
+/* Of the counter: 1 to 2 us. */
+#define TRY_TICKS 4096
+
+enum { UNTRIED, WAITS, AT_ONCE, TOO_LATE };
+
+static int try_it(uint64_t (*arm)(const uint64_t *word), void (*rest)(uint64_t at, uint64_t left))
+{
+	static const uint64_t untouched __attribute__((aligned(128))) = 0;
+	uint64_t took, shortest = UINT64_MAX;
+
+	/* Interrupts end a wait early, and what comes between makes it late. */
+	for (int i = 0; i < 8; i++) {
+		uint64_t start = cpu_ticks();
+
+		arm(&untouched);
+		rest(start, TRY_TICKS);
+		took = cpu_ticks() - start;
+		if (took >= TRY_TICKS / 2 && took <= TRY_TICKS * 8)
+			return WAITS;
+		if (took < shortest)
+			shortest = took;
 	}
-	/* One at least, eight at most: a GAP is short anyway. */
-	pauses = (unsigned)(8 * GAP_NS * per_ns / (double)(best ? best : 1) + 0.5);
-	pauses = pauses < 1 ? 1 : pauses > 8 ? 8 : pauses;
+	return shortest < TRY_TICKS ? AT_ONCE : TOO_LATE;
 }
 
-/*
- * A message goes on in the line behind its header's. Fetching that one only when the header has
- * come would cost a second transfer after the first; so it is asked for while we wait, and both
- * come at once.
- */
-static void gap(const uint64_t *word)
+bool arch_x86_waits(int *verdict, uint64_t (*arm)(const uint64_t *word),
+		    void (*rest)(uint64_t at, uint64_t left), const char **why)
 {
-	_mm_prefetch((const char *)word + LINE, _MM_HINT_T0);
-	for (unsigned i = pauses; i; i--)
-		_mm_pause();
+	/* Relaxed, both: it stands for nothing but itself. */
+	int found = __atomic_load_n(verdict, __ATOMIC_RELAXED);
+
+	if (found == UNTRIED) {
+		found = try_it(arm, rest);
+		__atomic_store_n(verdict, found, __ATOMIC_RELAXED);
+	}
+	if (found == AT_ONCE)
+		*why = "the CPU has it, but it does not wait here (hypervisor? umwait_control?)";
+	else if (found == TOO_LATE)
+		*why = "the CPU has it, but waits are far too long here (a hypervisor?)";
+	return found == WAITS;
 }
-
-static uint64_t await(const uint64_t *word, uint64_t old, uint64_t ns)
-{
-	return arch_poll(word, old, (uint64_t)((double)ns * per_ns), gap, arch_ticks);
-}
-
-const struct peal_ring_ops arch_x86_pause = {
-	.name = "x86-pause",
-	.usable = usable,
-	.relax = relax,
-	.await = await,
-	.inline_copy = ARCH_INLINE_COPY,
-	.prefetch = PREFETCH,
-};
-
-const struct peal_ring_ops *const arch_ring_ops[] = { &arch_x86_pause, &arch_generic, NULL };
 
 static void vendor(char *buffer, size_t size)
 {
-	unsigned eax, words[3] = { 0 };
-	char text[13] = "";
+	unsigned regs[4];
 
-	if (__get_cpuid(0, &eax, &words[0], &words[2], &words[1]))
-		memcpy(text, words, 12);
-	snprintf(buffer, size, "%s", text);
+	if (cpu_id(0, 0, regs))
+		snprintf(buffer, size, "%.4s%.4s%.4s", (const char *)&regs[1],
+			 (const char *)&regs[3], (const char *)&regs[2]);
 }
 
 static void model(char *buffer, size_t size)
@@ -111,8 +97,7 @@ static void model(char *buffer, size_t size)
 	const char *begin = text;
 
 	for (unsigned i = 0; i < 3; i++)
-		if (!__get_cpuid(0x80000002u + i, &words[i * 4], &words[i * 4 + 1],
-				 &words[i * 4 + 2], &words[i * 4 + 3]))
+		if (!cpu_id(0x80000002u + i, 0, &words[i * 4]))
 			return;
 	memcpy(text, words, 48);
 	while (*begin == ' ')
@@ -146,8 +131,7 @@ static void feature_list(char *buffer, size_t size)
 	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
 		unsigned reg[4];
 
-		if (!__get_cpuid_count(features[i].leaf, features[i].subleaf, &reg[0], &reg[1],
-				       &reg[2], &reg[3]))
+		if (!cpu_id(features[i].leaf, features[i].subleaf, reg))
 			continue;
 		if (!(reg[features[i].reg] >> features[i].bit & 1))
 			continue;

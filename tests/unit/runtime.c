@@ -429,6 +429,32 @@ START_TEST(the_generic_variant_is_there_for_the_asking)
 	}
 END_TEST
 
+START_TEST(a_variant_that_cannot_be_used_is_refused_and_says_why)
+	{
+		struct seen plain = start_with_one(NULL);
+		char variable[64], picked[64];
+		struct peal_choice choice;
+		unsigned refused = 0;
+
+		snprintf(picked, sizeof(picked), "%s", reported(&plain, "ring"));
+		for (unsigned i = 0; !peal_runtime_choice(i, &choice); i++) {
+			struct seen seen;
+
+			if (strcmp(choice.job, "ring") || choice.usable)
+				continue;
+			snprintf(variable, sizeof(variable), "PEAL_RING_VARIANT=%s", choice.name);
+			seen = start_with_one(variable);
+			expect_warned(&seen, variable, choice.why);
+			expect_warned(&seen, "cannot be used here", "");
+			ck_assert_str_eq(reported(&seen, "ring"), picked);
+			ck_assert_str_eq(seen.report, plain.report);
+			refused++;
+		}
+		if (!refused)
+			skip("every ring variant can be used here");
+	}
+END_TEST
+
 START_TEST(huge_pages_that_are_required_are_missed)
 	{
 		struct seen seen = start_with_one("PEAL_HUGEPAGES=require");
@@ -510,6 +536,7 @@ static Suite *suite(void)
 	tcase_add_test(environment, a_good_number_is_obeyed);
 	tcase_add_test(environment, a_table_that_is_asked_for_is_picked);
 	tcase_add_test(environment, the_generic_variant_is_there_for_the_asking);
+	tcase_add_test(environment, a_variant_that_cannot_be_used_is_refused_and_says_why);
 	tcase_add_test(environment, huge_pages_that_are_required_are_missed);
 	tcase_add_test(environment, huge_pages_that_are_only_wished_for_are_not_missed);
 	tcase_add_test(environment, the_log_has_what_was_asked_for);
