@@ -31,13 +31,6 @@ CHOICE(usable, 16);
 CHOICE(picked, 20);
 CHOICE(why, 24);
 _Static_assert(sizeof(struct peal_choice) == 32, "binary interface, version 1");
-#define FACT(field, offset) \
-	_Static_assert(offsetof(struct peal_fact, field) == (offset), "binary interface, version 1")
-FACT(group, 0);
-FACT(name, 8);
-FACT(value, 16);
-FACT(note, 24);
-_Static_assert(sizeof(struct peal_fact) == 32, "binary interface, version 1");
 
 /* Messages that come 14,000 times a second or more are worth spinning for: docs/performance.md. */
 #define DEFAULT_SPIN_NS 75000u
@@ -410,46 +403,4 @@ int peal_runtime_choice(unsigned index, struct peal_choice *choice)
 	}
 	return error_set(-ENOENT, "there are no more choices: %u, from 0 on, and %u was asked for",
 			 n + 1, index);
-}
-
-/*
- * Facts, gathered at the first question.
- */
-
-#define FACTS_MAX 64
-
-static struct platform_fact facts[FACTS_MAX];
-static unsigned fact_count;
-
-static void gather(void)
-{
-	char value[256];
-	const char *name;
-
-	for (unsigned i = 0; fact_count < FACTS_MAX && arch_fact(i, &name, value, sizeof(value));
-	     i++) {
-		struct platform_fact *fact = &facts[fact_count++];
-
-		fact->group = "cpu";
-		fact->name = name;
-		memcpy(fact->value, value, sizeof(value));
-	}
-	for (unsigned i = 0; fact_count < FACTS_MAX && platform_fact(i, &facts[fact_count]); i++)
-		fact_count++;
-}
-
-int peal_runtime_fact(unsigned index, struct peal_fact *fact)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, gather);
-	if (index >= fact_count)
-		return error_set(-ENOENT,
-				 "there are no more facts: %u, from 0 on, and %u was asked for",
-				 fact_count, index);
-	fact->group = facts[index].group;
-	fact->name = facts[index].name;
-	fact->value = facts[index].value;
-	fact->note = facts[index].note;
-	return 0;
 }

@@ -136,7 +136,8 @@ static void put_agreed(struct json *json, const struct peal_peer *peer, const st
 	json_end_object(json);
 }
 
-static void print_json(const char *address, const struct peal_peer *peer,
+/* link is NULL if there is an error. */
+static void print_json(const char *address, const struct peal_link *link,
 		       const struct peal_agreed *agreed, int err)
 {
 	struct json json;
@@ -148,7 +149,7 @@ static void print_json(const char *address, const struct peal_peer *peer,
 		json_integer(&json, "errno", (uint64_t)-err);
 		json_string(&json, "error", peal_error());
 	} else {
-		put_agreed(&json, peer, agreed);
+		put_agreed(&json, peal_link_peer(link), agreed);
 	}
 	json_end_object(&json);
 }
@@ -162,7 +163,7 @@ bool peer_check(const char *address, int64_t timeout, bool json)
 	if (!err)
 		err = peal_link_agreed(link, &agreed);
 	if (json)
-		print_json(address, err ? NULL : peal_link_peer(link), &agreed, err);
+		print_json(address, link, &agreed, err);
 	else if (err)
 		fprintf(stderr, "peal-info: %s\n", peal_error());
 	else

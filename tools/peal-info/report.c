@@ -123,7 +123,7 @@ static void print_environment(void)
 		text_word(*entry);
 	}
 	if (!any)
-		text_line(&(struct line){ .group = "none" });
+		text_word("none is set");
 }
 
 void report_print(void)
