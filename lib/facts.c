@@ -80,8 +80,21 @@ static struct platform_fact *next_fact(const char *group, const char *name)
 	return fact;
 }
 
+/* What a ring variant brings along and a variable may overrule. */
+static void tell_number(const char *name, uint32_t now, uint32_t own)
+{
+	struct platform_fact *fact = next_fact("ring", name);
+
+	snprintf(fact->value, sizeof(fact->value), "%u", now);
+	if (now == own)
+		snprintf(fact->note, sizeof(fact->note), "bytes, the variant's own");
+	else
+		snprintf(fact->note, sizeof(fact->note), "bytes; the variant's own are %u", own);
+}
+
 static void gather(void)
 {
+	const struct runtime *runtime = runtime_get();
 	struct platform_fact *fact;
 	char value[sizeof(fact->value)];
 	const char *name;
@@ -90,6 +103,8 @@ static void gather(void)
 		fact = next_fact("build", build[i].name);
 		snprintf(fact->value, sizeof(fact->value), "%s", build[i].value);
 	}
+	tell_number("prefetch", runtime->prefetch, runtime->ring->prefetch);
+	tell_number("inline-copy", runtime->inline_copy, runtime->ring->inline_copy);
 	for (unsigned i = 0; fact_count < FACTS_MAX && arch_fact(i, &name, value, sizeof(value));
 	     i++) {
 		fact = next_fact("cpu", name);

@@ -146,7 +146,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.largest = plan->tx_largest,
 		.peer = link->peer_page,
 		.counters = &link->slot->tx,
-		.inline_copy = link->ring->inline_copy,
+		.inline_copy = runtime_get()->inline_copy,
 		.link = link,
 	};
 	link->cut.longest = plan->tx_longest;
@@ -169,8 +169,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.own = link->page,
 		.peer = link->peer_page,
 		.counters = &link->slot->rx,
-		.prefetch_bytes = link->ring->prefetch,
-		.inline_copy = link->ring->inline_copy,
+		.prefetch_bytes = runtime_get()->prefetch,
+		.inline_copy = runtime_get()->inline_copy,
 		.link = link,
 	};
 	/* Pairs with [room]. Before this it is 0, which only says less. */

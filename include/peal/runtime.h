@@ -37,7 +37,7 @@ PEAL_API int peal_runtime_choice(unsigned index, struct peal_choice *choice);
 
 /* One thing that was detected. All strings belong to the library. */
 struct peal_fact {
-	/* "build", "cpu", "kernel", "memory", "placement", "limits", "system", "power",
+	/* "build", "ring", "cpu", "kernel", "memory", "placement", "limits", "system", "power",
 	 * "mitigations", "confinement" */
 	const char *group;
 	const char *name;

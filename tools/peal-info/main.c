@@ -40,8 +40,9 @@ static void print_help(void)
 	     "  --help                print this\n"
 	     "  --version             print the version\n"
 	     "\n"
-	     "PEAL_RING_VARIANT, PEAL_WAITER, PEAL_HUGEPAGES, PEAL_SPIN_NS and PEAL_LOG override\n"
-	     "what Peal picks by itself; peal-info shows what comes of it.\n"
+	     "PEAL_RING_VARIANT, PEAL_WAITER, PEAL_HUGEPAGES, PEAL_SPIN_NS, PEAL_PREFETCH,\n"
+	     "PEAL_INLINE_COPY and PEAL_LOG override what Peal picks by itself; peal-info shows what\n"
+	     "comes of it.\n"
 	     "\n"
 	     "Exit code: 0; 1 if the output cannot be written; 2 if --check-peer got no link;\n"
 	     "64 for a bad command line.");
