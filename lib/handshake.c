@@ -107,6 +107,7 @@ void wire_fill(struct wire_message *message, enum wire_type type,
 	if (options->barrier != PEAL_BARRIER_FENCE &&
 	    runtime_registered(options->barrier == PEAL_BARRIER_ASYMMETRIC))
 		message->features |= WIRE_MEMBARRIER;
+	plan->said_registered = (message->features & WIRE_MEMBARRIER) != 0;
 	message->page = plan->own.page;
 	message->capacity = plan->own.capacity;
 	message->start = plan->own.start = pick_start(parcel->fd[0]);
@@ -215,6 +216,11 @@ static int check_descriptors(const struct wire_message *message,
 			       parcel->count);
 }
 
+static uint32_t lower(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 int wire_adopt(const struct wire_message *message, struct platform_parcel *parcel,
 	       const struct peal_options *options, struct link_plan *plan)
 {
@@ -241,13 +247,19 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	plan->tx_largest = options->ring - RECORD_OVERHEAD;
 	if (message->max_message < plan->tx_largest)
 		plan->tx_largest = message->max_message;
+	/* The highest that both speak; in a WELCOME it is what the server chose. */
+	plan->protocol = lower(message->version_high, WIRE_VERSION_HIGH);
+	plan->layout = lower(message->layout_high, WIRE_LAYOUT_HIGH);
+	plan->peer_abi = message->abi;
+	plan->peer_wait = message->wait;
+	plan->peer_fragments = (message->features & WIRE_FRAGMENTS) != 0;
 	plan->registered = (message->features & WIRE_MEMBARRIER) != 0;
 	plan->peer_rings_eventfd = (message->features & WIRE_TRUSTS_EVENTFD) != 0;
 	if (parcel->count == 2 && wire_trusts(options, our))
 		plan->peer_eventfd = parcel->fd[--parcel->count];
 	options_copy_name(plan->peer.name, message->name);
 	plan->tx_longest = plan->tx_largest;
-	if (!(message->features & WIRE_FRAGMENTS))
+	if (!plan->peer_fragments)
 		return 0;
 	plan->tx_longest = message->max_message;
 	return large_set_aside(&plan->join, options->max_message, plan->rx_largest);

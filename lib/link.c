@@ -32,6 +32,35 @@ STATS(tx_spared, 520);
 STATS(rx_spared, 528);
 STATS(peer_unread, 536);
 _Static_assert(sizeof(struct peal_stats) == 544, "binary interface, version 1");
+#define AGREED(field, offset)                                           \
+	_Static_assert(offsetof(struct peal_agreed, field) == (offset), \
+		       "binary interface, version 1")
+AGREED(size, 0);
+AGREED(role, 4);
+AGREED(protocol, 8);
+AGREED(layout, 12);
+AGREED(abi, 16);
+AGREED(peer_abi, 20);
+AGREED(wait, 24);
+AGREED(peer_wait, 28);
+AGREED(bell, 32);
+AGREED(peer_bell, 36);
+AGREED(flags, 40);
+AGREED(spare, 44);
+AGREED(page, 48);
+AGREED(ring, 56);
+AGREED(peer_ring, 64);
+AGREED(largest, 72);
+AGREED(peer_largest, 80);
+AGREED(longest, 88);
+AGREED(peer_longest, 96);
+_Static_assert(sizeof(struct peal_agreed) == 104, "binary interface, version 1");
+_Static_assert(PEAL_CLIENT == 0, "binary interface, version 1");
+_Static_assert(PEAL_SERVER == 1, "binary interface, version 1");
+_Static_assert(PEAL_PAIR == 2, "binary interface, version 1");
+_Static_assert(PEAL_AGREED_FRAGMENTS == 1, "binary interface, version 1");
+_Static_assert(PEAL_AGREED_ASYMMETRIC == 2, "binary interface, version 1");
+_Static_assert(PEAL_AGREED_PEER_ASYMMETRIC == 4, "binary interface, version 1");
 _Static_assert(PEAL_FOREVER == -1, "binary interface, version 1");
 _Static_assert(PEAL_DATA == 1, "binary interface, version 1");
 _Static_assert(PEAL_ROOM == 2, "binary interface, version 1");
@@ -117,7 +146,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.largest = plan->tx_largest,
 		.peer = link->peer_page,
 		.counters = &link->slot->tx,
-		.inline_copy = link->ring->inline_copy,
+		.inline_copy = runtime_get()->inline_copy,
 		.link = link,
 	};
 	link->cut.longest = plan->tx_longest;
@@ -140,8 +169,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.own = link->page,
 		.peer = link->peer_page,
 		.counters = &link->slot->rx,
-		.prefetch_bytes = link->ring->prefetch,
-		.inline_copy = link->ring->inline_copy,
+		.prefetch_bytes = runtime_get()->prefetch,
+		.inline_copy = runtime_get()->inline_copy,
 		.link = link,
 	};
 	/* Pairs with [room]. Before this it is 0, which only says less. */
@@ -168,6 +197,53 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	}
 }
 
+static uint64_t longer(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* By what a side is rung that waits so, if there is an eventfd for it or not. */
+static uint32_t bell_of(const struct link_plan *plan, uint32_t wait, bool eventfd)
+{
+	if (plan->pair || wait == PEAL_WAIT_SPIN)
+		return PEAL_BELL_AUTO;
+	return eventfd ? PEAL_BELL_EVENTFD : PEAL_BELL_SOCKET;
+}
+
+/* A pair's two ends have the same options; what is the peer's with others is in the plan. */
+static void set_down(struct peal_agreed *agreed, const struct link_plan *plan,
+		     const struct peal_options *options)
+{
+	uint32_t peer_wait = plan->pair ? options->wait : plan->peer_wait;
+	bool fence = options->barrier == PEAL_BARRIER_FENCE;
+
+	*agreed = (struct peal_agreed){
+		.role = plan->role,
+		.protocol = plan->protocol,
+		.layout = plan->pair ? SEGMENT_LAYOUT : plan->layout,
+		.abi = options->abi,
+		.peer_abi = plan->pair ? options->abi : plan->peer_abi,
+		.wait = options->wait,
+		.peer_wait = peer_wait,
+		.bell = bell_of(plan, options->wait,
+				plan->own_eventfd >= 0 && plan->peer_rings_eventfd),
+		.peer_bell = bell_of(plan, peer_wait, plan->peer_eventfd >= 0),
+		.page = plan->own.page,
+		.ring = plan->own.capacity,
+		.peer_ring = plan->theirs.capacity,
+		.largest = plan->tx_largest,
+		.peer_largest = plan->rx_largest,
+		.longest = longer(plan->tx_largest, plan->tx_longest),
+		.peer_longest = longer(plan->rx_largest, plan->join.most),
+	};
+	if (plan->pair || plan->peer_fragments)
+		agreed->flags |= PEAL_AGREED_FRAGMENTS;
+	if (plan->registered && !fence)
+		agreed->flags |= PEAL_AGREED_ASYMMETRIC;
+	if (plan->pair ? plan->registered : plan->said_registered)
+		agreed->flags |= PEAL_AGREED_PEER_ASYMMETRIC;
+}
+
 int link_create(struct peal_link **made, const struct link_plan *plan,
 		const struct peal_options *options)
 {
@@ -184,6 +260,7 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	link->page = segment_page(&link->own);
 	link->peer_page = segment_page(&link->theirs);
 	link->peer = plan->peer;
+	set_down(&link->agreed, plan, options);
 	link->fd = plan->fd;
 	link->own_eventfd = plan->own_eventfd;
 	link->peer_eventfd = plan->peer_eventfd;
@@ -366,7 +443,9 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 	struct peal_options options;
 	struct pair *pair;
 	struct segment segments[2] = { { .at = NULL }, { .at = NULL } };
-	struct link_plan plan = { .fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = 2 };
+	struct link_plan plan = {
+		.fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = PEAL_PAIR
+	};
 	int i, fd, err = options_take(&options, given);
 
 	links[0] = links[1] = NULL;
@@ -428,6 +507,19 @@ struct peal_rx *peal_link_rx(struct peal_link *link)
 const struct peal_peer *peal_link_peer(const struct peal_link *link)
 {
 	return &link->peer;
+}
+
+int peal_link_agreed(const struct peal_link *link, struct peal_agreed *agreed)
+{
+	uint32_t size = agreed->size;
+
+	if (size < offsetof(struct peal_agreed, page) || size > sizeof(*agreed))
+		return error_set(-EINVAL,
+				 "agreed->size is %u: set it to sizeof(struct peal_agreed), %zu",
+				 size, sizeof(*agreed));
+	memcpy(agreed, &link->agreed, size);
+	agreed->size = size;
+	return 0;
 }
 
 static void copy_counters(struct peal_counters *to, const struct peal_counters *from)

@@ -96,6 +96,7 @@ struct peal_link {
 	const struct peal_page *peer_page; /* the peer's, hostile */
 	struct stats_slot *slot;
 	struct peal_peer peer;
+	struct peal_agreed agreed;
 	int fd;            /* the control socket; -1: none */
 	int own_eventfd;   /* that the peer rings, and we only poll; -1: none */
 	int peer_eventfd;  /* that we ring, since we trust the peer; -1: none */
@@ -129,12 +130,15 @@ struct link_plan {
 	int own_eventfd, peer_eventfd; /* likewise; -1: none */
 	bool registered;               /* the peer's process, for our barriers */
 	bool peer_rings_eventfd;       /* if it is given one */
-	uint32_t role;                 /* 0 client, 1 server, 2 pair */
+	uint32_t role;                 /* an enum peal_role */
 	struct pair *pair;
 	uint64_t tx_largest, rx_largest; /* of one record */
 	uint64_t tx_longest; /* of messages in fragments; if not more than of one record: none */
 	struct join join;    /* likewise; the link's from here on */
 	struct peal_peer peer;
+	/* What the peer said of itself, and whether we said that we are registered. */
+	uint32_t protocol, layout, peer_abi, peer_wait;
+	bool peer_fragments, said_registered;
 };
 
 /* Makes a link of a plan; -ENOMEM leaves the plan's things to the caller. */

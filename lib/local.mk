@@ -14,6 +14,7 @@ libpealcore_la_SOURCES = \
 	lib/descriptor.c \
 	lib/error.c \
 	lib/error.h \
+	lib/facts.c \
 	lib/ffi.c \
 	lib/handshake.c \
 	lib/handshake.h \

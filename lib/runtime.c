@@ -31,17 +31,13 @@ CHOICE(usable, 16);
 CHOICE(picked, 20);
 CHOICE(why, 24);
 _Static_assert(sizeof(struct peal_choice) == 32, "binary interface, version 1");
-#define FACT(field, offset) \
-	_Static_assert(offsetof(struct peal_fact, field) == (offset), "binary interface, version 1")
-FACT(group, 0);
-FACT(name, 8);
-FACT(value, 16);
-FACT(note, 24);
-_Static_assert(sizeof(struct peal_fact) == 32, "binary interface, version 1");
 
 /* Messages that come 14,000 times a second or more are worth spinning for: docs/performance.md. */
 #define DEFAULT_SPIN_NS 75000u
 #define SPIN_NS_MAX 1000000000u
+
+#define PREFETCH_MAX 65536u
+#define INLINE_COPY_MAX 64u /* what peal_copy can */
 
 static struct runtime runtime;
 static int registered; /* for barriers of others (atomic). 1: yes, -1: cannot be had */
@@ -51,7 +47,7 @@ static void (*relax_picked)(void) = relax_first;
 
 /* What the environment asks for; NULL: nothing. */
 static struct {
-	const char *ring_variant, *waiter, *hugepages, *spin_ns, *log;
+	const char *ring_variant, *waiter, *hugepages, *spin_ns, *prefetch, *inline_copy, *log;
 } asked;
 
 static const struct {
@@ -62,6 +58,8 @@ static const struct {
 	{ "PEAL_WAITER", &asked.waiter },
 	{ "PEAL_HUGEPAGES", &asked.hugepages },
 	{ "PEAL_SPIN_NS", &asked.spin_ns },
+	{ "PEAL_PREFETCH", &asked.prefetch },
+	{ "PEAL_INLINE_COPY", &asked.inline_copy },
 	{ "PEAL_LOG", &asked.log },
 };
 
@@ -216,22 +214,32 @@ static void pick_memory(void)
 	}
 }
 
-static void pick_spin(void)
+/* What a variable asks for, if it is a number from 0 to most; else, with a warning if it is
+ * something else, what there is without it. */
+static uint64_t take_number(const char *variable, const char *text, const char *unit, uint64_t most,
+			    uint64_t without)
 {
+	unsigned long long number;
 	char *end;
 
-	runtime.spin_ns = platform_cpus() > 1 ? DEFAULT_SPIN_NS : 0;
-	if (asked.spin_ns) {
-		unsigned long long ns = strtoull(asked.spin_ns, &end, 10);
+	if (!text)
+		return without;
+	number = strtoull(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && !*end && number <= most)
+		return number;
+	log_line(LOG_WARN, "%s=%s is not a number from 0 to %llu (%s): %llu is used", variable,
+		 text, (unsigned long long)most, unit, (unsigned long long)without);
+	return without;
+}
 
-		if (*asked.spin_ns < '0' || *asked.spin_ns > '9' || *end || ns > SPIN_NS_MAX)
-			log_line(
-				LOG_WARN,
-				"PEAL_SPIN_NS=%s is not a number from 0 to %u (nanoseconds): %llu is used",
-				asked.spin_ns, SPIN_NS_MAX, (unsigned long long)runtime.spin_ns);
-		else
-			runtime.spin_ns = ns;
-	}
+static void pick_numbers(void)
+{
+	runtime.spin_ns = take_number("PEAL_SPIN_NS", asked.spin_ns, "nanoseconds", SPIN_NS_MAX,
+				      platform_cpus() > 1 ? DEFAULT_SPIN_NS : 0);
+	runtime.prefetch = (uint32_t)take_number("PEAL_PREFETCH", asked.prefetch, "bytes",
+						 PREFETCH_MAX, runtime.ring->prefetch);
+	runtime.inline_copy = (uint32_t)take_number("PEAL_INLINE_COPY", asked.inline_copy, "bytes",
+						    INLINE_COPY_MAX, runtime.ring->inline_copy);
 }
 
 /* The counter and the clock, read as close together as the scheduler lets us. */
@@ -278,7 +286,7 @@ static void detect(void)
 	pick_ring();
 	pick_waiter();
 	pick_memory();
-	pick_spin();
+	pick_numbers();
 	/* Pairs with the load in peal_relax: either function will do. */
 	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);
 	log_line(LOG_DEBUG, "ring %s, waiter %s, memory %s, spin %llu ns, %.3f ticks a ns",
@@ -410,46 +418,4 @@ int peal_runtime_choice(unsigned index, struct peal_choice *choice)
 	}
 	return error_set(-ENOENT, "there are no more choices: %u, from 0 on, and %u was asked for",
 			 n + 1, index);
-}
-
-/*
- * Facts, gathered at the first question.
- */
-
-#define FACTS_MAX 64
-
-static struct platform_fact facts[FACTS_MAX];
-static unsigned fact_count;
-
-static void gather(void)
-{
-	char value[256];
-	const char *name;
-
-	for (unsigned i = 0; fact_count < FACTS_MAX && arch_fact(i, &name, value, sizeof(value));
-	     i++) {
-		struct platform_fact *fact = &facts[fact_count++];
-
-		fact->group = "cpu";
-		fact->name = name;
-		memcpy(fact->value, value, sizeof(value));
-	}
-	for (unsigned i = 0; fact_count < FACTS_MAX && platform_fact(i, &facts[fact_count]); i++)
-		fact_count++;
-}
-
-int peal_runtime_fact(unsigned index, struct peal_fact *fact)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, gather);
-	if (index >= fact_count)
-		return error_set(-ENOENT,
-				 "there are no more facts: %u, from 0 on, and %u was asked for",
-				 fact_count, index);
-	fact->group = facts[index].group;
-	fact->name = facts[index].name;
-	fact->value = facts[index].value;
-	fact->note = facts[index].note;
-	return 0;
 }

@@ -4,7 +4,10 @@
 
 libpealcore_la_SOURCES += \
 	platform/platform.h \
+	platform/linux/confinement.c \
 	platform/linux/facts.c \
+	platform/linux/facts.h \
+	platform/linux/machine.c \
 	platform/linux/memory.c \
 	platform/linux/process.c \
 	platform/linux/socket.c \

@@ -16,6 +16,7 @@ process = tests/process/libscene.la $(behaviour)
 
 unit_tests = \
 	tests/unit/address \
+	tests/unit/agreed \
 	tests/unit/batch \
 	tests/unit/bell \
 	tests/unit/debug \
@@ -76,6 +77,7 @@ tests_unit_libstage_la_SOURCES = tests/unit/combination.c tests/unit/combination
 tests_unit_libstage_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_libstage_la_LDFLAGS =
 tests_unit_address_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)

@@ -4,11 +4,23 @@
 # top of the build folder.
 
 bin_PROGRAMS += peal-info
-peal_info_SOURCES = tools/peal-info.c
+peal_info_SOURCES = \
+	tools/json.c \
+	tools/json.h \
+	tools/peal-info/main.c \
+	tools/peal-info/peer.c \
+	tools/peal-info/peer.h \
+	tools/peal-info/report.c \
+	tools/peal-info/report.h \
+	tools/peal-info/text.c \
+	tools/peal-info/text.h
+peal_info_LDADD = libpeal.la -lm
 peal_info_LDFLAGS =
 
 bin_PROGRAMS += peal-perf
 peal_perf_SOURCES = \
+	tools/json.c \
+	tools/json.h \
 	tools/peal-perf/buffers.c \
 	tools/peal-perf/buffers.h \
 	tools/peal-perf/complaint.c \
@@ -24,8 +36,6 @@ peal_perf_SOURCES = \
 	tools/peal-perf/floor.c \
 	tools/peal-perf/histogram.c \
 	tools/peal-perf/histogram.h \
-	tools/peal-perf/json.c \
-	tools/peal-perf/json.h \
 	tools/peal-perf/library.c \
 	tools/peal-perf/library.h \
 	tools/peal-perf/main.c \

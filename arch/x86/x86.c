@@ -105,6 +105,19 @@ static void model(char *buffer, size_t size)
 	snprintf(buffer, size, "%s", begin);
 }
 
+/* The hypervisor's name for itself, where the CPU says that there is one. */
+static void hypervisor(char *buffer, size_t size)
+{
+	unsigned eax, ebx, ecx, edx, words[3];
+	char text[13] = "none";
+
+	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx >> 31 & 1) {
+		__cpuid(0x40000000u, eax, words[0], words[1], words[2]);
+		memcpy(text, words, 12);
+	}
+	snprintf(buffer, size, "%s", text[0] ? text : "unknown");
+}
+
 /* Leaf, sub-leaf, register (0 to 3: eax to edx), bit and name of what waiting and copying may
  * use. */
 static const struct {
@@ -147,7 +160,12 @@ bool arch_fact(unsigned index, const char **name, char *buffer, size_t size)
 	static const struct {
 		const char *name;
 		void (*tell)(char *buffer, size_t size);
-	} facts[] = { { "vendor", vendor }, { "model", model }, { "features", feature_list } };
+	} facts[] = {
+		{ "vendor", vendor },
+		{ "model", model },
+		{ "features", feature_list },
+		{ "hypervisor", hypervisor },
+	};
 
 	if (index >= sizeof(facts) / sizeof(facts[0]))
 		return false;

@@ -181,6 +181,58 @@ PEAL_API struct peal_rx *peal_link_rx(struct peal_link *link);
  * neither. Any thread; never enters the kernel. */
 PEAL_API const struct peal_peer *peal_link_peer(const struct peal_link *link);
 
+/* Which side of a link this one is. */
+enum peal_role {
+	PEAL_CLIENT = 0, /* it connected */
+	PEAL_SERVER = 1, /* it accepted */
+	PEAL_PAIR = 2    /* one of the ends of peal_pair */
+};
+
+/* Bits of peal_agreed.flags. */
+enum peal_agreed_flag {
+	/* Messages longer than a record may go, in fragments, as far as the two longest values
+	 * allow. */
+	PEAL_AGREED_FRAGMENTS = 1,
+	/* The peer's process is registered for barriers: this side's sleeps may be asymmetric. */
+	PEAL_AGREED_ASYMMETRIC = 2,
+	/* This process is, and the peer has been told: its sleeps may be, if its options allow
+	 * that. */
+	PEAL_AGREED_PEER_ASYMMETRIC = 4
+};
+
+/* What the two sides of a link agreed on when it was made. All sizes in bytes. */
+struct peal_agreed {
+	uint32_t size;     /* sizeof(struct peal_agreed); the caller sets it */
+	uint32_t role;     /* this side's, an enum peal_role */
+	uint32_t protocol; /* version of the handshake; 0: a pair, which has none */
+	uint32_t layout;   /* version of the shared layout */
+	uint32_t abi;      /* PEAL_ABI of this side's program, and of the peer's as it says */
+	uint32_t peer_abi;
+	uint32_t wait; /* an enum peal_wait; the peer's as it says */
+	uint32_t peer_wait;
+	/* By what this side is rung when it waits by descriptor, and by what it rings the peer: an
+	 * enum peal_bell, of which PEAL_BELL_AUTO means by none: a pair, or a side that spins. */
+	uint32_t bell;
+	uint32_t peer_bell;
+	uint32_t flags; /* any of enum peal_agreed_flag */
+	uint32_t spare; /* 0 */
+	uint64_t page;  /* of the control page, in front of each ring */
+	uint64_t ring;  /* that this side sends into */
+	uint64_t peer_ring;
+	uint64_t largest;      /* message that this side can send in one record */
+	uint64_t peer_largest; /* and the peer */
+	uint64_t longest;      /* message that this side can send at all */
+	uint64_t peer_longest; /* and the peer */
+};
+
+/*
+ * Tells what was agreed on: the settings that came of both sides' options. Nothing of it changes
+ * while the link lives, and a peer's lies later on do not change it. agreed->size must be set
+ * before. -EINVAL if it is larger than this library's, or smaller than any.
+ * Any thread, after a fork too; never enters the kernel.
+ */
+PEAL_API int peal_link_agreed(const struct peal_link *link, struct peal_agreed *agreed);
+
 #ifdef __cplusplus
 }
 #endif

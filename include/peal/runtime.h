@@ -37,10 +37,12 @@ PEAL_API int peal_runtime_choice(unsigned index, struct peal_choice *choice);
 
 /* One thing that was detected. All strings belong to the library. */
 struct peal_fact {
-	const char *group; /* "cpu", "kernel", "memory", "placement", "limits" */
+	/* "build", "ring", "cpu", "kernel", "memory", "placement", "limits", "system", "power",
+	 * "mitigations", "confinement" */
+	const char *group;
 	const char *name;
-	const char *value;
-	const char *note; /* "" or a remark */
+	const char *value; /* what is not there, or may not be read, says so */
+	const char *note;  /* "" or a remark */
 };
 
 /* The index-th fact. -ENOENT past the last. Any thread; the first call tries everything out, which

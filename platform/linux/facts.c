@@ -1,17 +1,19 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * What can be told about a Linux machine: kernel features, each of them tried, huge pages, NUMA,
- * placement, limits and capabilities. Nothing here decides anything.
+ * What the library uses of a Linux machine: kernel features, each of them tried, huge pages, NUMA,
+ * placement, limits and capabilities; and how all facts are told. Nothing here decides anything.
  */
 #include "config.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <stddef.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +26,7 @@
 #include <sys/capability.h>
 #endif
 
-#include "platform/platform.h"
+#include "platform/linux/facts.h"
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -33,32 +35,104 @@
 #define SYS_futex_waitv 449
 #endif
 
-static void say(char *to, size_t size, const char *text)
+void fact_say(struct platform_fact *fact, const char *value)
 {
-	snprintf(to, size, "%s", text);
+	snprintf(fact->value, sizeof(fact->value), "%s", value);
 }
 
-/* The first line of a file, or "" if it cannot be read. */
-static void read_line(const char *path, char *line, size_t size)
+void fact_note(struct platform_fact *fact, const char *note)
 {
-	FILE *file = fopen(path, "re");
+	snprintf(fact->note, sizeof(fact->note), "%s", note);
+}
 
-	line[0] = 0;
-	if (!file)
-		return;
-	if (!fgets(line, (int)size, file))
-		line[0] = 0;
+void fact_add(struct platform_fact *fact, const char *format, ...)
+{
+	size_t used = strlen(fact->value);
+	va_list arguments;
+
+	if (used && used + 1 < sizeof(fact->value))
+		fact->value[used++] = ' ';
+	va_start(arguments, format);
+	vsnprintf(fact->value + used, sizeof(fact->value) - used, format, arguments);
+	va_end(arguments);
+}
+
+int fact_read(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
+	ssize_t length = 0;
+	size_t used = 0;
+
+	while (!err && used + 1 < size) {
+		length = read(fd, text + used, size - 1 - used);
+		if (length < 0)
+			err = -errno;
+		if (length <= 0)
+			break;
+		used += (size_t)length;
+	}
+	while (used && strchr(" \t\n", text[used - 1]))
+		used--;
+	text[used] = 0;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+void fact_read_line(const char *path, char *line, size_t size)
+{
+	fact_read(path, line, size);
 	line[strcspn(line, "\n")] = 0;
-	fclose(file);
+}
+
+void fact_cannot(struct platform_fact *fact, const char *path, int err)
+{
+	if (err == -ENOENT || err == -ENOTDIR) {
+		fact_say(fact, "absent");
+		snprintf(fact->note, sizeof(fact->note), "no %s", path);
+	} else {
+		fact_say(fact, "unreadable");
+		snprintf(fact->note, sizeof(fact->note), "%s: %s", path, strerror(-err));
+	}
+}
+
+void fact_tell_file(struct platform_fact *fact, const char *path)
+{
+	int err = fact_read(path, fact->value, sizeof(fact->value));
+
+	fact->value[strcspn(fact->value, "\n")] = 0;
+	if (err)
+		fact_cannot(fact, path, err);
+	else if (!fact->value[0])
+		fact_say(fact, "empty");
+}
+
+int fact_status(const char *name, char *value, size_t size)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	size_t length = strlen(name);
+	char line[256];
+	int err = file ? -ENOENT : -errno;
+
+	while (err && file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, name, length) != 0 || line[length] != ':')
+			continue;
+		line[strcspn(line, "\n")] = 0;
+		snprintf(value, size, "%s", line + length + 1 + strspn(line + length + 1, " \t"));
+		err = 0;
+	}
+	if (file)
+		fclose(file);
+	return err;
 }
 
 /* What a trial came to: yes, or no and the errno; EPERM and ENOSYS are both "not here". */
 static void tell_trial(struct platform_fact *fact, long result)
 {
 	if (result >= 0) {
-		say(fact->value, sizeof(fact->value), "yes");
+		fact_say(fact, "yes");
 	} else {
-		say(fact->value, sizeof(fact->value), "no");
+		fact_say(fact, "no");
 		snprintf(fact->note, sizeof(fact->note), "%s", strerror(errno));
 	}
 }
@@ -75,8 +149,8 @@ static void try_memory(struct platform_fact *fact)
 {
 	const char *why;
 
-	say(fact->value, sizeof(fact->value), platform_memory_ops[0]->usable(&why) ? "yes" : "no");
-	say(fact->note, sizeof(fact->note), why);
+	fact_say(fact, platform_memory_ops[0]->usable(&why) ? "yes" : "no");
+	fact_note(fact, why);
 }
 
 static void try_futex(struct platform_fact *fact)
@@ -126,7 +200,7 @@ static void try_pidfd(struct platform_fact *fact)
 static void page_size(struct platform_fact *fact)
 {
 	snprintf(fact->value, sizeof(fact->value), "%ld", sysconf(_SC_PAGESIZE));
-	say(fact->note, sizeof(fact->note), "bytes");
+	fact_note(fact, "bytes");
 }
 
 static void huge_pools(struct platform_fact *fact)
@@ -143,9 +217,9 @@ static void huge_pools(struct platform_fact *fact)
 		if (sscanf(pool->d_name, "hugepages-%lukB", &kib) != 1)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s/nr_hugepages", folder, pool->d_name);
-		read_line(path, total, sizeof(total));
+		fact_read_line(path, total, sizeof(total));
 		snprintf(path, sizeof(path), "%s/%s/free_hugepages", folder, pool->d_name);
-		read_line(path, unused, sizeof(unused));
+		fact_read_line(path, unused, sizeof(unused));
 		if (used < sizeof(fact->value))
 			used += (size_t)snprintf(fact->value + used, sizeof(fact->value) - used,
 						 "%s%lu KiB: %s free of %s", used ? ", " : "", kib,
@@ -154,15 +228,17 @@ static void huge_pools(struct platform_fact *fact)
 	if (pools)
 		closedir(pools);
 	if (!used)
-		say(fact->value, sizeof(fact->value), "none");
+		fact_say(fact, "none");
 }
 
 static void thp_shmem(struct platform_fact *fact)
 {
-	read_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled", fact->value,
-		  sizeof(fact->value));
-	if (!fact->value[0])
-		say(fact->value, sizeof(fact->value), "unknown");
+	fact_tell_file(fact, "/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+}
+
+static void thp_anonymous(struct platform_fact *fact)
+{
+	fact_tell_file(fact, "/sys/kernel/mm/transparent_hugepage/enabled");
 }
 
 static void cpus_allowed(struct platform_fact *fact)
@@ -171,8 +247,8 @@ static void cpus_allowed(struct platform_fact *fact)
 	int count = platform_allowed(&numbers);
 
 	if (count < 0) {
-		say(fact->value, sizeof(fact->value), "unknown");
-		say(fact->note, sizeof(fact->note), strerror(-count));
+		fact_say(fact, "unknown");
+		fact_note(fact, strerror(-count));
 		return;
 	}
 	platform_cpu_list(fact->value, sizeof(fact->value), numbers, (unsigned)count);
@@ -212,14 +288,14 @@ static void add_group(char *text, size_t size, const struct grouping *grouping,
 			members[found++] = cpus[i].number;
 	platform_cpu_list(list, sizeof(list), members, found);
 	if (which < 0)
-		say(name, sizeof(name), "unknown:");
+		snprintf(name, sizeof(name), "unknown:");
 	else if (grouping->label)
 		snprintf(name, sizeof(name), "%s%d:", grouping->label,
 			 word_of(cpus, grouping->number));
 	if (used + strlen(name) + strlen(list) + sizeof("  ...") <= size)
 		snprintf(text + used, size - used, "%s%s%s", used ? " " : "", name, list);
 	else if (strcmp(text + used - 4, " ...") != 0)
-		say(text + used, size - used, " ...");
+		snprintf(text + used, size - used, " ...");
 }
 
 /* The allowed CPUs by what they have in common; what none has is unknown. */
@@ -244,7 +320,7 @@ static void tell_groups(struct platform_fact *fact, const struct grouping *group
 				  (unsigned)(count - i), numbers);
 	}
 	if (!known)
-		say(fact->value, sizeof(fact->value), "unknown");
+		fact_say(fact, "unknown");
 	else if (cpus[0].cache_size && grouping->which == offsetof(struct platform_cpu, cache))
 		snprintf(fact->note, sizeof(fact->note), "the first has %llu KiB",
 			 (unsigned long long)(cpus[0].cache_size >> 10));
@@ -300,7 +376,7 @@ static void limit(struct platform_fact *fact, __rlimit_resource_t which)
 	if (getrlimit(which, &now))
 		return;
 	if (now.rlim_cur == RLIM_INFINITY)
-		say(fact->value, sizeof(fact->value), "unlimited");
+		fact_say(fact, "unlimited");
 	else
 		snprintf(fact->value, sizeof(fact->value), "%llu",
 			 (unsigned long long)now.rlim_cur);
@@ -313,7 +389,7 @@ static void limit_memlock(struct platform_fact *fact)
 {
 	limit(fact, RLIMIT_MEMLOCK);
 	if (!fact->note[0])
-		say(fact->note, sizeof(fact->note), "bytes");
+		fact_note(fact, "bytes");
 }
 
 static void limit_nofile(struct platform_fact *fact)
@@ -321,15 +397,30 @@ static void limit_nofile(struct platform_fact *fact)
 	limit(fact, RLIMIT_NOFILE);
 }
 
+static void limit_file(struct platform_fact *fact)
+{
+	limit(fact, RLIMIT_FSIZE);
+	if (!fact->note[0])
+		fact_note(fact, "bytes, of a ring too");
+}
+
+static void limit_space(struct platform_fact *fact)
+{
+	limit(fact, RLIMIT_AS);
+	if (!fact->note[0])
+		fact_note(fact, "bytes of address space");
+}
+
 static void limit_maps(struct platform_fact *fact)
 {
-	read_line("/proc/sys/vm/max_map_count", fact->value, sizeof(fact->value));
-	say(fact->note, sizeof(fact->note), "4 a link");
+	fact_tell_file(fact, "/proc/sys/vm/max_map_count");
+	if (!fact->note[0])
+		fact_note(fact, "4 a link");
 }
 
 static void limit_backlog(struct platform_fact *fact)
 {
-	read_line("/proc/sys/net/core/somaxconn", fact->value, sizeof(fact->value));
+	fact_tell_file(fact, "/proc/sys/net/core/somaxconn");
 }
 
 static void capabilities(struct platform_fact *fact)
@@ -361,47 +452,56 @@ static void capabilities(struct platform_fact *fact)
 	if (mine)
 		cap_free(mine);
 	if (!has)
-		say(fact->value, sizeof(fact->value), "none that would help");
+		fact_say(fact, "none that would help");
 #else
-	say(fact->value, sizeof(fact->value), "unknown");
-	say(fact->note, sizeof(fact->note), "built without libcap");
+	fact_say(fact, "unknown");
+	fact_note(fact, "built without libcap");
 #endif
 }
 
+static const struct fact_source own_facts[] = {
+	{ "kernel", "release", kernel_release },
+	{ "kernel", "sealed-memfd", try_memory },
+	{ "kernel", "futex", try_futex },
+	{ "kernel", "futex_waitv", try_futex_waitv },
+	{ "kernel", "membarrier", try_membarrier },
+	{ "kernel", "eventfd", try_eventfd },
+	{ "kernel", "pidfd", try_pidfd },
+	{ "memory", "page-size", page_size },
+	{ "memory", "huge-page-pools", huge_pools },
+	{ "memory", "thp-shmem", thp_shmem },
+	{ "memory", "thp-anonymous", thp_anonymous },
+	{ "placement", "cpus-allowed", cpus_allowed },
+	{ "placement", "cores", cores },
+	{ "placement", "caches", caches },
+	{ "placement", "numa-nodes", nodes },
+	{ "placement", "packages", packages },
+	{ "placement", "capacities", capacities },
+	{ "limits", "memlock", limit_memlock },
+	{ "limits", "nofile", limit_nofile },
+	{ "limits", "file-size", limit_file },
+	{ "limits", "address-space", limit_space },
+	{ "limits", "max-map-count", limit_maps },
+	{ "limits", "somaxconn", limit_backlog },
+	{ "limits", "capabilities", capabilities },
+	{ NULL, NULL, NULL },
+};
+
 bool platform_fact(unsigned index, struct platform_fact *fact)
 {
-	static const struct {
-		const char *group, *name;
-		void (*tell)(struct platform_fact *fact);
-	} facts[] = {
-		{ "kernel", "release", kernel_release },
-		{ "kernel", "sealed-memfd", try_memory },
-		{ "kernel", "futex", try_futex },
-		{ "kernel", "futex_waitv", try_futex_waitv },
-		{ "kernel", "membarrier", try_membarrier },
-		{ "kernel", "eventfd", try_eventfd },
-		{ "kernel", "pidfd", try_pidfd },
-		{ "memory", "page-size", page_size },
-		{ "memory", "huge-page-pools", huge_pools },
-		{ "memory", "thp-shmem", thp_shmem },
-		{ "placement", "cpus-allowed", cpus_allowed },
-		{ "placement", "cores", cores },
-		{ "placement", "caches", caches },
-		{ "placement", "numa-nodes", nodes },
-		{ "placement", "packages", packages },
-		{ "placement", "capacities", capacities },
-		{ "limits", "memlock", limit_memlock },
-		{ "limits", "nofile", limit_nofile },
-		{ "limits", "max-map-count", limit_maps },
-		{ "limits", "somaxconn", limit_backlog },
-		{ "limits", "capabilities", capabilities },
-	};
+	static const struct fact_source *const sources[] = { own_facts, machine_facts,
+							     confinement_facts };
 
-	if (index >= sizeof(facts) / sizeof(facts[0]))
-		return false;
-	memset(fact, 0, sizeof(*fact));
-	fact->group = facts[index].group;
-	fact->name = facts[index].name;
-	facts[index].tell(fact);
-	return true;
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		for (const struct fact_source *source = sources[i]; source->name; source++) {
+			if (index--)
+				continue;
+			memset(fact, 0, sizeof(*fact));
+			fact->group = source->group;
+			fact->name = source->name;
+			source->tell(fact);
+			return true;
+		}
+	}
+	return false;
 }

@@ -111,17 +111,20 @@ END_TEST
 
 START_TEST(all_facts_are_told)
 	{
-		static const char *const groups[] = { "cpu", "kernel", "memory", "placement",
-						      "limits" };
+		static const char *const groups[] = { "build",       "ring",       "cpu",
+						      "kernel",      "memory",     "placement",
+						      "limits",      "system",     "power",
+						      "mitigations", "confinement" };
+		const unsigned all = sizeof(groups) / sizeof(groups[0]);
 		unsigned count = 0, seen = 0;
 		struct peal_fact fact, again;
 
 		for (; !peal_runtime_fact(count, &fact); count++) {
 			unsigned group = 0;
 
-			while (group < 5 && strcmp(fact.group, groups[group]))
+			while (group < all && strcmp(fact.group, groups[group]))
 				group++;
-			ck_assert_msg(group < 5, "%s", fact.group);
+			ck_assert_msg(group < all, "%s", fact.group);
 			seen |= 1u << group;
 			ck_assert_str_ne(fact.name, "");
 			ck_assert_msg(*fact.value, "%s has no value", fact.name);
@@ -130,7 +133,7 @@ START_TEST(all_facts_are_told)
 			ck_assert_int_eq(peal_runtime_fact(count, &again), 0);
 			ck_assert_ptr_eq(again.value, fact.value);
 		}
-		ck_assert_uint_eq(seen, 31);
+		ck_assert_uint_eq(seen, (1u << all) - 1);
 		expect_error(peal_runtime_fact(count, &fact), -ENOENT, "no more", NULL);
 		expect_error(peal_runtime_fact(UINT_MAX, &fact), -ENOENT, NULL);
 	}
@@ -189,6 +192,7 @@ static int report(void)
 {
 	struct peal_link *pair[2] = { NULL, NULL };
 	struct peal_listener *listener;
+	struct peal_fact fact;
 	unsigned picked;
 	int err;
 
@@ -199,6 +203,9 @@ static int report(void)
 		       picked ? choice.why : "", jobs[i], picked);
 	}
 	printf("spin %llu\n", (unsigned long long)peal_runtime_spin_ns());
+	for (unsigned i = 0; !peal_runtime_fact(i, &fact); i++)
+		if (!strcmp(fact.group, "ring"))
+			printf("%s-told %s\n", fact.name, fact.value);
 	err = peal_listen(&listener, "/nowhere/peal-unit/socket", NULL);
 	printf("listen %d %s\n", err, peal_error());
 	err = peal_pair(pair, NULL);
@@ -209,7 +216,9 @@ static int report(void)
 		err = peal_send(peal_link_tx(pair[0]), "a", 1, 0, 0);
 		if (!err)
 			err = (int)peal_recv(peal_link_rx(pair[1]), &byte, 1, NULL, LONG);
-		printf("exchange %d\n", err);
+		printf("exchange %d\nprefetch %u\ninline-copy %u\ninline-copy-in %u\n", err,
+		       peal_link_rx(pair[1])->prefetch_bytes, peal_link_tx(pair[0])->inline_copy,
+		       peal_link_rx(pair[1])->inline_copy);
 		peal_close(pair[0]);
 		peal_close(pair[1]);
 	}
@@ -231,8 +240,9 @@ static struct seen start_with(const char *const *variables)
 {
 	static char *const argv[] = { (char *)(uintptr_t) "runtime", (char *)(uintptr_t) "report",
 				      NULL };
-	static const char *const own[] = { "PEAL_RING_VARIANT", "PEAL_WAITER", "PEAL_HUGEPAGES",
-					   "PEAL_SPIN_NS", "PEAL_LOG" };
+	static const char *const own[] = { "PEAL_RING_VARIANT", "PEAL_WAITER",   "PEAL_HUGEPAGES",
+					   "PEAL_SPIN_NS",      "PEAL_PREFETCH", "PEAL_INLINE_COPY",
+					   "PEAL_LOG" };
 	int out = memfd_create("report", MFD_CLOEXEC), log = memfd_create("log", MFD_CLOEXEC);
 	struct seen seen;
 	int status;
@@ -353,35 +363,52 @@ START_TEST(an_unknown_value_is_told_the_nearest)
 	}
 END_TEST
 
+#define BAD 8 /* of PEAL_SPIN_NS */
+
 START_TEST(a_bad_number_is_told_what_is_possible)
 	{
+		static const char *const bad_bytes[][2] = {
+			{ "PEAL_PREFETCH=65537", "0 to 65536 (bytes)" },
+			{ "PEAL_PREFETCH=1k", "0 to 65536 (bytes)" },
+			{ "PEAL_INLINE_COPY=65", "0 to 64 (bytes)" },
+			{ "PEAL_INLINE_COPY=-1", "0 to 64 (bytes)" },
+		};
 		static const char *const bad[] = {
 			"PEAL_SPIN_NS=abc",        "PEAL_SPIN_NS=-1",
 			"PEAL_SPIN_NS=1000000001", "PEAL_SPIN_NS=12x",
 			"PEAL_SPIN_NS= 5",         "PEAL_SPIN_NS=99999999999999999999999",
 			"PEAL_SPIN_NS=+5",         "PEAL_SPIN_NS=0x10",
 		};
-		struct seen seen = start_with_one(bad[_i]);
+		bool bytes = _i >= BAD;
+		const char *variable = bytes ? bad_bytes[_i - BAD][0] : bad[_i];
+		struct seen seen = start_with_one(variable);
 		struct seen plain = start_with_one(NULL);
 
-		expect_warned(&seen, bad[_i], "0 to 1000000000");
+		expect_warned(&seen, variable, bytes ? bad_bytes[_i - BAD][1] : "0 to 1000000000");
 		ck_assert_str_eq(seen.report, plain.report);
 	}
 END_TEST
 
 START_TEST(a_good_number_is_obeyed)
 	{
-		static const char *const good[][2] = {
-			{ "PEAL_SPIN_NS=0", "0" },
-			{ "PEAL_SPIN_NS=12345", "12345" },
-			{ "PEAL_SPIN_NS=1000000000", "1000000000" },
+		static const char *const good[][3] = {
+			{ "PEAL_SPIN_NS=0", "spin", "0" },
+			{ "PEAL_SPIN_NS=12345", "spin", "12345" },
+			{ "PEAL_SPIN_NS=1000000000", "spin", "1000000000" },
+			{ "PEAL_PREFETCH=0", "prefetch", "0" },
+			{ "PEAL_PREFETCH=65536", "prefetch", "65536" },
+			{ "PEAL_INLINE_COPY=0", "inline-copy", "0" },
+			{ "PEAL_PREFETCH=128", "prefetch-told", "128" },
+			{ "PEAL_INLINE_COPY=16", "inline-copy", "16" },
+			{ "PEAL_INLINE_COPY=24", "inline-copy-in", "24" },
+			{ "PEAL_INLINE_COPY=32", "inline-copy-told", "32" },
 		};
 
 		for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 			struct seen seen = start_with_one(good[i][0]);
 
 			ck_assert_str_eq(seen.log, "");
-			ck_assert_str_eq(reported(&seen, "spin"), good[i][1]);
+			ck_assert_str_eq(reported(&seen, good[i][1]), good[i][2]);
 			expect_works(&seen);
 		}
 	}
@@ -532,7 +559,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(environment, an_unknown_variable_is_told_the_nearest, 0, 9);
 	tcase_add_test(environment, variables_of_others_are_nobodys_business);
 	tcase_add_loop_test(environment, an_unknown_value_is_told_the_nearest, 0, 8);
-	tcase_add_loop_test(environment, a_bad_number_is_told_what_is_possible, 0, 8);
+	tcase_add_loop_test(environment, a_bad_number_is_told_what_is_possible, 0, BAD + 4);
 	tcase_add_test(environment, a_good_number_is_obeyed);
 	tcase_add_test(environment, a_table_that_is_asked_for_is_picked);
 	tcase_add_test(environment, the_generic_variant_is_there_for_the_asking);

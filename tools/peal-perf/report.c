@@ -18,7 +18,7 @@
 #include <peal/runtime.h>
 
 #include "cpus.h"
-#include "json.h"
+#include "tools/json.h"
 #include "report.h"
 
 #define SCHEMA 1

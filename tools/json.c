@@ -1,18 +1,20 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * JSON. A member of the outermost two levels has a line of its own, what is inside stays on it, so
- * that people can read it too.
+ * JSON, for all commands. A member of the outermost two levels has a line of its own, what is
+ * inside stays on it, so that people can read it too.
  */
 #include "config.h"
 
 #include <inttypes.h>
 #include <math.h>
 
-#include "json.h"
+#include "tools/json.h"
 
 #define LINES_DEPTH 2
 
+/* The library's strings are ASCII. A byte that is not has no known encoding: it becomes U+FFFD, as
+ * decoders print it, so that the object stays valid whatever a CPU says that it is called. */
 static void quoted(FILE *file, const char *text)
 {
 	fputc('"', file);
@@ -23,8 +25,10 @@ static void quoted(FILE *file, const char *text)
 			fprintf(file, "\\%c", byte);
 		else if (byte < 0x20 || byte == 0x7f)
 			fprintf(file, "\\u%04x", byte);
-		else
+		else if (byte < 0x7f)
 			fputc(byte, file);
+		else
+			fputs("\\ufffd", file);
 	}
 	fputc('"', file);
 }

@@ -4,8 +4,8 @@
  * JSON: writes one value piece by piece, with commas and escapes where they belong. It knows
  * nothing of what is written.
  */
-#ifndef PEAL_PERF_JSON_H
-#define PEAL_PERF_JSON_H
+#ifndef TOOLS_JSON_H
+#define TOOLS_JSON_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ void json_array(struct json *json, const char *name);
 void json_end_object(struct json *json);
 void json_end_array(struct json *json);
 
-/* Text is taken to be UTF-8. */
+/* Text is taken to be ASCII; other bytes become U+FFFD. */
 void json_string(struct json *json, const char *name, const char *value);
 
 void json_integer(struct json *json, const char *name, uint64_t value);
