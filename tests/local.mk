@@ -28,6 +28,7 @@ unit_tests = \
 	tests/unit/idle \
 	tests/unit/large \
 	tests/unit/layout \
+	tests/unit/memory \
 	tests/unit/options \
 	tests/unit/pollable \
 	tests/unit/ring \
@@ -83,6 +84,7 @@ tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_memory_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_pollable_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier -Wl,--wrap=platform_now

@@ -149,6 +149,41 @@ PEAL_API struct peal_rx *peal_link_rx(struct peal_link *link);
  * neither. Any thread; never enters the kernel. */
 PEAL_API const struct peal_peer *peal_link_peer(const struct peal_link *link);
 
+/* What a ring's memory has, or was to have. */
+enum peal_memory_bit {
+	PEAL_MEMORY_TWICE = 1,       /* mapped twice, back to back: always so */
+	PEAL_MEMORY_HUGETLB = 2,     /* huge pages of the system's pool */
+	PEAL_MEMORY_TRANSPARENT = 4, /* transparent huge pages, in some of it at least */
+	PEAL_MEMORY_PREFAULTED = 8,  /* touched when the link was made */
+	PEAL_MEMORY_LOCKED = 16      /* not to be swapped out */
+};
+
+struct peal_ring_memory {
+	uint64_t bytes;       /* of the ring */
+	uint64_t page;        /* bytes of the pages that map all of it */
+	uint64_t wanted_page; /* what they were to have */
+	uint64_t transparent; /* bytes that transparent huge pages map now */
+	uint32_t has;         /* any of enum peal_memory_bit */
+	uint32_t wanted;
+	char why[256]; /* it has less than was wanted; or "" */
+};
+
+struct peal_memory {
+	uint32_t size;              /* set by the caller, to sizeof(struct peal_memory) */
+	uint32_t spare;             /* zero */
+	struct peal_ring_memory tx; /* the ring that this side sends into */
+	struct peal_ring_memory rx; /* the peer's, with what the peer says of it as wanted */
+};
+
+/*
+ * What memory a link's two rings really got, what was wanted, and why it is less. Transparent huge
+ * pages come and go, and are looked for now.
+ *
+ * -EINVAL: memory->size; -ESTALE: after a fork. Any thread; enters the kernel, and reads
+ * /proc/self/smaps, which takes milliseconds where there are thousands of mappings.
+ */
+PEAL_API int peal_link_memory(const struct peal_link *link, struct peal_memory *memory);
+
 #ifdef __cplusplus
 }
 #endif
