@@ -30,8 +30,8 @@
 MEMORY(size, 0);
 MEMORY(spare, 4);
 MEMORY(tx, 8);
-MEMORY(rx, 304);
-_Static_assert(sizeof(struct peal_memory) == 600, "binary interface, version 1");
+MEMORY(rx, 312);
+_Static_assert(sizeof(struct peal_memory) == 616, "binary interface, version 1");
 STATS(size, 0);
 STATS(closed, 4);
 STATS(tx, 8);

@@ -38,7 +38,7 @@ OPTION(handshake_ns, 88);
 OPTION(barrier, 96);
 OPTION(bell, 100);
 OPTION(huge, 104);
-OPTION(spare_huge, 108);
+OPTION(node, 108);
 OPTION(huge_size, 112);
 OPTION(spare, 120);
 _Static_assert(sizeof(struct peal_options) == 224, "binary interface, version 1");
@@ -60,6 +60,7 @@ _Static_assert(PEAL_PREFAULT == 1, "binary interface, version 1");
 _Static_assert(PEAL_ONE_THREAD == 2, "binary interface, version 1");
 _Static_assert(PEAL_TRUST_PEER == 4, "binary interface, version 1");
 _Static_assert(PEAL_DISTRUST_PEER == 8, "binary interface, version 1");
+_Static_assert(PEAL_LOCK == 16, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_AUTO == 0, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_FENCE == 1, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_ASYMMETRIC == 2, "binary interface, version 1");
@@ -80,7 +81,11 @@ _Static_assert(PEAL_BELL_SOCKET == 2, "binary interface, version 1");
 
 #define ADDRESS_MAX 107
 
-#define FLAGS ((uint32_t)(PEAL_PREFAULT | PEAL_ONE_THREAD | PEAL_TRUST_PEER | PEAL_DISTRUST_PEER))
+#define NODES 1024u
+
+#define FLAGS                                                                                \
+	((uint32_t)(PEAL_PREFAULT | PEAL_ONE_THREAD | PEAL_TRUST_PEER | PEAL_DISTRUST_PEER | \
+		    PEAL_LOCK))
 
 #define SIZE_VERSION_1 sizeof(struct peal_options)
 
@@ -116,11 +121,6 @@ static int check_head(const struct peal_options *given)
 				-EOPNOTSUPP,
 				"options->spare[%u] is %llu and not 0: use a library that has that option, or peal_options_init",
 				i, (unsigned long long)given->spare[i]);
-	if (given->spare_huge)
-		return error_set(
-			-EOPNOTSUPP,
-			"options->spare_huge is %u and not 0: use a library that has that option, or peal_options_init",
-			given->spare_huge);
 	if (given->flags & ~FLAGS)
 		return error_set(
 			-EOPNOTSUPP,
@@ -137,6 +137,9 @@ static int check_huge(const struct peal_options *options)
 		return error_set(-EINVAL,
 				 "options->huge is %u: pass 0 auto, 1 off, 2 try or 3 require",
 				 options->huge);
+	if (options->node > NODES)
+		return error_set(-EINVAL, "options->node is %u: pass 1 + a node's number, up to %u",
+				 options->node, NODES);
 	if (size <= runtime_get()->page_size || (size & (size - 1)))
 		return error_set(
 			-EINVAL,

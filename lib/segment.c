@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/error.h"
 #include "lib/segment.h"
@@ -54,8 +55,10 @@ MEMORY(wanted_page, 16);
 MEMORY(transparent, 24);
 MEMORY(has, 32);
 MEMORY(wanted, 36);
-MEMORY(why, 40);
-_Static_assert(sizeof(struct peal_ring_memory) == 296, "binary interface, version 1");
+MEMORY(node, 40);
+MEMORY(wanted_node, 44);
+MEMORY(why, 48);
+_Static_assert(sizeof(struct peal_ring_memory) == 304, "binary interface, version 1");
 _Static_assert(PEAL_MEMORY_TWICE == 1, "binary interface, version 1");
 _Static_assert(PEAL_MEMORY_HUGETLB == 2, "binary interface, version 1");
 _Static_assert(PEAL_MEMORY_TRANSPARENT == 4, "binary interface, version 1");
@@ -180,6 +183,9 @@ static int fill_objects(struct segment *segment)
 	bool apart = segment->data_fd >= 0;
 	int err;
 
+	if (segment->node)
+		segment->node_err = platform_prefer_node(segment->at, size_of(segment),
+							 segment->node - 1);
 	if (apart && !is_hugetlb(segment)) {
 		/* It takes a page fault to get one. What goes wrong here is found right after. */
 		platform_want_transparent(segment_data(segment), 2 * segment->capacity);
@@ -224,10 +230,45 @@ static void prefault(struct segment *segment, bool writable)
 	segment->has |= PEAL_MEMORY_PREFAULTED;
 }
 
-/* Both sides' wishes that do not depend on who made it. */
+/* One of the two mappings of the data area will do. The pool's pages are never swapped out. */
+static int lock(struct segment *segment)
+{
+	uint64_t size = is_hugetlb(segment) ? segment->page : size_of(segment);
+	int has, err = platform_lock_memory(segment->at, size);
+	uint64_t limit = platform_lock_limit();
+	const char *capability;
+
+	if (!err) {
+		segment->has |= PEAL_MEMORY_LOCKED;
+		return 0;
+	}
+	has = platform_lock_capability(&capability);
+	if (has > 0 || limit == UINT64_MAX)
+		return error_set(
+			-ENOMEM,
+			"%llu bytes cannot be locked (errno %d), though no limit stands against "
+			"it: allow mlock where a filter forbids it, or clear PEAL_LOCK",
+			(unsigned long long)size, -err);
+	return error_set(
+		-ENOMEM,
+		"%llu more bytes cannot be locked (errno %d), the limit of locked memory being "
+		"%llu: raise it (ulimit -l), give the process %s, which %s, or clear PEAL_LOCK",
+		(unsigned long long)size, -err, (unsigned long long)limit, capability,
+		has ? "lifts it" : "lifts it and is lacking");
+}
+
+/* Of both sides' segments, whoever made them. */
 static uint32_t wishes(uint32_t flags)
 {
-	return PEAL_MEMORY_TWICE | (flags & PEAL_PREFAULT ? PEAL_MEMORY_PREFAULTED : 0);
+	return PEAL_MEMORY_TWICE | (flags & PEAL_PREFAULT ? PEAL_MEMORY_PREFAULTED : 0) |
+	       (flags & PEAL_LOCK ? PEAL_MEMORY_LOCKED : 0);
+}
+
+static int grant(struct segment *segment, uint32_t flags, bool writable)
+{
+	if (flags & PEAL_PREFAULT)
+		prefault(segment, writable);
+	return flags & PEAL_LOCK ? lock(segment) : 0;
 }
 
 static int make(struct segment *segment, const struct peal_options *options, uint64_t unit,
@@ -259,13 +300,11 @@ static int make(struct segment *segment, const struct peal_options *options, uin
 		page->rx_asleep = asleep; /* [must-fence] */
 		err = seal_objects(segment);
 	}
-	if (err) {
+	if (!err)
+		err = grant(segment, options->flags, true);
+	if (err)
 		undo(segment);
-		return err;
-	}
-	if (options->flags & PEAL_PREFAULT)
-		prefault(segment, true);
-	return 0;
+	return err;
 }
 
 int segment_create(struct segment *segment, const struct peal_options *options, uint32_t asleep)
@@ -274,7 +313,9 @@ int segment_create(struct segment *segment, const struct peal_options *options, 
 	uint64_t unit = options->huge_size;
 	int err;
 
-	*segment = (struct segment){ .page = runtime->page_size, .capacity = options->ring };
+	*segment = (struct segment){ .page = runtime->page_size,
+				     .capacity = options->ring,
+				     .node = options->node };
 	if (!runtime->memory)
 		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
 				 runtime->memory_why);
@@ -361,9 +402,10 @@ int segment_adopt(struct segment *segment, const struct segment_offer *offer, ui
 		}
 		segment->has |= PEAL_MEMORY_HUGETLB;
 	}
-	if (flags & PEAL_PREFAULT)
-		prefault(segment, false);
-	return 0;
+	err = grant(segment, flags, false);
+	if (err)
+		segment_destroy(segment);
+	return err;
 }
 
 void segment_destroy(struct segment *segment)
@@ -371,6 +413,36 @@ void segment_destroy(struct segment *segment)
 	if (segment->at)
 		platform_unmap(segment->at, segment->page, segment->capacity);
 	segment->at = NULL;
+}
+
+/* The node of the data area's pages, where they are all on one; else -1. Looks at a few. */
+static int32_t find_node(const struct segment *segment)
+{
+	uint64_t step = segment->capacity / 8;
+	int node = platform_node(segment_data(segment));
+
+	step = step < segment->unit ? segment->unit : step;
+	for (uint64_t at = step; at < segment->capacity && node >= 0; at += step)
+		if (platform_node(segment_data(segment) + at) != node)
+			node = -1;
+	return node < 0 ? -1 : node;
+}
+
+/* Why it is not on the node that was wanted; behind what stands there. */
+static void explain_node(const struct segment *segment, int32_t node, char *why, size_t size)
+{
+	size_t used = strlen(why);
+	const char *and = used ? "; " : "";
+
+	if (segment->node_err)
+		snprintf(why + used, size - used, "%snode %u is not to be had (errno %d)", and,
+			 segment->node - 1, -segment->node_err);
+	else if (node < 0)
+		snprintf(why + used, size - used, "%snot all of it is known to be on node %u", and,
+			 segment->node - 1);
+	else
+		snprintf(why + used, size - used, "%snode %u had no memory left", and,
+			 segment->node - 1);
 }
 
 void segment_tell(const struct segment *segment, struct peal_ring_memory *memory)
@@ -384,7 +456,9 @@ void segment_tell(const struct segment *segment, struct peal_ring_memory *memory
 					     .page = segment->unit,
 					     .wanted_page = segment->unit,
 					     .has = segment->has,
-					     .wanted = segment->wanted };
+					     .wanted = segment->wanted,
+					     .node = find_node(segment),
+					     .wanted_node = (int32_t)segment->node - 1 };
 	if (transparent > 0) {
 		memory->transparent = (uint64_t)transparent;
 		memory->has |= PEAL_MEMORY_TRANSPARENT;
@@ -403,4 +477,6 @@ void segment_tell(const struct segment *segment, struct peal_ring_memory *memory
 			none = why;
 		snprintf(memory->why, sizeof(memory->why), "%s", none);
 	}
+	if (segment->node && memory->node != memory->wanted_node)
+		explain_node(segment, memory->node, memory->why, sizeof(memory->why));
 }

@@ -32,6 +32,8 @@ struct segment {
 	int fd, data_fd;   /* to be handed over, if it is ours; -1: none, or closed already */
 	uint32_t wanted;   /* bits of enum peal_memory_bit */
 	uint32_t has;      /* but PEAL_MEMORY_TRANSPARENT, which may come and go */
+	uint32_t node;     /* 1 + the one that was wanted; 0: none */
+	int node_err;      /* it was not to be had, a negative errno */
 	uint64_t no_huge;  /* pages of this size were wanted of the pool, and not to be had */
 	int huge_err;      /* why, a negative errno; */
 	int64_t huge_left; /* and how many the pool had then, or a negative errno */

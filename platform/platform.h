@@ -57,6 +57,20 @@ int platform_map_apart(int fd, int data_fd, uint64_t page, uint64_t capacity, ui
 		       bool writable, uint8_t **at);
 void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity);
 
+/* What is allocated in a mapping of shared memory from here on comes from this NUMA node, and from
+ * others where it has none left. */
+int platform_prefer_node(uint8_t *at, uint64_t size, uint32_t node);
+
+/* The NUMA node of a page, which is touched for that; or a negative errno. */
+int platform_node(const uint8_t *at);
+
+/* Keeps memory from being swapped out until it is unmapped. What may be locked without the
+ * capability of that name, in bytes; and whether this process has it: 1, 0, or -ENOSYS: not
+ * told. */
+int platform_lock_memory(const uint8_t *at, uint64_t size);
+uint64_t platform_lock_limit(void);
+int platform_lock_capability(const char **name);
+
 /* Touches all of it now. Where not all can be touched, or the system has no such call, a negative
  * errno, and never a signal. */
 int platform_populate(uint8_t *at, uint64_t size, bool writable);

@@ -165,7 +165,9 @@ struct peal_ring_memory {
 	uint64_t transparent; /* bytes that transparent huge pages map now */
 	uint32_t has;         /* any of enum peal_memory_bit */
 	uint32_t wanted;
-	char why[256]; /* it has less than was wanted; or "" */
+	int32_t node;        /* the NUMA node that it is on; -1: several, or it is not told */
+	int32_t wanted_node; /* -1: any */
+	char why[256];       /* it has less than was wanted; or "" */
 };
 
 struct peal_memory {
@@ -177,7 +179,8 @@ struct peal_memory {
 
 /*
  * What memory a link's two rings really got, what was wanted, and why it is less. Transparent huge
- * pages come and go, and are looked for now.
+ * pages come and go, and are looked for now; so is the node, by some of the pages, which are
+ * touched.
  *
  * -EINVAL: memory->size; -ESTALE: after a fork. Any thread; enters the kernel, and reads
  * /proc/self/smaps, which takes milliseconds where there are thousands of mappings.

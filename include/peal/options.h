@@ -87,7 +87,11 @@ enum peal_flag {
 	/* Ring the peer by an eventfd that it hands over, although a hostile one can make us wait
 	 * in that. Clients do so in any case, unless they are told not to by the other one. */
 	PEAL_TRUST_PEER = 4,
-	PEAL_DISTRUST_PEER = 8
+	PEAL_DISTRUST_PEER = 8,
+	/* Lock the memory of both rings, so that it is never swapped out: -ENOMEM where the limit
+	 * of locked memory (RLIMIT_MEMLOCK) is less than that needs, the size of each ring and a
+	 * page. Huge pages of the pool do not count. */
+	PEAL_LOCK = 16
 };
 
 /* The other side of a link. */
@@ -159,7 +163,12 @@ struct peal_options {
 	 * a power of two of which the system has a pool; 0: 2 MiB (where plain pages have 4 KiB;
 	 * else the size of transparent ones). With PEAL_HUGE_REQUIRE a ring is one page or more. */
 	uint32_t huge;
-	uint32_t spare_huge; /* zero */
+
+	/* 1 + the number of the NUMA node that the ring which this side sends into is to be on, up
+	 * to 1024; 0: that of the CPU on which it is made, mostly. Where that node has no memory
+	 * left, or there is none, another is taken: peal_link_memory tells. */
+	uint32_t node;
+
 	uint64_t huge_size;
 
 	uint64_t spare[13]; /* zero */

@@ -20,9 +20,6 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#ifdef HAVE_LIBNUMA
-#include <numa.h>
-#endif
 #ifdef HAVE_LIBCAP
 #include <sys/capability.h>
 #endif
@@ -196,17 +193,17 @@ static void cpus_allowed(struct platform_fact *fact)
 
 static void numa_nodes(struct platform_fact *fact)
 {
-#ifdef HAVE_LIBNUMA
-	if (numa_available() >= 0) {
-		snprintf(fact->value, sizeof(fact->value), "%d", numa_num_configured_nodes());
-		return;
-	}
-	say(fact->value, sizeof(fact->value), "1");
-	say(fact->note, sizeof(fact->note), "the kernel has no NUMA calls");
-#else
-	say(fact->value, sizeof(fact->value), "unknown");
-	say(fact->note, sizeof(fact->note), "built without libnuma");
-#endif
+	DIR *nodes = opendir("/sys/devices/system/node");
+	const struct dirent *node;
+	unsigned number, count = 0;
+
+	while (nodes && (node = readdir(nodes)))
+		count += sscanf(node->d_name, "node%u", &number) == 1;
+	if (nodes)
+		closedir(nodes);
+	snprintf(fact->value, sizeof(fact->value), "%u", count ? count : 1);
+	if (!count)
+		say(fact->note, sizeof(fact->note), "the kernel tells of none");
 }
 
 static void limit(struct platform_fact *fact, __rlimit_resource_t which)

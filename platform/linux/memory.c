@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#ifdef HAVE_LIBCAP
+#include <sys/capability.h>
+#endif
 
 #include "platform/platform.h"
 
@@ -214,6 +218,64 @@ out:
 		munmap(own, page);
 	close(fd);
 	return fits;
+}
+
+/*
+ * Nodes, by the system calls themselves: three of them need no library, which would look at the
+ * whole machine at the start of every process that Peal is linked to.
+ */
+
+#define NODES 1024
+
+int platform_prefer_node(uint8_t *at, uint64_t size, uint32_t node)
+{
+	unsigned long mask[NODES / (8 * sizeof(unsigned long))] = { 0 };
+	const unsigned bits = 8 * sizeof(mask[0]);
+
+	if (node >= NODES)
+		return -EINVAL;
+	mask[node / bits] = 1ul << node % bits;
+	return syscall(SYS_mbind, at, size, MPOL_PREFERRED, mask, NODES + 1ul, 0) ? -errno : 0;
+}
+
+int platform_node(const uint8_t *at)
+{
+	int node;
+
+	return syscall(SYS_get_mempolicy, &node, NULL, 0, at, MPOL_F_NODE | MPOL_F_ADDR) ? -errno :
+											   node;
+}
+
+/*
+ * Locked memory.
+ */
+
+int platform_lock_memory(const uint8_t *at, uint64_t size)
+{
+	return mlock(at, size) ? -errno : 0;
+}
+
+uint64_t platform_lock_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_MEMLOCK, &limit) ? 0 : limit.rlim_cur;
+}
+
+int platform_lock_capability(const char **name)
+{
+	*name = "CAP_IPC_LOCK";
+#ifdef HAVE_LIBCAP
+	cap_flag_value_t has = CAP_CLEAR;
+	cap_t mine = cap_get_proc();
+	int err = !mine || cap_get_flag(mine, CAP_IPC_LOCK, CAP_EFFECTIVE, &has);
+
+	if (mine)
+		cap_free(mine);
+	return err ? -ENOSYS : has == CAP_SET;
+#else
+	return -ENOSYS;
+#endif
 }
 
 /*

@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -638,6 +639,193 @@ START_TEST(a_small_ring_has_plain_pages_and_lacks_nothing)
 	}
 END_TEST
 
+/*
+ * Nodes and locked memory.
+ */
+
+START_TEST(a_ring_is_put_on_the_node_that_was_asked_for)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+		int node = platform_node((const uint8_t *)&options);
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		if (node < 0) {
+			skip("this system does not tell of nodes (errno %d)", -node);
+			return;
+		}
+		options.node = 1 + (uint32_t)node;
+		meeting_open(&meeting, &options, NULL);
+		memory = memory_of(meeting.server);
+		ck_assert_int_eq(memory.tx.wanted_node, node);
+		ck_assert_int_eq(memory.tx.node, node);
+		ck_assert_int_eq(memory.rx.wanted_node, -1);
+		ck_assert_str_eq(memory.tx.why, "");
+		memory = memory_of(meeting.client);
+		ck_assert_int_eq(memory.rx.node, node);
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(a_node_that_is_none_is_done_without_and_told)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+		struct peal_link *links[2];
+		struct peal_memory memory;
+
+		options.node = 1000;
+		ck_assert_msg(!peal_pair(links, &options), "%s", peal_error());
+		memory = memory_of(links[0]);
+		ck_assert_int_eq(memory.tx.wanted_node, 999);
+		ck_assert_int_ne(memory.tx.node, 999);
+		ck_assert_ptr_nonnull(strstr(memory.tx.why, "node 999"));
+		pair_close(links);
+	}
+END_TEST
+
+/* In a child, and for good: a system call fails. */
+static bool forbid(uint32_t call, uint32_t err)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = 4, .filter = lines };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+/* In a child. */
+static const char *wish_for_a_node(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+	struct peal_memory memory = { .size = sizeof(memory) };
+	uint32_t err = *(const uint32_t *)data;
+	struct peal_link *links[2];
+	char code[32];
+
+	if (!forbid(SYS_mbind, err) || !forbid(SYS_get_mempolicy, err))
+		return NULL;
+	options.node = 1;
+	snprintf(code, sizeof(code), "errno %u", err);
+	if (peal_pair(links, &options) || peal_link_memory(links[0], &memory))
+		return wrong("no link");
+	if (memory.tx.node != -1 || memory.tx.wanted_node != 0 || !strstr(memory.tx.why, code))
+		return wrong("it tells node %d: %s", memory.tx.node, memory.tx.why);
+	pair_close(links);
+	return NULL;
+}
+
+START_TEST(a_node_that_a_filter_forbids_is_done_without)
+	{
+		uint32_t errs[] = { EPERM, ENOSYS };
+
+		child_run(wish_for_a_node, &errs[_i]);
+	}
+END_TEST
+
+/* KiB of a field of /proc/self/status; -1: not told. */
+static long status_field(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	long kib = -1;
+
+	while (file && kib < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, strlen(name)))
+			kib = strtol(line + strlen(name), NULL, 10);
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+START_TEST(both_rings_are_locked_if_that_is_asked_for)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+		long locked = status_field("VmLck:");
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		options.flags = PEAL_LOCK;
+		meeting_open(&meeting, &options, NULL);
+		memory = memory_of(meeting.server);
+		ck_assert_uint_eq(memory.tx.has, PEAL_MEMORY_TWICE | PEAL_MEMORY_LOCKED);
+		ck_assert_uint_eq(memory.rx.has, PEAL_MEMORY_TWICE | PEAL_MEMORY_LOCKED);
+		ck_assert_uint_eq(memory.tx.wanted, memory.tx.has);
+		memory = memory_of(meeting.client);
+		ck_assert_uint_eq(memory.tx.has, PEAL_MEMORY_TWICE);
+		if (locked >= 0)
+			ck_assert_int_eq(status_field("VmLck:") - locked,
+					 (long)((18 * page + 65536) >> 10));
+		meeting_close(&meeting);
+		ck_assert_int_eq(status_field("VmLck:"), locked);
+	}
+END_TEST
+
+/* In a child: one segment may be locked, and not two. */
+static const char *lock_too_much(void *data)
+{
+	struct rlimit limit = { .rlim_cur = 20 * page, .rlim_max = 20 * page };
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+	struct peal_link *links[2];
+	const char *failed = NULL;
+	char said[32];
+	int err;
+
+	(void)data;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		return wrong("no limit");
+	if (!geteuid())
+		failed = become_nobody();
+	if (failed)
+		return failed;
+	options.flags = PEAL_LOCK;
+	snprintf(said, sizeof(said), " %llu:", (unsigned long long)limit.rlim_cur);
+	err = peal_pair(links, &options);
+	if (err != -ENOMEM || !strstr(peal_error(), said) ||
+	    !strstr(peal_error(), "CAP_IPC_LOCK") || !strstr(peal_error(), "ulimit -l"))
+		return wrong("above the limit it gives %d", err);
+	options.ring = 8 * page;
+	err = peal_pair(links, &options);
+	if (err)
+		return wrong("below the limit");
+	pair_close(links);
+	return NULL;
+}
+
+START_TEST(a_limit_of_locked_memory_is_named_with_the_mend)
+	{
+		child_run(lock_too_much, NULL);
+	}
+END_TEST
+
+/* In a child. */
+static const char *lock_in_vain(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+	struct peal_link *links[2];
+	int err;
+
+	if (!forbid(SYS_mlock, *(const uint32_t *)data))
+		return NULL;
+	options.flags = PEAL_LOCK;
+	err = peal_pair(links, &options);
+	if (err != -ENOMEM || !strstr(peal_error(), "locked") || !strstr(peal_error(), "PEAL_LOCK"))
+		return wrong("without mlock it gives %d", err);
+	return NULL;
+}
+
+START_TEST(where_nothing_can_be_locked_that_is_said)
+	{
+		uint32_t errs[] = { EPERM, ENOSYS };
+
+		child_run(lock_in_vain, &errs[_i]);
+	}
+END_TEST
+
 static struct peal_link *ends[2];
 
 /* In a child. */
@@ -684,6 +872,12 @@ static Suite *suite(void)
 	tcase_add_loop_test(all, transparent_huge_pages_are_used_where_there_are_some, 0, 2);
 	tcase_add_test(all, why_there_are_no_transparent_huge_pages_is_told);
 	tcase_add_loop_test(all, a_small_ring_has_plain_pages_and_lacks_nothing, 0, 2);
+	tcase_add_test(all, a_ring_is_put_on_the_node_that_was_asked_for);
+	tcase_add_test(all, a_node_that_is_none_is_done_without_and_told);
+	tcase_add_loop_test(all, a_node_that_a_filter_forbids_is_done_without, 0, 2);
+	tcase_add_test(all, both_rings_are_locked_if_that_is_asked_for);
+	tcase_add_test(all, a_limit_of_locked_memory_is_named_with_the_mend);
+	tcase_add_loop_test(all, where_nothing_can_be_locked_that_is_said, 0, 2);
 	tcase_add_test(all, who_asks_wrongly_is_told_so);
 	suite_add_tcase(s, all);
 	return s;
