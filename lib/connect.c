@@ -314,9 +314,9 @@ static int take_welcome(const struct wire_message *answer, struct platform_parce
 /* One handshake; the plan's own segment is made by the first that gets so far. -ETOOMANYREFS: the
  * server could not send its answer yet. */
 static int shake_hands(struct opening *opening, const struct peal_options *options,
-		       struct platform_parcel *ours, struct link_plan *plan)
+		       struct link_plan *plan)
 {
-	struct platform_parcel received = { .count = 0 };
+	struct platform_parcel ours = { .count = 0 }, received = { .count = 0 };
 	struct wire_message message;
 	int err = open_socket(opening);
 
@@ -325,13 +325,11 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 	else if (!err && opening->address.fd < 0)
 		err = reach(opening);
 	if (!err)
-		err = segment_create(&plan->own, options->ring, options->flags & PEAL_PREFAULT,
-				     options_asleep_word(options), &ours->fd[0]);
+		err = segment_create(&plan->own, options, options_asleep_word(options));
 	if (err)
 		return err;
-	ours->count = 1;
-	wire_fill(&message, WIRE_HELLO, options, options->max_message, plan, ours);
-	err = say_hello(opening, &message, ours);
+	wire_fill(&message, WIRE_HELLO, options, options->max_message, plan, &ours);
+	err = say_hello(opening, &message, &ours);
 	/* Only now: asked for earlier it would give the socket a name. The server's answer carries
 	 * its credentials in any case. */
 	if (!err)
@@ -342,16 +340,14 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 		err = take_refusal(&message);
 	if (!err)
 		err = take_welcome(&message, &received, options, plan);
-	wire_close_parcel(&received, !err);
+	wire_close_parcel(&received);
 	return err;
 }
 
 /* What was made for a link that does not come about. */
-static void drop(struct platform_parcel *ours, struct link_plan *plan)
+static void drop(struct link_plan *plan)
 {
-	if (ours->count)
-		platform_close(ours->fd[0]);
-	ours->count = 0;
+	segment_close_descriptors(&plan->own);
 	platform_close(plan->own_eventfd);
 	platform_close(plan->peer_eventfd);
 	plan->own_eventfd = plan->peer_eventfd = -1;
@@ -364,7 +360,6 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		 int64_t timeout)
 {
 	struct peal_options options;
-	struct platform_parcel ours = { .count = 0 };
 	struct link_plan plan = { .fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = 0 };
 	struct opening opening = { .fd = -1, .timeout = timeout };
 	uint64_t now = platform_now();
@@ -384,11 +379,11 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	if (!options.max_message)
 		options.max_message = options_client_message(&options);
 	for (;;) {
-		err = shake_hands(&opening, &options, &ours, &plan);
+		err = shake_hands(&opening, &options, &plan);
 		if (err != -ETOOMANYREFS || opening.address.fd >= 0)
 			break;
 		end_opening(&opening, false);
-		drop(&ours, &plan); /* no segment is used for a second handshake */
+		drop(&plan); /* no segment is used for a second handshake */
 		err = wait_to_retry(&opening, &their_descriptors);
 		if (err)
 			goto fail_closed;
@@ -399,8 +394,8 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	end_opening(&opening, !err);
 fail_closed:
 	if (err)
-		drop(&ours, &plan);
+		drop(&plan);
 	else
-		platform_close(ours.fd[0]);
+		segment_close_descriptors(&plan.own);
 	return err;
 }

@@ -35,7 +35,8 @@ AT(wait, 64);
 AT(descriptors, 68);
 AT(descriptor, 72);
 AT(start, 80);
-AT(spare, 88);
+AT(data_page, 88);
+AT(spare, 96);
 AT(name, 128);
 AT(text, 192);
 AT(spare_end, 448);
@@ -88,6 +89,13 @@ static uint64_t pick_start(int fd)
 	return (hash >> 58) * 64;
 }
 
+static void put(struct wire_message *message, struct platform_parcel *parcel,
+		enum wire_descriptor kind, int fd)
+{
+	message->descriptor[message->descriptors++] = (uint8_t)kind;
+	parcel->fd[parcel->count++] = fd;
+}
+
 void wire_fill(struct wire_message *message, enum wire_type type,
 	       const struct peal_options *options, uint64_t rx_largest, struct link_plan *plan,
 	       struct platform_parcel *parcel)
@@ -110,18 +118,19 @@ void wire_fill(struct wire_message *message, enum wire_type type,
 	plan->said_registered = (message->features & WIRE_MEMBARRIER) != 0;
 	message->page = plan->own.page;
 	message->capacity = plan->own.capacity;
-	message->start = plan->own.start = pick_start(parcel->fd[0]);
+	message->start = plan->own.start = pick_start(plan->own.fd);
+	message->data_page = plan->own.unit;
 	message->max_message = rx_largest;
 	message->wait = options->wait;
-	message->descriptor[0] = WIRE_SEGMENT;
+	parcel->count = 0;
+	put(message, parcel, WIRE_SEGMENT, plan->own.fd);
+	if (plan->own.data_fd >= 0)
+		put(message, parcel, WIRE_DATA, plan->own.data_fd);
 	/* Without one we are rung by the socket. */
 	if (options->wait != PEAL_WAIT_SPIN && gives_eventfd(options, type, plan))
 		plan->own_eventfd = platform_eventfd();
-	if (plan->own_eventfd >= 0) {
-		message->descriptor[1] = WIRE_EVENTFD;
-		parcel->fd[parcel->count++] = plan->own_eventfd;
-	}
-	message->descriptors = (uint32_t)parcel->count;
+	if (plan->own_eventfd >= 0)
+		put(message, parcel, WIRE_EVENTFD, plan->own_eventfd);
 	options_copy_name(message->name, options->name);
 }
 
@@ -170,7 +179,7 @@ int wire_check_version(const struct wire_message *message, int64_t length)
 	return 0;
 }
 
-/* A power of two within our limits, behind a page of ours. */
+/* A power of two within our limits, of pages that it is a multiple of, behind a page of ours. */
 static int check_geometry(const struct wire_message *message, const struct peal_options *options)
 {
 	uint64_t page = runtime_get()->page_size, capacity = message->capacity;
@@ -191,6 +200,13 @@ static int check_geometry(const struct wire_message *message, const struct peal_
 			"a ring of %llu bytes is more than the other side accepts, %llu: lower "
 			"options.ring here or raise options.max_peer_ring there",
 			(unsigned long long)capacity, (unsigned long long)options->max_peer_ring);
+	if (message->data_page < page || (message->data_page & (message->data_page - 1)) ||
+	    message->data_page > capacity)
+		return error_set(
+			-EPROTO,
+			"the peer's ring of %llu bytes is said to be of pages of %llu, and must be of a power of two from %llu to itself: update the peer",
+			(unsigned long long)capacity, (unsigned long long)message->data_page,
+			(unsigned long long)page);
 	if (message->start >= capacity || message->start % 8)
 		return error_set(
 			-EPROTO,
@@ -199,21 +215,23 @@ static int check_geometry(const struct wire_message *message, const struct peal_
 	return 0;
 }
 
-/* A segment, and perhaps an eventfd. */
+/* A segment, perhaps a data area, and perhaps an eventfd; how many of them are memory goes to
+ * *memory. */
 static int check_descriptors(const struct wire_message *message,
-			     const struct platform_parcel *parcel)
+			     const struct platform_parcel *parcel, int *memory)
 {
-	bool right = message->descriptors == (uint32_t)parcel->count &&
-		     message->descriptor[0] == WIRE_SEGMENT &&
-		     (parcel->count == 1 ||
-		      (parcel->count == 2 && message->descriptor[1] == WIRE_EVENTFD));
+	const uint8_t *kinds = message->descriptor;
+	int count = parcel->count;
+	int right;
 
-	return right ? 0 :
-		       error_set(
-			       -EPROTO,
-			       "the handshake came with %d descriptors: a segment, and at most an "
-			       "eventfd, are right",
-			       parcel->count);
+	*memory = count >= 2 && kinds[1] == WIRE_DATA ? 2 : 1;
+	right = *memory + (count > *memory && kinds[*memory] == WIRE_EVENTFD);
+	if (message->descriptors == (uint32_t)count && count == right && kinds[0] == WIRE_SEGMENT)
+		return 0;
+	return error_set(-EPROTO,
+			 "the handshake came with %d descriptors: a segment, at most a data area, "
+			 "and at most an eventfd, are right",
+			 count);
 }
 
 static uint32_t lower(uint32_t a, uint32_t b)
@@ -225,22 +243,37 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	       const struct peal_options *options, struct link_plan *plan)
 {
 	enum wire_type our = message->type == WIRE_HELLO ? WIRE_WELCOME : WIRE_HELLO;
-	int err;
+	struct segment_offer offer = { .fd = parcel->fd[0],
+				       .data_fd = -1,
+				       .page = message->page,
+				       .capacity = message->capacity,
+				       .unit = message->data_page };
+	int memory, err;
 
 	if (message->needed & ~WIRE_OFFERED)
 		return error_set(
 			-EPROTONOSUPPORT,
 			"the peer needs features 0x%llx, and this side has 0x%llx: use a newer library here",
 			(unsigned long long)message->needed, (unsigned long long)WIRE_OFFERED);
-	err = check_descriptors(message, parcel);
+	err = check_descriptors(message, parcel, &memory);
 	if (!err)
 		err = check_geometry(message, options);
 	if (err)
 		return err;
-	err = segment_adopt(&plan->theirs, parcel->fd[0], message->page, message->capacity,
-			    options->flags & PEAL_PREFAULT);
+	if (memory == 2)
+		offer.data_fd = parcel->fd[1];
+	else if (offer.unit != offer.page)
+		return error_set(
+			-EPROTO,
+			"the peer's ring is said to be of pages of %llu bytes, and comes in an object of plain ones: update the peer",
+			(unsigned long long)offer.unit);
+	err = segment_adopt(&plan->theirs, &offer, options->flags);
 	if (err)
 		return err;
+	platform_close(offer.fd);
+	platform_close(offer.data_fd);
+	parcel->count -= memory;
+	parcel->fd[0] = parcel->fd[memory];
 	plan->theirs.start = message->start;
 	plan->rx_largest = options_largest(options, message->capacity);
 	/* Of our own ring, as far as the peer accepts. */
@@ -255,7 +288,7 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	plan->peer_fragments = (message->features & WIRE_FRAGMENTS) != 0;
 	plan->registered = (message->features & WIRE_MEMBARRIER) != 0;
 	plan->peer_rings_eventfd = (message->features & WIRE_TRUSTS_EVENTFD) != 0;
-	if (parcel->count == 2 && wire_trusts(options, our))
+	if (parcel->count && wire_trusts(options, our))
 		plan->peer_eventfd = parcel->fd[--parcel->count];
 	options_copy_name(plan->peer.name, message->name);
 	plan->tx_longest = plan->tx_largest;
@@ -275,12 +308,8 @@ bool wire_allows(const struct peal_options *options, const struct platform_crede
 	       (who->gid == options->group || platform_peer_in_group(fd, options->group));
 }
 
-void wire_close_parcel(struct platform_parcel *parcel, bool proved)
+void wire_close_parcel(struct platform_parcel *parcel)
 {
-	int known = proved && parcel->count ? 1 : 0;
-
-	if (known)
-		platform_close(parcel->fd[0]);
-	platform_close_aside(parcel->fd + known, parcel->count - known);
+	platform_close_aside(parcel->fd, parcel->count);
 	parcel->count = 0;
 }

@@ -28,7 +28,7 @@ enum wire_kind { WIRE_LINK = 1, WIRE_MONITOR = 2 };
 enum wire_descriptor {
 	WIRE_NONE = 0,
 	WIRE_SEGMENT = 1, /* the control page, and the data area unless that is apart */
-	WIRE_DATA = 2,    /* the data area */
+	WIRE_DATA = 2,    /* the data area, apart, after the segment */
 	WIRE_EVENTFD = 3,
 	WIRE_STATS = 4 /* to monitors */
 };
@@ -62,21 +62,23 @@ struct wire_message {
 	uint32_t code;         /* REFUSE: an errno value of Linux */
 	uint64_t features;     /* offered */
 	uint64_t needed;       /* of the other side's features */
-	uint64_t page;         /* offset of the data area in the segment */
+	uint64_t page;         /* of the control page; the data area is behind it or apart */
 	uint64_t capacity;     /* its bytes */
 	uint64_t max_message;  /* longest message that the sender accepts */
 	uint32_t wait;         /* an enum peal_wait */
 	uint32_t descriptors;  /* how many follow */
 	uint8_t descriptor[8]; /* what each is */
 	uint64_t start;        /* position of the first record in its ring */
-	uint64_t spare[5];
+	uint64_t data_page;    /* the data area's pages: of the size of page, or huge ones */
+	uint64_t spare[4];
 	char name[64];  /* what the sender calls itself, terminated */
 	char text[256]; /* REFUSE: a sentence, terminated */
 	uint8_t spare_end[56];
 };
 
-/* What we say of ourselves, in a message of this type; and an eventfd for the peer to ring goes
- * into the parcel, behind the segment that is there, and into the plan, if it is to have one. */
+/* What we say of ourselves, in a message of this type, and the parcel that goes with it: the plan's
+ * own segment, and an eventfd for the peer to ring, which goes into the plan too, if it is to have
+ * one. They stay the plan's. */
 void wire_fill(struct wire_message *message, enum wire_type type,
 	       const struct peal_options *options, uint64_t rx_largest, struct link_plan *plan,
 	       struct platform_parcel *parcel);
@@ -94,8 +96,8 @@ void wire_refuse(int fd, int err, const char *sentence);
 int wire_check_version(const struct wire_message *message, int64_t length);
 
 /* Checks what the other side says of its memory against our limits and adopts it; plan->theirs,
- * plan->join and the lengths are filled in. Descriptors stay in the parcel, but for an eventfd that
- * we shall ring. */
+ * plan->join and the lengths are filled in. What was proved is closed, an eventfd that we shall
+ * ring the plan's; other descriptors stay in the parcel. */
 int wire_adopt(const struct wire_message *message, struct platform_parcel *parcel,
 	       const struct peal_options *options, struct link_plan *plan);
 
@@ -104,7 +106,7 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 bool wire_allows(const struct peal_options *options, const struct platform_credentials *who,
 		 int fd);
 
-/* Closes what a stranger sent: aside, but for a segment that was proved. */
-void wire_close_parcel(struct platform_parcel *parcel, bool proved);
+/* Closes, aside, what a stranger sent. */
+void wire_close_parcel(struct platform_parcel *parcel);
 
 #endif

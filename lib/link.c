@@ -24,6 +24,14 @@
 #define STATS(field, offset)                                           \
 	_Static_assert(offsetof(struct peal_stats, field) == (offset), \
 		       "binary interface, version 1")
+#define MEMORY(field, offset)                                           \
+	_Static_assert(offsetof(struct peal_memory, field) == (offset), \
+		       "binary interface, version 1")
+MEMORY(size, 0);
+MEMORY(spare, 4);
+MEMORY(tx, 8);
+MEMORY(rx, 312);
+_Static_assert(sizeof(struct peal_memory) == 616, "binary interface, version 1");
 STATS(size, 0);
 STATS(closed, 4);
 STATS(tx, 8);
@@ -446,7 +454,7 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 	struct link_plan plan = {
 		.fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = PEAL_PAIR
 	};
-	int i, fd, err = options_take(&options, given);
+	int i, err = options_take(&options, given);
 
 	links[0] = links[1] = NULL;
 	if (err)
@@ -457,11 +465,10 @@ int peal_pair(struct peal_link *links[2], const struct peal_options *given)
 				 sizeof(*pair));
 	pair->ends = 2;
 	for (i = 0; i < 2; i++) {
-		err = segment_create(&segments[i], options.ring, options.flags & PEAL_PREFAULT,
-				     options_asleep_word(&options), &fd);
+		err = segment_create(&segments[i], &options, options_asleep_word(&options));
 		if (err)
 			goto fail;
-		platform_close(fd);
+		segment_close_descriptors(&segments[i]);
 	}
 	plan.pair = pair;
 	plan.registered = options.barrier != PEAL_BARRIER_FENCE &&
@@ -519,6 +526,22 @@ int peal_link_agreed(const struct peal_link *link, struct peal_agreed *agreed)
 				 size, sizeof(*agreed));
 	memcpy(agreed, &link->agreed, size);
 	agreed->size = size;
+	return 0;
+}
+
+int peal_link_memory(const struct peal_link *link, struct peal_memory *memory)
+{
+	if (memory->size != sizeof(*memory))
+		return error_set(-EINVAL,
+				 "memory->size is %u: set it to sizeof(struct peal_memory), %zu",
+				 memory->size, sizeof(*memory));
+	if (link->stale)
+		return error_literal(
+			-ESTALE,
+			"this link is from before a fork: only the parent can use it; open another");
+	memory->spare = 0;
+	segment_tell(&link->own, &memory->tx);
+	segment_tell(&link->theirs, &memory->rx);
 	return 0;
 }
 

@@ -391,11 +391,9 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 					.gid = guest->who.gid };
 	err = wire_adopt(hello, parcel, options, &plan);
 	if (!err)
-		err = segment_create(&plan.own, options->ring, options->flags & PEAL_PREFAULT,
-				     options_asleep_word(options), &ours.fd[0]);
+		err = segment_create(&plan.own, options, options_asleep_word(options));
 	if (err)
 		goto fail;
-	ours.count = 1;
 	wire_fill(&answer, WIRE_WELCOME, options,
 		  options->max_message ? options->max_message : plan.rx_largest, &plan, &ours);
 	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
@@ -411,12 +409,11 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	err = link_create(link, &plan, options);
 	if (err)
 		goto fail;
-	platform_close(ours.fd[0]);
+	segment_close_descriptors(&plan.own);
 	return 0;
 fail:
 	platform_close(plan.own_eventfd);
-	if (ours.count)
-		platform_close(ours.fd[0]);
+	segment_close_descriptors(&plan.own);
 	platform_close(plan.peer_eventfd);
 	large_take_down(&plan.join);
 	segment_destroy(&plan.own);
@@ -448,7 +445,7 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	} else {
 		err = error_literal(-ECONNRESET, "it went away during the handshake");
 	}
-	wire_close_parcel(&parcel, !err);
+	wire_close_parcel(&parcel);
 	if (err) {
 		/* What runs short here is not the client's fault. (-ETOOMANYREFS: it tries
 		 * again.) */

@@ -40,7 +40,7 @@ libpealcore_la_SOURCES = \
 	lib/spin.h \
 	lib/stats.c \
 	lib/stats.h
-libpealcore_la_LIBADD = $(LIBNUMA_LIBS) $(LIBCAP_LIBS)
+libpealcore_la_LIBADD = $(LIBCAP_LIBS)
 libpealcore_la_LDFLAGS =
 
 lib_LTLIBRARIES += libpeal.la

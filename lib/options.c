@@ -37,7 +37,10 @@ OPTION(backlog, 84);
 OPTION(handshake_ns, 88);
 OPTION(barrier, 96);
 OPTION(bell, 100);
-OPTION(spare, 104);
+OPTION(huge, 104);
+OPTION(node, 108);
+OPTION(huge_size, 112);
+OPTION(spare, 120);
 _Static_assert(sizeof(struct peal_options) == 224, "binary interface, version 1");
 #define PEER(field, offset) \
 	_Static_assert(offsetof(struct peal_peer, field) == (offset), "binary interface, version 1")
@@ -57,9 +60,14 @@ _Static_assert(PEAL_PREFAULT == 1, "binary interface, version 1");
 _Static_assert(PEAL_ONE_THREAD == 2, "binary interface, version 1");
 _Static_assert(PEAL_TRUST_PEER == 4, "binary interface, version 1");
 _Static_assert(PEAL_DISTRUST_PEER == 8, "binary interface, version 1");
+_Static_assert(PEAL_LOCK == 16, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_AUTO == 0, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_FENCE == 1, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_ASYMMETRIC == 2, "binary interface, version 1");
+_Static_assert(PEAL_HUGE_AUTO == 0, "binary interface, version 1");
+_Static_assert(PEAL_HUGE_OFF == 1, "binary interface, version 1");
+_Static_assert(PEAL_HUGE_TRY == 2, "binary interface, version 1");
+_Static_assert(PEAL_HUGE_REQUIRE == 3, "binary interface, version 1");
 _Static_assert(PEAL_BELL_AUTO == 0, "binary interface, version 1");
 _Static_assert(PEAL_BELL_EVENTFD == 1, "binary interface, version 1");
 _Static_assert(PEAL_BELL_SOCKET == 2, "binary interface, version 1");
@@ -71,7 +79,11 @@ _Static_assert(PEAL_BELL_SOCKET == 2, "binary interface, version 1");
 #define DEFAULT_BACKLOG 1024u
 #define DEFAULT_MODE 0600u
 
-#define FLAGS ((uint32_t)(PEAL_PREFAULT | PEAL_ONE_THREAD | PEAL_TRUST_PEER | PEAL_DISTRUST_PEER))
+#define NODES 1024u
+
+#define FLAGS                                                                                \
+	((uint32_t)(PEAL_PREFAULT | PEAL_ONE_THREAD | PEAL_TRUST_PEER | PEAL_DISTRUST_PEER | \
+		    PEAL_LOCK))
 
 #define SIZE_VERSION_1 sizeof(struct peal_options)
 
@@ -115,9 +127,38 @@ static int check_head(const struct peal_options *given)
 	return 0;
 }
 
+static int check_huge(const struct peal_options *options)
+{
+	uint64_t size = options->huge_size;
+
+	if (options->huge > PEAL_HUGE_REQUIRE)
+		return error_set(-EINVAL,
+				 "options->huge is %u: pass 0 auto, 1 off, 2 try or 3 require",
+				 options->huge);
+	if (options->node > NODES)
+		return error_set(-EINVAL, "options->node is %u: pass 1 + a node's number, up to %u",
+				 options->node, NODES);
+	if (size <= runtime_get()->page_size || (size & (size - 1)))
+		return error_set(
+			-EINVAL,
+			"options->huge_size is %llu: pass a power of two above %llu, or 0 for %llu",
+			(unsigned long long)size, (unsigned long long)runtime_get()->page_size,
+			(unsigned long long)platform_huge_size());
+	if (options->huge == PEAL_HUGE_REQUIRE && options->ring < size)
+		return error_set(
+			-EINVAL,
+			"a ring of %llu bytes is less than a huge page of %llu, which %s requires: "
+			"pass options.ring of that size or more",
+			(unsigned long long)options->ring, (unsigned long long)size,
+			runtime_get()->huge == PEAL_HUGE_REQUIRE ? "PEAL_HUGEPAGES=require" :
+								   "options.huge");
+	return 0;
+}
+
 static int check_values(const struct peal_options *options)
 {
 	uint64_t page = runtime_get()->page_size;
+	int err;
 
 	if (options->ring < page || options->ring > CAPACITY_MAX)
 		return error_set(-ERANGE, "a ring of %llu bytes is out of range: pass %llu to %llu",
@@ -129,6 +170,9 @@ static int check_values(const struct peal_options *options)
 			"a ring of %llu bytes is not a power of two: pass %llu, the next larger",
 			(unsigned long long)options->ring,
 			1ull << (64 - __builtin_clzll(options->ring)));
+	err = check_huge(options);
+	if (err)
+		return err;
 	if (options->max_message > MESSAGE_MAX)
 		return error_set(-ERANGE,
 				 "options->max_message is %llu: at most %llu; 0 is the default",
@@ -179,6 +223,10 @@ int options_take(struct peal_options *options, const struct peal_options *given)
 		options->backlog = DEFAULT_BACKLOG;
 	if (!options->mode)
 		options->mode = DEFAULT_MODE;
+	if (!options->huge)
+		options->huge = runtime_get()->huge;
+	if (!options->huge_size)
+		options->huge_size = platform_huge_size();
 	if (!options->name)
 		options->name = platform_program();
 	return check_values(options);

@@ -196,22 +196,27 @@ static void pick_waiter(void)
 
 static void pick_memory(void)
 {
-	static const char *const values[] = { "off", "auto", "try", "require", NULL };
-	const char *wish = asked.hugepages;
-
 	for (int i = 0; platform_memory_ops[i] && !runtime.memory; i++)
 		if (platform_memory_ops[i]->usable(&runtime.memory_why))
 			runtime.memory = platform_memory_ops[i];
-	if (!wish || !strcmp(wish, "off") || !strcmp(wish, "auto"))
-		return;
-	if (!strcmp(wish, "try")) {
-		log_line(LOG_INFO, "PEAL_HUGEPAGES=try: this version has plain pages only");
-	} else if (!strcmp(wish, "require")) {
-		runtime.memory = NULL;
-		runtime.memory_why = "PEAL_HUGEPAGES=require, and this version has plain pages";
-	} else {
-		warn_value("PEAL_HUGEPAGES", wish, values);
+}
+
+static void pick_huge(void)
+{
+	static const char *const values[] = { [PEAL_HUGE_AUTO] = "auto",
+					      [PEAL_HUGE_OFF] = "off",
+					      [PEAL_HUGE_TRY] = "try",
+					      [PEAL_HUGE_REQUIRE] = "require",
+					      NULL };
+
+	for (uint32_t i = 0; asked.hugepages && values[i]; i++) {
+		if (!strcmp(asked.hugepages, values[i])) {
+			runtime.huge = i;
+			return;
+		}
 	}
+	if (asked.hugepages)
+		warn_value("PEAL_HUGEPAGES", asked.hugepages, values);
 }
 
 /* What a variable asks for, if it is a number from 0 to most; else, with a warning if it is
@@ -286,6 +291,7 @@ static void detect(void)
 	pick_ring();
 	pick_waiter();
 	pick_memory();
+	pick_huge();
 	pick_numbers();
 	/* Pairs with the load in peal_relax: either function will do. */
 	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);

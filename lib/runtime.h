@@ -19,6 +19,7 @@ struct runtime {
 	const char *memory_why;
 	const char *ring_why, *waiter_why; /* why these were picked */
 	uint64_t page_size;
+	uint32_t huge; /* what PEAL_HUGE_AUTO is, an enum peal_huge */
 	uint64_t spin_ns;
 	uint32_t prefetch, inline_copy; /* of the ring variant, unless the environment said else */
 	double ticks_per_ns;

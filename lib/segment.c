@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "lib/error.h"
 #include "lib/segment.h"
@@ -44,81 +46,366 @@ _Static_assert(RECORD_OVERHEAD == 16, "shared layout, version 1");
 _Static_assert(PEAL_LINE == 128, "shared layout, version 1");
 _Static_assert(PEAL_HEADER_LENGTH >= CAPACITY_MAX - RECORD_OVERHEAD + 1, "lengths fit the header");
 
-int segment_create(struct segment *segment, uint64_t capacity, bool prefault, uint32_t asleep,
-		   int *fd)
+#define MEMORY(field, offset)                                                \
+	_Static_assert(offsetof(struct peal_ring_memory, field) == (offset), \
+		       "binary interface, version 1")
+MEMORY(bytes, 0);
+MEMORY(page, 8);
+MEMORY(wanted_page, 16);
+MEMORY(transparent, 24);
+MEMORY(has, 32);
+MEMORY(wanted, 36);
+MEMORY(node, 40);
+MEMORY(wanted_node, 44);
+MEMORY(why, 48);
+_Static_assert(sizeof(struct peal_ring_memory) == 304, "binary interface, version 1");
+_Static_assert(PEAL_MEMORY_TWICE == 1, "binary interface, version 1");
+_Static_assert(PEAL_MEMORY_HUGETLB == 2, "binary interface, version 1");
+_Static_assert(PEAL_MEMORY_TRANSPARENT == 4, "binary interface, version 1");
+_Static_assert(PEAL_MEMORY_PREFAULTED == 8, "binary interface, version 1");
+_Static_assert(PEAL_MEMORY_LOCKED == 16, "binary interface, version 1");
+
+static bool is_hugetlb(const struct segment *segment)
 {
-	const struct runtime *runtime = runtime_get();
-	uint64_t size = runtime->page_size + capacity;
-	struct peal_page *page;
+	return segment->unit != segment->page;
+}
+
+/* Bytes of one mapping of each part. */
+static uint64_t size_of(const struct segment *segment)
+{
+	return segment->page + segment->capacity;
+}
+
+/* The pool has not given what was asked of it: in words, as much as can be found out. */
+static void explain_no_huge(const struct segment *segment, char *why, size_t size)
+{
+	unsigned long long need = segment->capacity / segment->no_huge;
+	unsigned long long kib = segment->no_huge >> 10;
+	int err = -segment->huge_err;
+
+	if (segment->huge_err == -ERANGE)
+		snprintf(why, size, "a ring of %llu bytes is less than a page of %llu KiB",
+			 (unsigned long long)segment->capacity, kib);
+	else if (segment->huge_left < 0)
+		snprintf(why, size,
+			 "no pool of pages of %llu KiB is here (errno %d): pass another "
+			 "options.huge_size",
+			 kib, err);
+	else if ((uint64_t)segment->huge_left < need)
+		snprintf(why, size,
+			 "the pool had %lld pages of %llu KiB left, and the ring needs %llu (errno "
+			 "%d): raise " PLATFORM_HUGE_POOL "nr_hugepages",
+			 (long long)segment->huge_left, kib, need, err, kib);
+	else
+		snprintf(
+			why, size,
+			"%llu pages of %llu KiB were not to be had (errno %d), though the pool has "
+			"%lld: raise the limit of the hugetlb cgroup",
+			need, kib, err, (long long)segment->huge_left);
+}
+
+static void close_descriptors(struct segment *segment)
+{
+	platform_close(segment->fd);
+	platform_close(segment->data_fd);
+	segment->fd = segment->data_fd = -1;
+}
+
+/* Gives back what it has so far. */
+static void undo(struct segment *segment)
+{
+	close_descriptors(segment);
+	segment_destroy(segment);
+}
+
+static int say_no_huge(struct segment *segment, int err)
+{
+	char why[256];
+
+	undo(segment); /* so that what the pool has left now is what it had before */
+	segment->no_huge = segment->unit;
+	segment->huge_err = err;
+	segment->huge_left = platform_huge_left(segment->unit);
+	explain_no_huge(segment, why, sizeof(why));
+	return error_set(-ENOMEM, "no huge pages, which are required: %s, or pass PEAL_HUGE_TRY",
+			 why);
+}
+
+static int say_no_memory(const struct segment *segment, int err)
+{
+	return error_set(
+		err,
+		"no shared memory of %llu bytes (errno %d): raise the limit of %s, or pass "
+		"a smaller ring",
+		(unsigned long long)size_of(segment), -err,
+		err == -EFBIG ? "file size (fsize)" : "memory or of descriptors");
+}
+
+static int say_not_mapped(const struct segment *segment, int err)
+{
+	return error_set(err,
+			 "%llu bytes cannot be mapped (errno %d): raise vm.max_map_count or the "
+			 "limit of address space",
+			 (unsigned long long)(size_of(segment) + segment->capacity), -err);
+}
+
+/* Makes the objects, with nothing in them yet, and maps them. */
+static int make_objects(struct segment *segment, bool apart)
+{
+	const struct peal_memory_ops *memory = runtime_get()->memory;
+	uint64_t page = segment->page, capacity = segment->capacity, align = platform_huge_size();
 	int err;
 
-	*segment = (struct segment){ .page = runtime->page_size, .capacity = capacity };
-	if (!runtime->memory)
-		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
-				 runtime->memory_why);
-	*fd = runtime->memory->create(size);
-	if (*fd < 0)
+	segment->fd = memory->create(apart ? page : page + capacity, page);
+	if (segment->fd < 0)
+		return say_no_memory(segment, segment->fd);
+	if (apart) {
+		segment->data_fd = memory->create(capacity, segment->unit);
+		err = segment->data_fd;
+		if (err < 0)
+			return is_hugetlb(segment) && err != -EMFILE && err != -ENFILE &&
+					       err != -EFBIG ?
+				       say_no_huge(segment, err) :
+				       say_no_memory(segment, err);
+		align = segment->unit > align ? segment->unit : align;
+		err = platform_map_apart(segment->fd, segment->data_fd, page, capacity, align, true,
+					 &segment->at);
+	} else {
+		err = platform_map(segment->fd, page, capacity, true, &segment->at);
+	}
+	return err ? say_not_mapped(segment, err) : 0;
+}
+
+/* Allocates all that its objects are to hold. */
+static int fill_objects(struct segment *segment)
+{
+	const struct peal_memory_ops *memory = runtime_get()->memory;
+	bool apart = segment->data_fd >= 0;
+	int err;
+
+	if (segment->node)
+		segment->node_err = platform_prefer_node(segment->at, size_of(segment),
+							 segment->node - 1);
+	if (apart && !is_hugetlb(segment)) {
+		/* It takes a page fault to get one. What goes wrong here is found right after. */
+		platform_want_transparent(segment_data(segment), 2 * segment->capacity);
+		platform_populate(segment_data(segment), segment->capacity, true);
+	}
+	err = memory->fill(segment->fd, apart ? segment->page : size_of(segment), segment->page);
+	if (err || !apart)
+		return err ? say_no_memory(segment, err) : 0;
+	err = memory->fill(segment->data_fd, segment->capacity, segment->unit);
+	if (err && is_hugetlb(segment))
+		return say_no_huge(segment, err);
+	return err ? say_no_memory(segment, err) : 0;
+}
+
+static int seal_objects(const struct segment *segment)
+{
+	const struct peal_memory_ops *memory = runtime_get()->memory;
+	int err = memory->seal(segment->fd, segment->page);
+
+	if (!err && segment->data_fd >= 0)
+		err = memory->seal(segment->data_fd, segment->unit);
+	if (!err)
+		return 0;
+	return error_set(
+		err,
+		"shared memory of %llu bytes cannot be sealed (errno %d): allow F_ADD_SEALS where a "
+		"filter forbids it%s",
+		(unsigned long long)size_of(segment), -err,
+		is_hugetlb(segment) ? ", and pass PEAL_HUGE_OFF before Linux 5.13" : "");
+}
+
+/* All of both parts, in both mappings of the data area. */
+static void prefault(struct segment *segment, bool writable)
+{
+	uint64_t size = size_of(segment) + segment->capacity;
+
+	if (platform_populate(segment->at, size, writable)) {
+		/* Before Linux 5.14: read each page. */
+		for (uint64_t i = 0; i < size; i += segment->page)
+			__atomic_load_n(&segment->at[i], __ATOMIC_RELAXED);
+	}
+	segment->has |= PEAL_MEMORY_PREFAULTED;
+}
+
+/* One of the two mappings of the data area will do. The pool's pages are never swapped out. */
+static int lock(struct segment *segment)
+{
+	uint64_t size = is_hugetlb(segment) ? segment->page : size_of(segment);
+	int has, err = platform_lock_memory(segment->at, size);
+	uint64_t limit = platform_lock_limit();
+	const char *capability;
+
+	if (!err) {
+		segment->has |= PEAL_MEMORY_LOCKED;
+		return 0;
+	}
+	has = platform_lock_capability(&capability);
+	if (has > 0 || limit == UINT64_MAX)
 		return error_set(
-			*fd,
-			"no shared memory of %llu bytes (errno %d): raise the limit of %s, or pass "
-			"a smaller ring",
-			(unsigned long long)size, -*fd,
-			*fd == -EFBIG ? "file size (fsize)" : "memory or of descriptors");
-	err = platform_map(*fd, segment->page, capacity, true, prefault, &segment->at);
-	if (err) {
-		err = error_set(
-			err,
-			"%llu bytes cannot be mapped (errno %d): raise vm.max_map_count or the "
-			"limit of address space",
-			(unsigned long long)(size + capacity), -err);
-		goto fail;
-	}
-	page = segment_page(segment);
-	page->magic = SEGMENT_MAGIC;
-	page->layout = SEGMENT_LAYOUT;
-	page->rx_asleep = asleep; /* [must-fence] */
-	err = runtime->memory->seal(*fd);
-	if (err) {
-		err = error_set(
-			err,
-			"shared memory of %llu bytes cannot be sealed (errno %d): allow F_ADD_SEALS where a filter forbids it",
+			-ENOMEM,
+			"%llu bytes cannot be locked (errno %d), though no limit stands against "
+			"it: allow mlock where a filter forbids it, or clear PEAL_LOCK",
 			(unsigned long long)size, -err);
-		goto fail;
+	return error_set(
+		-ENOMEM,
+		"%llu more bytes cannot be locked (errno %d), the limit of locked memory being "
+		"%llu: raise it (ulimit -l), give the process %s, which %s, or clear PEAL_LOCK",
+		(unsigned long long)size, -err, (unsigned long long)limit, capability,
+		has ? "lifts it" : "lifts it and is lacking");
+}
+
+/* Of both sides' segments, whoever made them. */
+static uint32_t wishes(uint32_t flags)
+{
+	return PEAL_MEMORY_TWICE | (flags & PEAL_PREFAULT ? PEAL_MEMORY_PREFAULTED : 0) |
+	       (flags & PEAL_LOCK ? PEAL_MEMORY_LOCKED : 0);
+}
+
+static int grant(struct segment *segment, uint32_t flags, bool writable)
+{
+	if (flags & PEAL_PREFAULT)
+		prefault(segment, writable);
+	return flags & PEAL_LOCK ? lock(segment) : 0;
+}
+
+static int make(struct segment *segment, const struct peal_options *options, uint64_t unit,
+		uint32_t asleep)
+{
+	bool transparent = false;
+	struct peal_page *page;
+	const char *why;
+	int err;
+
+	segment->unit = unit;
+	segment->fd = segment->data_fd = -1;
+	segment->has = PEAL_MEMORY_TWICE;
+	segment->wanted = wishes(options->flags);
+	if (is_hugetlb(segment)) {
+		segment->wanted |= PEAL_MEMORY_HUGETLB;
+		segment->has |= PEAL_MEMORY_HUGETLB;
+	} else if (options->huge != PEAL_HUGE_OFF && segment->capacity >= platform_huge_size()) {
+		segment->wanted |= PEAL_MEMORY_TRANSPARENT;
+		transparent = platform_transparent(&why);
 	}
-	return 0;
-fail:
-	segment_destroy(segment);
-	platform_close(*fd);
-	*fd = -1;
+	err = make_objects(segment, transparent || is_hugetlb(segment));
+	if (!err)
+		err = fill_objects(segment);
+	if (!err) {
+		page = segment_page(segment);
+		page->magic = SEGMENT_MAGIC;
+		page->layout = SEGMENT_LAYOUT;
+		page->rx_asleep = asleep; /* [must-fence] */
+		err = seal_objects(segment);
+	}
+	if (!err)
+		err = grant(segment, options->flags, true);
+	if (err)
+		undo(segment);
 	return err;
 }
 
-int segment_adopt(struct segment *segment, int fd, uint64_t page, uint64_t capacity, bool prefault)
+int segment_create(struct segment *segment, const struct peal_options *options, uint32_t asleep)
 {
 	const struct runtime *runtime = runtime_get();
+	uint64_t unit = options->huge_size;
 	int err;
 
-	*segment = (struct segment){ .page = page, .capacity = capacity };
+	*segment = (struct segment){ .page = runtime->page_size,
+				     .capacity = options->ring,
+				     .node = options->node };
 	if (!runtime->memory)
 		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
 				 runtime->memory_why);
-	err = runtime->memory->prove(fd, page + capacity);
+	if (options->huge == PEAL_HUGE_TRY || options->huge == PEAL_HUGE_REQUIRE) {
+		/* One that must have them is at least as long: options_take. */
+		err = segment->capacity < unit ? -ERANGE : make(segment, options, unit, asleep);
+		if (!err || options->huge == PEAL_HUGE_REQUIRE)
+			return err;
+		if (!segment->no_huge) {
+			segment->no_huge = unit;
+			segment->huge_err = err;
+		}
+		log_line(LOG_INFO, "a ring of %llu bytes has no huge pages of the pool (errno %d)",
+			 (unsigned long long)segment->capacity, -err);
+	}
+	return make(segment, options, segment->page, asleep);
+}
+
+void segment_close_descriptors(struct segment *segment)
+{
+	if (segment->at)
+		close_descriptors(segment);
+}
+
+/* 0, or what prove() says. */
+static int prove(const struct segment_offer *offer)
+{
+	const struct peal_memory_ops *memory = runtime_get()->memory;
+	bool apart = offer->data_fd >= 0;
+	int err = memory->prove(offer->fd, offer->page + (apart ? 0 : offer->capacity),
+				offer->page);
+
+	return err || !apart ? err : memory->prove(offer->data_fd, offer->capacity, offer->unit);
+}
+
+static int say_not_proved(const struct segment_offer *offer, int err)
+{
+	return error_set(
+		-EPROTO,
+		"the peer's memory is not what it must be, %llu sealed bytes: %s; update the peer",
+		(unsigned long long)(offer->page + offer->capacity),
+		err == -EPERM       ? "it is not sealed" :
+		err == -ERANGE      ? "it has another size than was said" :
+		err == -EMEDIUMTYPE ? "it has other pages than was said" :
+		err == -EFAULT      ? "it is sparse" :
+				      "it cannot be looked at");
+}
+
+int segment_adopt(struct segment *segment, const struct segment_offer *offer, uint32_t flags)
+{
+	const struct runtime *runtime = runtime_get();
+	uint64_t page = offer->page, capacity = offer->capacity, align = platform_huge_size();
+	int err;
+
+	*segment = (struct segment){ .page = page,
+				     .capacity = capacity,
+				     .unit = offer->unit,
+				     .fd = -1,
+				     .data_fd = -1,
+				     .wanted = wishes(flags),
+				     .has = PEAL_MEMORY_TWICE };
+	if (!runtime->memory)
+		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
+				 runtime->memory_why);
+	err = prove(offer);
 	if (err)
-		return error_set(
-			-EPROTO,
-			"the peer's memory is not what it must be, %llu sealed bytes: %s; update the peer",
-			(unsigned long long)(page + capacity),
-			err == -EPERM  ? "it is not sealed" :
-			err == -ERANGE ? "it has another size than was said" :
-			err == -EFAULT ? "it is sparse" :
-					 "it cannot be looked at");
-	err = platform_map(fd, page, capacity, false, prefault, &segment->at);
+		return say_not_proved(offer, err);
+	align = offer->unit > align ? offer->unit : align;
+	err = offer->data_fd >= 0 ? platform_map_apart(offer->fd, offer->data_fd, page, capacity,
+						       align, false, &segment->at) :
+				    platform_map(offer->fd, page, capacity, false, &segment->at);
 	if (err)
 		return error_set(err,
 				 "the peer's %llu bytes cannot be mapped (errno %d): raise "
 				 "vm.max_map_count or the limit of address space",
 				 (unsigned long long)(page + 2 * capacity), -err);
-	return 0;
+	if (is_hugetlb(segment)) {
+		/* What cannot be touched now would be a signal later. */
+		err = platform_populate(segment_data(segment), capacity, false);
+		err = err ? -EFAULT : prove(offer);
+		if (err) {
+			segment_destroy(segment);
+			return say_not_proved(offer, err);
+		}
+		segment->has |= PEAL_MEMORY_HUGETLB;
+	}
+	err = grant(segment, flags, false);
+	if (err)
+		segment_destroy(segment);
+	return err;
 }
 
 void segment_destroy(struct segment *segment)
@@ -126,4 +413,70 @@ void segment_destroy(struct segment *segment)
 	if (segment->at)
 		platform_unmap(segment->at, segment->page, segment->capacity);
 	segment->at = NULL;
+}
+
+/* The node of the data area's pages, where they are all on one; else -1. Looks at a few. */
+static int32_t find_node(const struct segment *segment)
+{
+	uint64_t step = segment->capacity / 8;
+	int node = platform_node(segment_data(segment));
+
+	step = step < segment->unit ? segment->unit : step;
+	for (uint64_t at = step; at < segment->capacity && node >= 0; at += step)
+		if (platform_node(segment_data(segment) + at) != node)
+			node = -1;
+	return node < 0 ? -1 : node;
+}
+
+/* Why it is not on the node that was wanted; behind what stands there. */
+static void explain_node(const struct segment *segment, int32_t node, char *why, size_t size)
+{
+	size_t used = strlen(why);
+	const char *and = used ? "; " : "";
+
+	if (segment->node_err)
+		snprintf(why + used, size - used, "%snode %u is not to be had (errno %d)", and,
+			 segment->node - 1, -segment->node_err);
+	else if (node < 0)
+		snprintf(why + used, size - used, "%snot all of it is known to be on node %u", and,
+			 segment->node - 1);
+	else
+		snprintf(why + used, size - used, "%snode %u had no memory left", and,
+			 segment->node - 1);
+}
+
+void segment_tell(const struct segment *segment, struct peal_ring_memory *memory)
+{
+	const char *why, *none = "there was no free huge page when the ring was made";
+	int64_t transparent = is_hugetlb(segment) ?
+				      0 :
+				      platform_transparent_bytes(segment_data(segment));
+
+	*memory = (struct peal_ring_memory){ .bytes = segment->capacity,
+					     .page = segment->unit,
+					     .wanted_page = segment->unit,
+					     .has = segment->has,
+					     .wanted = segment->wanted,
+					     .node = find_node(segment),
+					     .wanted_node = (int32_t)segment->node - 1 };
+	if (transparent > 0) {
+		memory->transparent = (uint64_t)transparent;
+		memory->has |= PEAL_MEMORY_TRANSPARENT;
+		if (memory->transparent >= memory->bytes)
+			memory->page = platform_huge_size();
+	}
+	if (segment->wanted & PEAL_MEMORY_TRANSPARENT)
+		memory->wanted_page = platform_huge_size();
+	if (segment->no_huge) {
+		memory->wanted_page = segment->no_huge;
+		memory->wanted |= PEAL_MEMORY_HUGETLB;
+		memory->wanted &= ~(uint32_t)PEAL_MEMORY_TRANSPARENT;
+		explain_no_huge(segment, memory->why, sizeof(memory->why));
+	} else if (memory->page < memory->wanted_page) {
+		if (!platform_transparent(&why))
+			none = why;
+		snprintf(memory->why, sizeof(memory->why), "%s", none);
+	}
+	if (segment->node && memory->node != memory->wanted_node)
+		explain_node(segment, memory->node, memory->why, sizeof(memory->why));
 }

@@ -93,12 +93,13 @@ static struct object *object_create(unsigned slots)
 	if (!object || !runtime->memory)
 		goto fail;
 	bytes = (bytes + page - 1) & ~(page - 1);
-	object->fd = runtime->memory->create(page + bytes);
+	object->fd = runtime->memory->create(page + bytes, page);
 	if (object->fd < 0)
 		goto fail;
-	if (platform_map(object->fd, page + bytes, 0, true, false, &at))
+	if (runtime->memory->fill(object->fd, page + bytes, page) ||
+	    platform_map(object->fd, page + bytes, 0, true, &at))
 		goto fail_fd;
-	if (runtime->memory->seal(object->fd))
+	if (runtime->memory->seal(object->fd, page))
 		goto fail_map;
 	*(struct stats_header *)(void *)at = (struct stats_header){
 		.magic = STATS_MAGIC,

@@ -25,28 +25,75 @@ struct peal_memory_ops {
 	/* Tries it out, for real; if it cannot be used, *why is the reason. */
 	bool (*usable)(const char **why);
 
-	/* A new object of size bytes, all of them allocated; its descriptor or a negative errno. */
-	int (*create)(uint64_t size);
+	/* A new object of size bytes, with nothing behind them yet; its descriptor or a negative
+	 * errno. unit: the size of its pages, here and below: platform_page_size(), or that of huge
+	 * ones, which come from the system's pool. */
+	int (*create)(uint64_t size, uint64_t unit);
+
+	/* Allocates all of it. -ENOSPC: the pool of huge pages, or a limit on it, is used up. */
+	int (*fill)(int fd, uint64_t size, uint64_t unit);
 
 	/* No new writable mapping, write, truncation or hole punch from here on. */
-	int (*seal)(int fd);
+	int (*seal)(int fd, uint64_t unit);
 
-	/* Proves a peer's object: sealed so, size bytes long, no holes. -EPERM: not sealed memory;
-	 * -ERANGE: another size; -EFAULT: sparse. Never calls into a file system of the peer's. */
-	int (*prove)(int fd, uint64_t size);
+	/* Proves a peer's object: sealed so, size bytes long, of such pages, no holes. -EPERM: not
+	 * sealed memory; -ERANGE: another size; -EMEDIUMTYPE: other pages; -EFAULT: sparse. Of huge
+	 * pages it must be proved once more after platform_populate: only that finds all holes.
+	 * Never calls into a file system of the peer's. */
+	int (*prove)(int fd, uint64_t size, uint64_t unit);
 };
 
 /* In order of preference, ended by NULL. */
 extern const struct peal_memory_ops *const platform_memory_ops[];
 
 /*
- * Maps an object whose first page bytes are a control page and whose other capacity bytes are a
- * data area (or none): the data area appears twice, back to back, behind the page. Children of a
- * fork do not get it. The two functions take the same page and capacity.
+ * Maps a control page of so many bytes and a data area of capacity bytes (or none), which appears
+ * twice, back to back, behind the page. The data area is in the same object, behind the page, or
+ * (platform_map_apart) one of its own, and its address then a multiple of align. Children of a fork
+ * do not get it. The three functions take the same page and capacity.
  */
-int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool prefault,
-		 uint8_t **at);
+int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, uint8_t **at);
+int platform_map_apart(int fd, int data_fd, uint64_t page, uint64_t capacity, uint64_t align,
+		       bool writable, uint8_t **at);
 void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity);
+
+/* What is allocated in a mapping of shared memory from here on comes from this NUMA node, and from
+ * others where it has none left. */
+int platform_prefer_node(uint8_t *at, uint64_t size, uint32_t node);
+
+/* The NUMA node of a page, which is touched for that; or a negative errno. */
+int platform_node(const uint8_t *at);
+
+/* Keeps memory from being swapped out until it is unmapped. What may be locked without the
+ * capability of that name, in bytes; and whether this process has it: 1, 0, or -ENOSYS: not
+ * told. */
+int platform_lock_memory(const uint8_t *at, uint64_t size);
+uint64_t platform_lock_limit(void);
+int platform_lock_capability(const char **name);
+
+/* Touches all of it now. Where not all can be touched, or the system has no such call, a negative
+ * errno, and never a signal. */
+int platform_populate(uint8_t *at, uint64_t size, bool writable);
+
+/* The size of the huge pages that a page table's second level maps: 2 MiB where pages have 4 KiB.
+ * Transparent ones have it, and pools mostly. */
+uint64_t platform_huge_size(void);
+
+/* How many huge pages of this size the pool has left for those who have not reserved any. A
+ * negative errno: there is no such pool. PLATFORM_HUGE_POOL is where it is told of: a format that
+ * takes the size in KiB. */
+int64_t platform_huge_left(uint64_t unit);
+#define PLATFORM_HUGE_POOL "/sys/kernel/mm/hugepages/hugepages-%llukB/"
+
+/* Whether shared memory may get transparent huge pages here; *why is the reason. */
+bool platform_transparent(const char **why);
+
+/* Asks for them in a mapping. Memory that has been allocated before keeps its pages. */
+void platform_want_transparent(uint8_t *at, uint64_t size);
+
+/* How many bytes from there on are mapped by transparent huge pages now, in the mapping that begins
+ * there; a negative errno: not told. */
+int64_t platform_transparent_bytes(const uint8_t *at);
 
 /* Sets address space aside, of whole pages, that costs nothing, is not locked when all memory of
  * the process is, and that children of a fork do not get. platform_use makes some of it private

@@ -30,6 +30,7 @@ unit_tests = \
 	tests/unit/idle \
 	tests/unit/large \
 	tests/unit/layout \
+	tests/unit/memory \
 	tests/unit/options \
 	tests/unit/placement \
 	tests/unit/pollable \
@@ -91,6 +92,7 @@ tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_memory_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_placement_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \

@@ -232,6 +232,43 @@ struct peal_agreed {
  * Any thread, after a fork too; never enters the kernel.
  */
 PEAL_API int peal_link_agreed(const struct peal_link *link, struct peal_agreed *agreed);
+/* What a ring's memory has, or was to have. */
+enum peal_memory_bit {
+	PEAL_MEMORY_TWICE = 1,       /* mapped twice, back to back: always so */
+	PEAL_MEMORY_HUGETLB = 2,     /* huge pages of the system's pool */
+	PEAL_MEMORY_TRANSPARENT = 4, /* transparent huge pages, in some of it at least */
+	PEAL_MEMORY_PREFAULTED = 8,  /* touched when the link was made */
+	PEAL_MEMORY_LOCKED = 16      /* not to be swapped out */
+};
+
+struct peal_ring_memory {
+	uint64_t bytes;       /* of the ring */
+	uint64_t page;        /* bytes of the pages that map all of it */
+	uint64_t wanted_page; /* what they were to have */
+	uint64_t transparent; /* bytes that transparent huge pages map now */
+	uint32_t has;         /* any of enum peal_memory_bit */
+	uint32_t wanted;
+	int32_t node;        /* the NUMA node that it is on; -1: several, or it is not told */
+	int32_t wanted_node; /* -1: any */
+	char why[256];       /* it has less than was wanted; or "" */
+};
+
+struct peal_memory {
+	uint32_t size;              /* set by the caller, to sizeof(struct peal_memory) */
+	uint32_t spare;             /* zero */
+	struct peal_ring_memory tx; /* the ring that this side sends into */
+	struct peal_ring_memory rx; /* the peer's, with what the peer says of it as wanted */
+};
+
+/*
+ * What memory a link's two rings really got, what was wanted, and why it is less. Transparent huge
+ * pages come and go, and are looked for now; so is the node, by some of the pages, which are
+ * touched.
+ *
+ * -EINVAL: memory->size; -ESTALE: after a fork. Any thread; enters the kernel, and reads
+ * /proc/self/smaps, which takes milliseconds where there are thousands of mappings.
+ */
+PEAL_API int peal_link_memory(const struct peal_link *link, struct peal_memory *memory);
 
 #ifdef __cplusplus
 }

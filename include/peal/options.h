@@ -62,6 +62,21 @@ enum peal_allow {
 	PEAL_ALLOW_ANYONE = 2
 };
 
+/* What pages the ring that this side sends into is to have. The peer's ring has what the peer asks
+ * for. */
+enum peal_huge {
+	/* Plain ones; transparent huge ones in a ring of 2 MiB or more, where the system gives
+	 * them to shared memory. PEAL_HUGEPAGES, in the environment, says something else. */
+	PEAL_HUGE_AUTO = 0,
+	/* Plain ones. */
+	PEAL_HUGE_OFF = 1,
+	/* Huge ones of the system's pool (hugetlb); where those are not to be had, or the ring is
+	 * shorter than one, as PEAL_HUGE_AUTO: peal_link_memory tells. */
+	PEAL_HUGE_TRY = 2,
+	/* Huge ones of the system's pool, or no link (-ENOMEM). */
+	PEAL_HUGE_REQUIRE = 3
+};
+
 /* Bits of peal_options.flags. */
 enum peal_flag {
 	/* Touch all memory of a link when it is made, not when it is first used. */
@@ -72,7 +87,11 @@ enum peal_flag {
 	/* Ring the peer by an eventfd that it hands over, although a hostile one can make us wait
 	 * in that. Clients do so in any case, unless they are told not to by the other one. */
 	PEAL_TRUST_PEER = 4,
-	PEAL_DISTRUST_PEER = 8
+	PEAL_DISTRUST_PEER = 8,
+	/* Lock the memory of both rings, so that it is never swapped out: -ENOMEM where the limit
+	 * of locked memory (RLIMIT_MEMLOCK) is less than that needs, the size of each ring and a
+	 * page. Huge pages of the pool do not count. */
+	PEAL_LOCK = 16
 };
 
 /* The other side of a link. */
@@ -140,7 +159,19 @@ struct peal_options {
 	uint32_t barrier;
 	uint32_t bell;
 
-	uint64_t spare[15]; /* zero */
+	/* An enum peal_huge; and for PEAL_HUGE_TRY and PEAL_HUGE_REQUIRE the bytes of a huge page,
+	 * a power of two of which the system has a pool; 0: 2 MiB (where plain pages have 4 KiB;
+	 * else the size of transparent ones). With PEAL_HUGE_REQUIRE a ring is one page or more. */
+	uint32_t huge;
+
+	/* 1 + the number of the NUMA node that the ring which this side sends into is to be on, up
+	 * to 1024; 0: that of the CPU on which it is made, mostly. Where that node has no memory
+	 * left, or there is none, another is taken: peal_link_memory tells. */
+	uint32_t node;
+
+	uint64_t huge_size;
+
+	uint64_t spare[13]; /* zero */
 };
 
 /* Sets all options to their defaults. Cannot fail. Any thread; never enters the kernel. */

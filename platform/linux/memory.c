@@ -8,12 +8,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mempolicy.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+#ifdef HAVE_LIBCAP
+#include <sys/capability.h>
+#endif
 
 #include "platform/platform.h"
 
@@ -34,42 +43,71 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+#ifndef MFD_HUGETLB
+#define MFD_HUGETLB 0x0004U
+#endif
+#ifndef HUGETLB_FLAG_ENCODE_SHIFT
+#define HUGETLB_FLAG_ENCODE_SHIFT 26
+#endif
+
 #define STEP ((uint64_t)1 << 20)
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 
-static int create(uint64_t size)
+static int create(uint64_t size, uint64_t unit)
 {
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	struct rlimit limit;
-	int err, fd = memfd_create("peal", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	int err, fd;
 
+	if (unit > platform_page_size())
+		flags |= MFD_HUGETLB | (unsigned)__builtin_ctzll(unit) << HUGETLB_FLAG_ENCODE_SHIFT;
+	fd = memfd_create("peal", flags | MFD_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-		fd = memfd_create("peal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fd = memfd_create("peal", flags);
 	if (fd < 0)
 		return -errno;
-	if (!getrlimit(RLIMIT_FSIZE, &limit) && size > limit.rlim_cur) {
-		close(fd); /* or the kernel would end the process, with SIGXFSZ */
-		return -EFBIG;
-	}
-	/* In steps: a signal undoes a whole step, and with a timer running a long one never
-	 * ends. */
-	for (uint64_t at = 0; at < size; at += STEP) {
-		do
-			err = fallocate(fd, 0, (off_t)at,
-					(off_t)(size - at < STEP ? size - at : STEP));
-		while (err && errno == EINTR);
-		if (err) {
-			err = -errno;
-			close(fd);
-			return err;
-		}
-	}
-	return fd;
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && size > limit.rlim_cur)
+		err = -EFBIG; /* or the kernel would end the process, with SIGXFSZ */
+	else
+		err = ftruncate(fd, (off_t)size) ? -errno : 0;
+	if (err)
+		close(fd);
+	return err ? err : fd;
 }
 
-static int seal(int fd)
+static int fill(int fd, uint64_t size, uint64_t unit)
 {
-	return fcntl(fd, F_ADD_SEALS, SEALS) ? -errno : 0;
+	/* In steps: a signal undoes a whole step, and with a timer running a long one never
+	 * ends. */
+	uint64_t step = unit > STEP ? unit : STEP;
+	int err;
+
+	for (uint64_t at = 0; at < size; at += step) {
+		do
+			err = fallocate(fd, 0, (off_t)at,
+					(off_t)(size - at < step ? size - at : step));
+		while (err && errno == EINTR);
+		if (err)
+			return -errno;
+	}
+	return 0;
+}
+
+static int seal(int fd, uint64_t unit)
+{
+	void *map;
+
+	if (fcntl(fd, F_ADD_SEALS, SEALS))
+		return -errno;
+	if (unit == platform_page_size())
+		return 0; /* usable() has seen that the kernel means it */
+	/* Before Linux 5.13 it did not, with huge pages. */
+	map = mmap(NULL, unit, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (map == MAP_FAILED)
+		return 0;
+	munmap(map, unit);
+	return -ENOSYS;
 }
 
 /* There is a cachestat, and it is allowed: found out when memory is tried out. */
@@ -94,7 +132,32 @@ static bool all_cached(int fd, uint64_t size, bool may_be_forbidden)
 	return (pages.cached + pages.evicted) * platform_page_size() >= size;
 }
 
-static int prove(int fd, uint64_t size)
+/*
+ * Huge pages are not counted by cachestat, and blocks count beyond the end of file here too. But
+ * they are nothing else than pages: who has populated a mapping of all of it, which fills holes
+ * (from our pool), sees more blocks than there should be if there was a hole.
+ */
+static int prove_huge(int fd, const struct stat *status, uint64_t unit)
+{
+	struct statfs system;
+
+	if (fstatfs(fd, &system))
+		return -errno;
+	if (system.f_type != HUGETLBFS_MAGIC || (uint64_t)system.f_bsize != unit)
+		return -EMEDIUMTYPE;
+	return (uint64_t)status->st_blocks * 512 == (uint64_t)status->st_size ? 0 : -EFAULT;
+}
+
+/* Whether its mappings must be whole huge pages, although its owner said nothing of them. */
+static bool is_huge(int fd, uint64_t size)
+{
+	struct statfs system;
+
+	return size % platform_huge_size() == 0 && !fstatfs(fd, &system) &&
+	       system.f_type == HUGETLBFS_MAGIC;
+}
+
+static int prove(int fd, uint64_t size, uint64_t unit)
 {
 	/* The seals first: no file system answers this call, so a silent FUSE daemon cannot hold
 	 * us. */
@@ -107,6 +170,10 @@ static int prove(int fd, uint64_t size)
 		return -errno;
 	if (status.st_size < 0 || (uint64_t)status.st_size != size)
 		return -ERANGE;
+	if (unit != platform_page_size())
+		return prove_huge(fd, &status, unit);
+	if (is_huge(fd, size))
+		return -EMEDIUMTYPE;
 	if ((uint64_t)status.st_blocks * 512 < size)
 		return -EFAULT;
 	if (__atomic_load_n(&can_count, __ATOMIC_RELAXED) && !all_cached(fd, size, true))
@@ -118,19 +185,21 @@ static int prove(int fd, uint64_t size)
 static bool usable(const char **why)
 {
 	uint64_t page = platform_page_size();
-	int fd = create(page);
+	int fd = create(page, page);
 	void *own = MAP_FAILED, *other = MAP_FAILED;
 	bool fits = false;
 
 	*why = "memfd_create failed: blocked by a filter, or no memory";
 	if (fd < 0)
 		return false;
+	if (fill(fd, page, page))
+		goto out;
 	own = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	*why = "a memfd could not be mapped";
 	if (own == MAP_FAILED)
 		goto out;
 	*why = "no F_SEAL_FUTURE_WRITE: Linux 5.1 or newer is needed";
-	if (seal(fd))
+	if (seal(fd, page))
 		goto out;
 	*why = "a sealed memfd could still be mapped for writing";
 	other = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -138,7 +207,7 @@ static bool usable(const char **why)
 		goto out;
 	*why = "a sealed memfd could not be proved";
 	__atomic_store_n(&can_count, all_cached(fd, page, false), __ATOMIC_RELAXED);
-	if (prove(fd, page))
+	if (prove(fd, page, page))
 		goto out;
 	*why = "sealed: only its owner can write it";
 	fits = true;
@@ -151,11 +220,161 @@ out:
 	return fits;
 }
 
+/*
+ * Nodes, by the system calls themselves: three of them need no library, which would look at the
+ * whole machine at the start of every process that Peal is linked to.
+ */
+
+#define NODES 1024
+
+int platform_prefer_node(uint8_t *at, uint64_t size, uint32_t node)
+{
+	unsigned long mask[NODES / (8 * sizeof(unsigned long))] = { 0 };
+	const unsigned bits = 8 * sizeof(mask[0]);
+
+	if (node >= NODES)
+		return -EINVAL;
+	mask[node / bits] = 1ul << node % bits;
+	return syscall(SYS_mbind, at, size, MPOL_PREFERRED, mask, NODES + 1ul, 0) ? -errno : 0;
+}
+
+int platform_node(const uint8_t *at)
+{
+	int node;
+
+	return syscall(SYS_get_mempolicy, &node, NULL, 0, at, MPOL_F_NODE | MPOL_F_ADDR) ? -errno :
+											   node;
+}
+
+/*
+ * Locked memory.
+ */
+
+int platform_lock_memory(const uint8_t *at, uint64_t size)
+{
+	return mlock(at, size) ? -errno : 0;
+}
+
+uint64_t platform_lock_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_MEMLOCK, &limit) ? 0 : limit.rlim_cur;
+}
+
+int platform_lock_capability(const char **name)
+{
+	*name = "CAP_IPC_LOCK";
+#ifdef HAVE_LIBCAP
+	cap_flag_value_t has = CAP_CLEAR;
+	cap_t mine = cap_get_proc();
+	int err = !mine || cap_get_flag(mine, CAP_IPC_LOCK, CAP_EFFECTIVE, &has);
+
+	if (mine)
+		cap_free(mine);
+	return err ? -ENOSYS : has == CAP_SET;
+#else
+	return -ENOSYS;
+#endif
+}
+
+/*
+ * Huge pages.
+ */
+
+uint64_t platform_huge_size(void)
+{
+	/* A page full of entries of 8 bytes, each for a page. */
+	return platform_page_size() / 8 * platform_page_size();
+}
+
+/* The first line of a file; false: it cannot be read. */
+static bool read_line(const char *path, char *line, int size)
+{
+	FILE *file = fopen(path, "re");
+	bool told = file && fgets(line, size, file);
+
+	if (file)
+		fclose(file);
+	return told;
+}
+
+int64_t platform_huge_left(uint64_t unit)
+{
+	unsigned long long kib = unit >> 10;
+	char path[96], unused[32], reserved[32];
+
+	snprintf(path, sizeof(path), PLATFORM_HUGE_POOL "free_hugepages", kib);
+	if (!read_line(path, unused, sizeof(unused)))
+		return -ENOENT;
+	snprintf(path, sizeof(path), PLATFORM_HUGE_POOL "resv_hugepages", kib);
+	if (!read_line(path, reserved, sizeof(reserved)))
+		return -ENOENT;
+	return strtoll(unused, NULL, 10) - strtoll(reserved, NULL, 10);
+}
+
+#define TRANSPARENT "/sys/kernel/mm/transparent_hugepage/"
+
+static const char *no_transparent; /* why not; NULL: there are some */
+
+static void look_for_transparent(void)
+{
+	char path[128], line[128] = "";
+
+	/* Since Linux 6.11 each size has its own word, which may be to inherit the common one. */
+	snprintf(path, sizeof(path), TRANSPARENT "hugepages-%llukB/shmem_enabled",
+		 (unsigned long long)(platform_huge_size() >> 10));
+	if (!read_line(path, line, sizeof(line)) || strstr(line, "[inherit]")) {
+		if (!read_line(TRANSPARENT "shmem_enabled", line, sizeof(line)))
+			no_transparent = "this system tells of no transparent huge pages";
+	}
+	if (strstr(line, "[never]") || strstr(line, "[deny]"))
+		no_transparent =
+			"transparent huge pages are off for shared memory: write \"advise\" "
+			"to " TRANSPARENT "shmem_enabled";
+}
+
+bool platform_transparent(const char **why)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, look_for_transparent);
+	*why = no_transparent;
+	return !no_transparent;
+}
+
+void platform_want_transparent(uint8_t *at, uint64_t size)
+{
+	madvise(at, size, MADV_HUGEPAGE);
+}
+
+int64_t platform_transparent_bytes(const uint8_t *at)
+{
+	static const char field[] = "ShmemPmdMapped:";
+	FILE *file = fopen("/proc/self/smaps", "re");
+	char line[512], start[32];
+	int64_t bytes = -ENOENT;
+	bool found = false;
+
+	if (!file)
+		return -errno;
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)(uintptr_t)at);
+	while (bytes < 0 && fgets(line, sizeof(line), file)) {
+		if (!found)
+			found = !strncmp(line, start, strlen(start));
+		else if (!strncmp(line, field, strlen(field)))
+			bytes = strtoll(line + strlen(field), NULL, 10) * 1024;
+	}
+	fclose(file);
+	return bytes;
+}
+
 static const struct peal_memory_ops memfd = {
 	.name = "memfd",
 	.sealed = true,
 	.usable = usable,
 	.create = create,
+	.fill = fill,
 	.seal = seal,
 	.prove = prove,
 };
@@ -173,13 +392,28 @@ static int map_error(void)
 	return errno == EAGAIN ? -ENOMEM : -errno;
 }
 
-int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool prefault,
-		 uint8_t **at)
+/* What both ways of mapping have in common. */
+static int settle(uint8_t *map, uint64_t page, uint64_t capacity, bool writable)
+{
+	uint64_t size = page + 2 * capacity;
+
+	if (madvise(map, size, MADV_DONTFORK))
+		return map_error();
+	/* Core dumps hold one copy of what is ours, and nothing of the peer's. Not to be had is no
+	 * reason to fail. */
+	if (!writable)
+		madvise(map, size, MADV_DONTDUMP);
+	else if (capacity)
+		madvise(map + page + capacity, capacity, MADV_DONTDUMP);
+	return 0;
+}
+
+int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, uint8_t **at)
 {
 	uint64_t size = page + 2 * capacity;
 	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
 	uint8_t *map;
-	int err;
+	int err = 0;
 
 	/* The first mapping reserves the range of the second, which is laid over its end. */
 	map = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
@@ -187,26 +421,63 @@ int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, bool p
 		return map_error();
 	if (capacity && mmap(map + page + capacity, capacity, protection,
 			     MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)page) == MAP_FAILED)
-		goto fail;
-	if (madvise(map, size, MADV_DONTFORK))
-		goto fail;
-	/* Core dumps hold one copy of what is ours, and nothing of the peer's. Not to be had is no
-	 * reason to fail. */
-	if (!writable)
-		madvise(map, size, MADV_DONTDUMP);
-	else if (capacity)
-		madvise(map + page + capacity, capacity, MADV_DONTDUMP);
-	if (prefault && madvise(map, size, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ)) {
-		/* Before Linux 5.14: read each page. */
-		for (uint64_t i = 0; i < size; i += page)
-			__atomic_load_n(&map[i], __ATOMIC_RELAXED);
-	}
-	*at = map;
-	return 0;
-fail:
-	err = map_error();
-	munmap(map, size);
+		err = map_error();
+	if (!err)
+		err = settle(map, page, capacity, writable);
+	if (err)
+		munmap(map, size);
+	else
+		*at = map;
 	return err;
+}
+
+/* Maps an object at an address, instead of what is there. */
+static bool lay(uint8_t *at, uint64_t size, int fd, int protection)
+{
+	return mmap(at, size, protection, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) !=
+	       MAP_FAILED;
+}
+
+int platform_map_apart(int fd, int data_fd, uint64_t page, uint64_t capacity, uint64_t align,
+		       bool writable, uint8_t **at)
+{
+	uint64_t size = page + 2 * capacity, reserve = size + align, before;
+	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+	uint8_t *map, *data;
+	int err;
+
+	err = platform_set_aside(reserve, &map);
+	if (err)
+		return err;
+	/* The first multiple of align with room for the page before it. */
+	data = map + page;
+	data += -(uintptr_t)data & (align - 1);
+	before = (uint64_t)(data - page - map);
+	if (before)
+		munmap(map, before);
+	if (reserve - before > size)
+		munmap(data + 2 * capacity, reserve - before - size);
+	map = data - page;
+	if (!lay(map, page, fd, protection) || !lay(data, capacity, data_fd, protection) ||
+	    !lay(data + capacity, capacity, data_fd, protection))
+		err = map_error();
+	if (!err)
+		err = settle(map, page, capacity, writable);
+	if (err)
+		munmap(map, size);
+	else
+		*at = map;
+	return err;
+}
+
+int platform_populate(uint8_t *at, uint64_t size, bool writable)
+{
+	int err;
+
+	do
+		err = madvise(at, size, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+	while (err && errno == EINTR);
+	return err ? -errno : 0;
 }
 
 void platform_unmap(uint8_t *at, uint64_t page, uint64_t capacity)

@@ -42,9 +42,12 @@ static int before;
 
 static void set_up(void)
 {
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, stage_page());
+
 	folder_make(&folder);
 	before = descriptors_settled();
-	ck_assert_int_eq(segment_create(&segment, stage_page(), false, 0, &memory), 0);
+	ck_assert_int_eq(segment_create(&segment, &options, 0), 0);
+	memory = segment.fd;
 }
 
 static void tear_down(void)
@@ -64,7 +67,7 @@ static void listen_with(const struct peal_options *options)
 static struct wire_message homework(enum wire_type type)
 {
 	struct link_plan plan = { .own = segment, .own_eventfd = -1, .peer_eventfd = -1 };
-	struct platform_parcel parcel = { .count = 1 };
+	struct platform_parcel parcel = { .count = 0 };
 	struct wire_message message;
 	struct peal_options options;
 
@@ -92,6 +95,7 @@ struct flaw {
 
 #define FIELD(name) offsetof(struct wire_message, name), sizeof(((struct wire_message *)0)->name)
 #define NONE 0, 0, 0
+#define DESCRIPTORS offsetof(struct wire_message, descriptors), 8
 #define WHOLE sizeof(struct wire_message)
 
 /* Both sides take these alike. */
@@ -121,6 +125,11 @@ static const struct flaw flaws[] = {
 	{ "says 0", FIELD(descriptors), 0, 0, 1, -EPROTO, "descriptors", "an eventfd" },
 	{ "says 2", FIELD(descriptors), 2, 0, 1, -EPROTO, "descriptors", "an eventfd" },
 	{ "of data", FIELD(descriptor[0]), WIRE_DATA, 0, 1, -EPROTO, "descriptors", "segment" },
+	/* How many, and of what kinds, in one word. */
+	{ "a small segment", DESCRIPTORS, 0x20100000002, 0, 2, -EPROTO, "another size", "" },
+	{ "two of data", DESCRIPTORS, 0x2020100000003, 0, 3, -EPROTO, "3 descriptors", "eventfd" },
+	{ "data first", DESCRIPTORS, 0x10200000002, 0, 2, -EPROTO, "2 descriptors", "segment" },
+	{ "data last", DESCRIPTORS, 0x2030100000003, 0, 3, -EPROTO, "3 descriptors", "data area" },
 	{ "no page", FIELD(page), 0, 0, 1, -EPROTO, "0 bytes", "pages here" },
 	{ "large page", FIELD(page), 1 << 20, 0, 1, -EPROTO, "1048576 bytes", "pages here" },
 	{ "no ring", FIELD(capacity), 0, 0, 1, -EPROTO, "0 bytes", "power of two" },
@@ -130,6 +139,10 @@ static const struct flaw flaws[] = {
 	{ "large ring", FIELD(capacity), 1 << 27, 0, 1, -E2BIG, "134217728", "67108864" },
 	{ "huge ring", FIELD(capacity), (uint64_t)1 << 63, 0, 1, -E2BIG, "9223372036854775808",
 	  "67108864" },
+	{ "data in no pages", FIELD(data_page), 0, 0, 1, -EPROTO, "pages of 0", "power of two" },
+	{ "data in odd pages", FIELD(data_page), 12288, 0, 1, -EPROTO, "12288", "power of two" },
+	{ "small data pages", FIELD(data_page), 2048, 0, 1, -EPROTO, "pages of 2048", "from 4096" },
+	{ "large data pages", FIELD(data_page), 1 << 21, 0, 1, -EPROTO, "of 2097152", "itself" },
 	{ "start behind", FIELD(start), 4096, 0, 1, -EPROTO, "at 4096 of a ring of 4096", "" },
 	{ "start far", FIELD(start), UINT64_MAX - 7, 0, 1, -EPROTO, "multiple of 8 in it", "" },
 	{ "odd start", FIELD(start), 12, 0, 1, -EPROTO, "at 12", "multiple of 8" },

@@ -487,13 +487,14 @@ START_TEST(huge_pages_that_are_required_are_missed)
 		struct seen seen = start_with_one("PEAL_HUGEPAGES=require");
 		char code[16];
 
-		snprintf(code, sizeof(code), "%d ", -ENOSYS);
+		/* The default ring is shorter than one. */
+		snprintf(code, sizeof(code), "%d ", -EINVAL);
 		ck_assert_ptr_eq(strstr(reported(&seen, "pair"), code), reported(&seen, "pair"));
 		ck_assert_ptr_nonnull(strstr(reported(&seen, "pair"), "PEAL_HUGEPAGES=require"));
 		ck_assert_ptr_eq(strstr(reported(&seen, "listen"), code),
 				 reported(&seen, "listen"));
 		ck_assert_ptr_nonnull(strstr(reported(&seen, "listen"), "PEAL_HUGEPAGES=require"));
-		ck_assert_str_eq(reported(&seen, "memory-count"), "0");
+		ck_assert_str_eq(reported(&seen, "memory-count"), "1");
 	}
 END_TEST
 

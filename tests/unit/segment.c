@@ -50,12 +50,23 @@ static void tear_down(void)
 
 static int make(struct segment *segment)
 {
-	int fd = -1;
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, capacity);
 
-	if (segment_create(segment, capacity, false, PEAL_ASLEEP_FENCE, &fd))
+	if (segment_create(segment, &options, PEAL_ASLEEP_FENCE))
 		ck_abort_msg("%s", peal_error());
-	ck_assert_int_ge(fd, 0);
-	return fd;
+	ck_assert_int_ge(segment->fd, 0);
+	ck_assert_int_eq(segment->data_fd, -1);
+	return segment->fd;
+}
+
+/* Plain memory, all of it in one object. */
+static int adopt(struct segment *segment, int fd, uint32_t flags)
+{
+	struct segment_offer offer = {
+		.fd = fd, .data_fd = -1, .page = page, .capacity = capacity, .unit = page
+	};
+
+	return segment_adopt(segment, &offer, flags);
 }
 
 START_TEST(a_new_segment_is_zero_but_for_what_it_is)
@@ -86,7 +97,7 @@ START_TEST(the_data_area_is_there_twice)
 		uint8_t *data = segment_data(&segment);
 		const uint8_t *theirs;
 
-		ck_assert_int_eq(segment_adopt(&adopted, fd, page, capacity, false), 0);
+		ck_assert_int_eq(adopt(&adopted, fd, 0), 0);
 		theirs = segment_data(&adopted);
 		ck_assert_ptr_ne(theirs, data);
 		for (uint64_t i = 0; i < capacity; i += 13) {
@@ -170,7 +181,7 @@ START_TEST(an_adopted_segment_cannot_be_made_writable)
 		struct segment segment, adopted;
 		int fd = make(&segment);
 
-		ck_assert_int_eq(segment_adopt(&adopted, fd, page, capacity, true), 0);
+		ck_assert_int_eq(adopt(&adopted, fd, PEAL_PREFAULT), 0);
 		close(fd);
 		for (uint64_t at = 0; at < page + 2 * capacity; at += page) {
 			ck_assert_int_eq(mprotect(adopted.at + at, page, PROT_READ | PROT_WRITE),
@@ -188,7 +199,7 @@ static void expect_refused(int fd, const char *why)
 	int open = descriptors_count();
 
 	ck_assert_int_ge(fd, 0);
-	expect_error(segment_adopt(&segment, fd, page, capacity, false), -EPROTO, why, NULL);
+	expect_error(adopt(&segment, fd, 0), -EPROTO, why, NULL);
 	ck_assert_ptr_null(segment.at);
 	ck_assert_int_eq(descriptors_count(), open);
 	close(fd);
@@ -230,7 +241,7 @@ START_TEST(memory_with_more_seals_than_needed_will_do)
 		struct segment segment;
 		int fd = memfd(page + capacity, true, ALL_SEALS | F_SEAL_WRITE);
 
-		ck_assert_int_eq(segment_adopt(&segment, fd, page, capacity, false), 0);
+		ck_assert_int_eq(adopt(&segment, fd, 0), 0);
 		segment_destroy(&segment);
 		close(fd);
 	}
@@ -291,8 +302,8 @@ START_TEST(a_descriptor_that_is_none_is_refused)
 	{
 		struct segment segment;
 
-		expect_error(segment_adopt(&segment, -1, page, capacity, false), -EPROTO, NULL);
-		expect_error(segment_adopt(&segment, 100000, page, capacity, false), -EPROTO, NULL);
+		expect_error(adopt(&segment, -1, 0), -EPROTO, NULL);
+		expect_error(adopt(&segment, 100000, 0), -EPROTO, NULL);
 	}
 END_TEST
 
@@ -318,10 +329,11 @@ static const char *adopt_while_choices_are_told(void *data)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = { .len = 4, .filter = lines };
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, capacity);
 	struct segment segment, adopted;
 	bool stop = true;
 	pthread_t thread;
-	int fd, err = 0;
+	int err = 0;
 
 	(void)data;
 	/* Where even this is forbidden, there may be a cachestat. */
@@ -329,11 +341,11 @@ static const char *adopt_while_choices_are_told(void *data)
 		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
 	ask_for_choices(&stop); /* this process may have found one before */
 	stop = false;
-	if (segment_create(&segment, capacity, false, 0, &fd) ||
+	if (segment_create(&segment, &options, 0) ||
 	    pthread_create(&thread, NULL, ask_for_choices, &stop))
 		return wrong("nothing to adopt");
 	for (int i = 0; i < 3000 && !err; i++) {
-		err = segment_adopt(&adopted, fd, page, capacity, false);
+		err = adopt(&adopted, segment.fd, 0);
 		if (!err)
 			segment_destroy(&adopted);
 	}

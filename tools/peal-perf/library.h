@@ -15,6 +15,9 @@
 /* The options of a link that is to be as a setup says. */
 void library_options(struct peal_options *options, const struct setup *setup);
 
+/* Says to stderr what pages a link's rings have, if the setup says what they are to have. */
+void library_tell_pages(const struct peal_link *link, const struct setup *setup);
+
 /* Keeps the library's sentence for a call that failed, as a complaint; returns err. */
 int library_refused(const char *verb, int err) __attribute__((cold));
 

@@ -269,6 +269,24 @@ static int parse_barrier(struct options *options, const char *word)
 		     nearest ? "? Else " : "");
 }
 
+static int parse_huge(struct options *options, const char *word)
+{
+	const char *names[HUGE_MODES - 1];
+	const char *nearest;
+
+	for (unsigned i = HUGE_UNSAID + 1; i < HUGE_MODES; i++) {
+		names[i - 1] = huge_name((enum huge_mode)i);
+		if (!strcmp(names[i - 1], word)) {
+			options->huge = (enum huge_mode)i;
+			return 0;
+		}
+	}
+	nearest = options_nearest(word, names, HUGE_MODES - 1);
+	return usage("unknown huge pages \"%s\": %s%s%sgive one of off, auto, try, require", word,
+		     nearest ? "did you mean " : "", nearest ? nearest : "",
+		     nearest ? "? Else " : "");
+}
+
 static int parse_links(struct options *options, const char *text)
 {
 	uint64_t links;
@@ -443,6 +461,8 @@ static const struct option {
 	{ "--links", "N", parse_links, "links of a set (peal-set), which the receiver looks at" },
 	{ "--barrier", "WHICH", parse_barrier,
 	  "of Peal's sleepers: fence, asymmetric or auto, the default" },
+	{ "--huge", "WHICH", parse_huge,
+	  "pages of Peal's rings: off, try, require or auto, the default" },
 	{ "--transport", "LIST", parse_transports, "those below; all unless given" },
 	{ "--ring", "SIZE", parse_ring,
 	  "bytes of a ring in each direction; 2m unless given, 16k with --links" },

@@ -237,8 +237,10 @@ static void json_row(struct json *json, const struct row *row, const struct opti
 		json_number(json, "empty_poll_ns", row->empty_poll.median, 3);
 		json_spread(json, "empty_poll_ns_spread", &row->empty_poll, 3);
 	}
-	if (row->transport == &transport_peal || row->transport == &transport_set)
+	if (row->transport == &transport_peal || row->transport == &transport_set) {
 		json_string(json, "barrier", barrier_name(options->barrier));
+		json_string(json, "huge", huge_name(options->huge));
+	}
 	if (row->test == TEST_RATE) {
 		json_integer(json, "rate", row->pace);
 		json_number(json, "late", late_share(row), 6);
@@ -410,6 +412,9 @@ void report_table(const struct results *results, const struct options *options)
 	if (options->barrier != BARRIER_AUTO)
 		printf("Peal's sleepers were told to use the barrier %s.\n",
 		       barrier_name(options->barrier));
+	if (options->huge != HUGE_UNSAID)
+		printf("Peal's rings were told to have huge pages: %s.\n",
+		       huge_name(options->huge));
 	if (none)
 		printf("Where no round was kept the machine was too restless: the floor moved by more "
 		       "than 15 %%\nwithin each of them. Try again, with more --rounds, or when it is "

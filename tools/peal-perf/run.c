@@ -175,6 +175,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 		.ring = options->ring,
 		.wait = entry->wait,
 		.barrier = options->barrier,
+		.huge = options->huge,
 		.links = transport == &transport_set ? options->links : 1,
 		.batch = entry->batch,
 	};

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * The lists of transports, waiting modes, barriers and tests, by name. It knows nothing of how they
- * work.
+ * The lists of transports, waiting modes, barriers, pages and tests, by name. It knows nothing of
+ * how they work.
  */
 #include "config.h"
 
@@ -59,6 +59,16 @@ const char *barrier_name(enum barrier_mode barrier)
 	};
 
 	return barrier < BARRIER_MODES ? names[barrier] : NULL;
+}
+
+const char *huge_name(enum huge_mode huge)
+{
+	static const char *const names[HUGE_MODES] = {
+		[HUGE_UNSAID] = "auto", [HUGE_OFF] = "off",         [HUGE_AUTO] = "auto",
+		[HUGE_TRY] = "try",     [HUGE_REQUIRE] = "require",
+	};
+
+	return huge < HUGE_MODES ? names[huge] : NULL;
 }
 
 const char *test_name(enum test_id test)

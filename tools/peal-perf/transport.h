@@ -24,6 +24,9 @@ enum wait_mode { WAIT_SPIN, WAIT_ADAPTIVE, WAIT_SLEEP, WAIT_MODES };
 /* Which side pays for the barrier that Peal's sleeping needs. */
 enum barrier_mode { BARRIER_AUTO, BARRIER_FENCE, BARRIER_ASYMMETRIC, BARRIER_MODES };
 
+/* What pages Peal's rings are to have. Unsaid is auto, and nothing is told of it. */
+enum huge_mode { HUGE_UNSAID, HUGE_OFF, HUGE_AUTO, HUGE_TRY, HUGE_REQUIRE, HUGE_MODES };
+
 /* What can be measured. */
 enum test_id { TEST_FLOOR, TEST_LATENCY, TEST_STREAM, TEST_RATE, TESTS };
 
@@ -39,6 +42,7 @@ struct setup {
 	uint64_t ring;    /* bytes of a ring in each direction, for transports with rings */
 	uint32_t wait;    /* an enum wait_mode */
 	uint32_t barrier; /* an enum barrier_mode, for Peal */
+	uint32_t huge;    /* an enum huge_mode, for Peal */
 	uint32_t batch;   /* messages that are sent and received at a time, at most */
 	uint32_t links;   /* of a set */
 	char path[100];   /* of the socket where they meet; fits a sockaddr_un */
@@ -120,6 +124,7 @@ const struct transport *transport_by_name(const char *name);
 
 const char *wait_name(enum wait_mode wait);
 const char *barrier_name(enum barrier_mode barrier);
+const char *huge_name(enum huge_mode huge);
 const char *test_name(enum test_id test);
 
 #endif

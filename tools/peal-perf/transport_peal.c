@@ -276,6 +276,7 @@ static int connection_connect(const struct setup *setup, void **end)
 	err = peal_connect(&link, setup->path, &options, LIBRARY_MEETING_NS);
 	if (err)
 		return library_refused("peal_connect", err);
+	library_tell_pages(link, setup);
 	connection = connection_new(setup, link);
 	if (!connection) {
 		peal_close(link);
@@ -296,6 +297,7 @@ static int connection_pair(const struct setup *setup, void *ends[2])
 	err = peal_pair(links, &options);
 	if (err)
 		return library_refused("peal_pair", err);
+	library_tell_pages(links[0], setup);
 	one = connection_new(setup, links[0]);
 	two = connection_new(setup, links[1]);
 	if (!one || !two) {

@@ -1,0 +1,889 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * What memory rings get: huge pages of the pool, transparent ones, and plain ones where there are
+ * none, and what is told of it; white-box for what a peer could send. As root the pool and the
+ * system's settings are changed, under a lock, and put back whatever happens.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/options.h"
+#include "lib/segment.h"
+#include "tests/unit/stage.h"
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+#define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+
+static uint64_t page, huge;
+static int before; /* descriptors */
+
+/*
+ * Settings of the system.
+ */
+
+static const char pool[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+static const char transparent[] =
+	"/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled";
+
+/* What was changed: whoever holds the other end of the pipe puts it back when this one is closed,
+ * or its process is no more. */
+static struct {
+	int end;
+	pid_t guard;
+} changes[4];
+static int changed;
+static int turn; /* the lock; also held by the guards */
+
+/* A word of a file: the one in brackets, if there are any. */
+static bool read_word(const char *path, char word[64])
+{
+	FILE *file = fopen(path, "re");
+	char line[256] = "", *from, *to;
+	bool told = file && fgets(line, sizeof(line), file);
+
+	if (file)
+		fclose(file);
+	from = strchr(line, '[');
+	from = from ? from + 1 : line;
+	to = from + strcspn(from, "]\n");
+	*to = 0;
+	snprintf(word, 64, "%s", from);
+	return told;
+}
+
+static bool write_word(const char *path, const char *word)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, word, strlen(word)) == (ssize_t)strlen(word);
+
+	close(fd);
+	return done;
+}
+
+static void guard(int end, const char *path, const char *old)
+{
+	char byte;
+
+	/* libcheck ends the group of a test that fails. */
+	setsid();
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	while (read(end, &byte, 1) < 0 && errno == EINTR)
+		;
+	_exit(write_word(path, old) ? 0 : 1);
+}
+
+static void take_turn(void)
+{
+	if (turn >= 0)
+		return;
+	turn = open(pool, O_RDONLY | O_CLOEXEC);
+	if (turn >= 0)
+		ck_assert_int_eq(flock(turn, LOCK_EX), 0);
+}
+
+/* Until the end of the test. False: it cannot be changed. */
+static bool change(const char *path, const char *word)
+{
+	char old[64];
+	int ends[2];
+
+	take_turn();
+	if (!read_word(path, old) || access(path, W_OK))
+		return false;
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	fflush(NULL);
+	changes[changed].guard = fork();
+	ck_assert_int_ge(changes[changed].guard, 0);
+	if (!changes[changed].guard) {
+		close(ends[1]);
+		guard(ends[0], path, old);
+	}
+	close(ends[0]);
+	changes[changed++].end = ends[1];
+	return write_word(path, word);
+}
+
+static void put_all_back(void)
+{
+	int status;
+
+	while (changed) {
+		close(changes[--changed].end);
+		ck_assert_int_eq(waitpid(changes[changed].guard, &status, 0),
+				 changes[changed].guard);
+		ck_assert_int_eq(status, 0);
+	}
+	if (turn >= 0)
+		close(turn);
+	turn = -1;
+}
+
+/* Just so many huge pages are free, or the test is skipped. */
+static bool leave_free(int64_t count)
+{
+	int64_t left;
+	char word[64];
+
+	take_turn();
+	left = platform_huge_left(huge);
+	if (left < 0 || !read_word(pool, word)) {
+		skip("this system has no pool of huge pages of %llu bytes",
+		     (unsigned long long)huge);
+		return false;
+	}
+	if (left == count)
+		return true;
+	snprintf(word, sizeof(word), "%lld", strtoll(word, NULL, 10) - (long long)(left - count));
+	if (change(pool, word) && platform_huge_left(huge) == count)
+		return true;
+	skip("the pool has %lld huge pages left, the test needs %lld, and cannot change that",
+	     (long long)left, (long long)count);
+	return false;
+}
+
+static void set_up(void)
+{
+	turn = -1;
+	changed = 0;
+	page = runtime_get()->page_size;
+	huge = platform_huge_size();
+	before = descriptors_settled();
+}
+
+static void tear_down(void)
+{
+	descriptors_expect(before + changed + (turn >= 0));
+	put_all_back();
+}
+
+/*
+ * Links.
+ */
+
+static struct peal_options wishing(uint32_t wish, uint64_t ring)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, ring);
+
+	options.huge = wish;
+	return options;
+}
+
+static struct peal_memory memory_of(const struct peal_link *link)
+{
+	struct peal_memory memory = { .size = sizeof(memory) };
+
+	ck_assert_msg(!peal_link_memory(link, &memory), "%s", peal_error());
+	return memory;
+}
+
+/* Laps of messages of all sizes, over every byte of both mappings. */
+static void expect_carries(struct peal_link *from, struct peal_link *to)
+{
+	static uint8_t sent[1 << 20], received[1 << 20];
+
+	for (uint32_t i = 0; i < 12; i++) {
+		size_t length = sizeof(sent) - i * 4099;
+		int64_t came;
+
+		payload_fill(sent, length, i);
+		ck_assert_int_eq(peal_send(peal_link_tx(from), sent, length, i, 0), 0);
+		came = peal_recv(peal_link_rx(to), received, sizeof(received), NULL, LONG);
+		ck_assert_int_eq(came, (int64_t)length);
+		ck_assert(payload_matches(received, length, i));
+	}
+}
+
+static void expect_huge(const struct peal_ring_memory *memory)
+{
+	ck_assert_uint_eq(memory->bytes, 2 * huge);
+	ck_assert_uint_eq(memory->page, huge);
+	ck_assert_uint_eq(memory->wanted_page, huge);
+	ck_assert_uint_eq(memory->has & (PEAL_MEMORY_TWICE | PEAL_MEMORY_HUGETLB),
+			  PEAL_MEMORY_TWICE | PEAL_MEMORY_HUGETLB);
+	ck_assert_str_eq(memory->why, "");
+}
+
+START_TEST(a_link_gets_the_huge_pages_that_it_requires)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		if (!leave_free(4))
+			return;
+		meeting_open(&meeting, &options, &options);
+		ck_assert_int_eq(platform_huge_left(huge), 0);
+		for (int i = 0; i < 2; i++) {
+			memory = memory_of(i ? meeting.server : meeting.client);
+			expect_huge(&memory.tx);
+			expect_huge(&memory.rx);
+		}
+		expect_carries(meeting.client, meeting.server);
+		expect_carries(meeting.server, meeting.client);
+		meeting_close(&meeting);
+		ck_assert_int_eq(platform_huge_left(huge), 4);
+	}
+END_TEST
+
+START_TEST(each_side_chooses_the_pages_of_its_own_ring)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_TRY, 2 * huge);
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		if (!leave_free(2))
+			return;
+		meeting_open(&meeting, NULL, &options);
+		memory = memory_of(meeting.server);
+		ck_assert_uint_eq(memory.tx.page, page);
+		expect_huge(&memory.rx);
+		memory = memory_of(meeting.client);
+		ck_assert_uint_eq(memory.rx.page, page);
+		expect_huge(&memory.tx);
+		expect_carries(meeting.client, meeting.server);
+		meeting_close(&meeting);
+		meeting_open(&meeting, &options, NULL);
+		memory = memory_of(meeting.server);
+		expect_huge(&memory.tx);
+		expect_carries(meeting.server, meeting.client);
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(the_two_ends_of_a_pair_get_huge_pages)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
+		struct peal_link *links[2];
+		struct peal_memory memory;
+
+		if (!leave_free(4))
+			return;
+		options.flags = PEAL_PREFAULT;
+		ck_assert_msg(!peal_pair(links, &options), "%s", peal_error());
+		memory = memory_of(links[1]);
+		expect_huge(&memory.tx);
+		expect_huge(&memory.rx);
+		ck_assert_uint_eq(memory.tx.has & memory.tx.wanted & PEAL_MEMORY_PREFAULTED,
+				  PEAL_MEMORY_PREFAULTED);
+		expect_carries(links[0], links[1]);
+		pair_close(links);
+	}
+END_TEST
+
+START_TEST(a_pool_that_is_dry_is_an_error_where_huge_pages_are_required)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
+		struct peal_link *links[2], *server;
+		struct peal_listener *listener;
+		struct folder folder;
+		struct caller caller;
+
+		if (!leave_free(1))
+			return;
+		expect_error(peal_pair(links, &options), -ENOMEM, "1 pages", "needs 2",
+			     "nr_hugepages", NULL);
+		folder_make(&folder);
+		ck_assert_int_eq(peal_listen(&listener, folder.path, &options), 0);
+		caller_start(&caller, folder.path, NULL, LONG);
+		while (!caller_is_over(&caller))
+			ck_assert_int_lt(peal_accept(listener, &server, 10 * MS), 0);
+		caller_end(&caller);
+		expect_words(caller.err, caller.sentence, -EBUSY, "huge pages", "nr_hugepages",
+			     NULL);
+		caller_start(&caller, folder.path, &options, LONG);
+		caller_end(&caller);
+		expect_words(caller.err, caller.sentence, -ENOMEM, "huge pages", "nr_hugepages",
+			     NULL);
+		peal_listener_close(listener);
+		folder_remove(&folder);
+		ck_assert_int_eq(platform_huge_left(huge), 1);
+	}
+END_TEST
+
+START_TEST(a_pool_that_is_dry_is_told_of_where_huge_pages_are_tried)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_TRY, 2 * huge);
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		if (!leave_free(3))
+			return;
+		/* The client has two, and one is left. */
+		meeting_open(&meeting, &options, &options);
+		memory = memory_of(meeting.client);
+		expect_huge(&memory.tx);
+		memory = memory_of(meeting.server);
+		expect_huge(&memory.rx);
+		ck_assert_uint_eq(memory.tx.wanted_page, huge);
+		ck_assert_uint_eq(memory.tx.has & PEAL_MEMORY_HUGETLB, 0);
+		ck_assert_uint_ne(memory.tx.wanted & PEAL_MEMORY_HUGETLB, 0);
+		ck_assert_ptr_nonnull(strstr(memory.tx.why, "1 pages of 2048 KiB left"));
+		ck_assert_ptr_nonnull(strstr(memory.tx.why, "needs 2"));
+		expect_carries(meeting.client, meeting.server);
+		expect_carries(meeting.server, meeting.client);
+		meeting_close(&meeting);
+	}
+END_TEST
+
+/* In a child, and for good: no huge page can be allocated, as if a cgroup's limit said so. */
+static bool limit_huge_pages(void)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)huge, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = 6, .filter = lines };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+/* In a child. */
+static const char *meet_a_limit(void *data)
+{
+	struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
+	struct segment segment;
+	int err;
+
+	(void)data;
+	if (!limit_huge_pages())
+		return NULL;
+	options.huge_size = huge;
+	err = segment_create(&segment, &options, 0);
+	return err == -ENOMEM && strstr(peal_error(), "hugetlb cgroup") ?
+		       NULL :
+		       wrong("a limit gives %d", err);
+}
+
+START_TEST(a_limit_on_huge_pages_is_told_from_a_dry_pool)
+	{
+		if (leave_free(4))
+			child_run(meet_a_limit, NULL);
+	}
+END_TEST
+
+START_TEST(a_ring_shorter_than_a_huge_page_tries_in_vain)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_TRY, 16 * page);
+		struct peal_link *links[2];
+		struct peal_memory memory;
+
+		ck_assert_msg(!peal_pair(links, &options), "%s", peal_error());
+		memory = memory_of(links[0]);
+		ck_assert_uint_eq(memory.tx.page, page);
+		ck_assert_uint_eq(memory.tx.wanted_page, huge);
+		ck_assert_ptr_nonnull(strstr(memory.tx.why, "less than a page of"));
+		pair_close(links);
+	}
+END_TEST
+
+START_TEST(a_size_of_which_there_is_no_pool_is_refused_in_words)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 8 * huge);
+		struct peal_link *links[2];
+
+		options.huge_size = 4 * huge;
+		if (platform_huge_left(options.huge_size) >= 0) {
+			skip("there is a pool of pages of %llu bytes",
+			     (unsigned long long)options.huge_size);
+			return;
+		}
+		expect_error(peal_pair(links, &options), -ENOMEM, "no pool", "huge_size", NULL);
+		options.huge = PEAL_HUGE_TRY;
+		ck_assert_msg(!peal_pair(links, &options), "%s", peal_error());
+		pair_close(links);
+	}
+END_TEST
+
+/*
+ * What a peer may send.
+ */
+
+/* A data area of two huge pages, sealed; one page may be beyond its end instead. */
+static int huge_memory(bool beyond)
+{
+	int fd = memfd_create("unit", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB |
+					      (unsigned)__builtin_ctzll(huge) << 26);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)(2 * huge)), 0);
+	ck_assert_int_eq(fallocate(fd, 0, 0, (off_t)huge), 0);
+	ck_assert_int_eq(fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)((beyond ? 2 : 1) * huge),
+				   (off_t)huge),
+			 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, ALL_SEALS), 0);
+	return fd;
+}
+
+static int plain_memory(uint64_t size)
+{
+	int fd = memfd_create("unit", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fallocate(fd, 0, 0, (off_t)size), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, ALL_SEALS), 0);
+	return fd;
+}
+
+/* A peer's, with this data area; closes the descriptors. */
+static int adopt(struct segment *segment, int data_fd, uint64_t unit)
+{
+	struct segment_offer offer = { .fd = plain_memory(page),
+				       .data_fd = data_fd,
+				       .page = page,
+				       .capacity = 2 * huge,
+				       .unit = unit };
+	int err = segment_adopt(segment, &offer, 0);
+
+	close(offer.fd);
+	close(data_fd);
+	return err;
+}
+
+START_TEST(a_peers_huge_pages_are_adopted)
+	{
+		struct segment segment;
+
+		if (!leave_free(2))
+			return;
+		ck_assert_msg(!adopt(&segment, huge_memory(false), huge), "%s", peal_error());
+		ck_assert_uint_eq((uintptr_t)segment_data(&segment) % huge, 0);
+		segment_destroy(&segment);
+	}
+END_TEST
+
+START_TEST(a_hole_in_a_peers_huge_pages_is_refused)
+	{
+		struct segment segment;
+
+		/* Where the pool has a page to fill the hole with, and where it has none. */
+		if (!leave_free(2 + _i))
+			return;
+		expect_error(adopt(&segment, huge_memory(true), huge), -EPROTO, "sparse", NULL);
+		ck_assert_ptr_null(segment.at);
+		ck_assert_int_eq(platform_huge_left(huge), 2 + _i);
+	}
+END_TEST
+
+START_TEST(a_peer_that_lies_about_its_pages_is_refused)
+	{
+		struct segment segment;
+
+		expect_error(adopt(&segment, plain_memory(2 * huge), huge), -EPROTO, "other pages",
+			     NULL);
+		if (!leave_free(2))
+			return;
+		expect_error(adopt(&segment, huge_memory(false), page), -EPROTO, "other pages",
+			     NULL);
+		expect_error(adopt(&segment, huge_memory(false), 2 * huge), -EPROTO, "other pages",
+			     NULL);
+	}
+END_TEST
+
+START_TEST(plain_memory_apart_is_adopted)
+	{
+		struct segment segment;
+
+		ck_assert_msg(!adopt(&segment, plain_memory(2 * huge), page), "%s", peal_error());
+		ck_assert_uint_eq((uintptr_t)segment_data(&segment) % huge, 0);
+		segment_destroy(&segment);
+		expect_error(adopt(&segment, plain_memory(huge), page), -EPROTO, "another size",
+			     NULL);
+	}
+END_TEST
+
+START_TEST(nobody_can_write_huge_pages_but_their_first_mapping)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
+		struct segment segment;
+		uint8_t *map, *data;
+		int fd;
+
+		if (!leave_free(3))
+			return;
+		options.huge_size = huge;
+		ck_assert_msg(!segment_create(&segment, &options, 0), "%s", peal_error());
+		fd = segment.data_fd;
+		data = segment_data(&segment);
+		ck_assert_int_eq(fcntl(fd, F_GET_SEALS) & ALL_SEALS, ALL_SEALS);
+		ck_assert(mmap(NULL, huge, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) ==
+			  MAP_FAILED);
+		map = mmap(NULL, huge, PROT_READ, MAP_SHARED, fd, 0);
+		ck_assert(map != MAP_FAILED);
+		ck_assert_int_ne(mprotect(map, huge, PROT_READ | PROT_WRITE), 0);
+		ck_assert_int_ne(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+					   (off_t)huge),
+				 0);
+		ck_assert_int_ne(ftruncate(fd, 0), 0);
+		ck_assert_int_ne(ftruncate(fd, (off_t)(3 * huge)), 0);
+		ck_assert_int_ne(fallocate(fd, 0, 0, (off_t)(3 * huge)), 0);
+		ck_assert_int_ne(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+		ck_assert_int_ne(madvise(data, huge, MADV_REMOVE), 0);
+		/* It is there twice, and over the seam. */
+		memcpy(data + 2 * huge - 4, "seamless", 8);
+		ck_assert_mem_eq(data, "less", 4);
+		ck_assert_mem_eq(map, "less", 4);
+		munmap(map, huge);
+		segment_close_descriptors(&segment);
+		segment_destroy(&segment);
+		ck_assert_int_eq(platform_huge_left(huge), 3);
+	}
+END_TEST
+
+/*
+ * Transparent huge pages.
+ */
+
+START_TEST(transparent_huge_pages_are_used_where_there_are_some)
+	{
+		struct peal_options options = wishing(_i ? PEAL_HUGE_OFF : PEAL_HUGE_AUTO,
+						      2 * huge);
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		options.flags = PEAL_PREFAULT;
+		if (!change(transparent, "advise")) {
+			skip("transparent huge pages cannot be allowed for shared memory here");
+			return;
+		}
+		meeting_open(&meeting, &options, &options);
+		for (int i = 0; i < 2; i++) {
+			memory = memory_of(i ? meeting.server : meeting.client);
+			for (int k = 0; k < 2; k++) {
+				const struct peal_ring_memory *ring = k ? &memory.rx : &memory.tx;
+
+				ck_assert_uint_eq(ring->page, _i ? page : huge);
+				ck_assert_uint_eq(ring->transparent, _i ? 0 : 2 * huge);
+				ck_assert_uint_eq(ring->has & PEAL_MEMORY_TRANSPARENT,
+						  _i ? 0 : PEAL_MEMORY_TRANSPARENT);
+				ck_assert_str_eq(ring->why, "");
+			}
+		}
+		expect_carries(meeting.client, meeting.server);
+		expect_carries(meeting.server, meeting.client);
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(why_there_are_no_transparent_huge_pages_is_told)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_AUTO, 2 * huge);
+		struct peal_memory memory;
+		struct peal_link *links[2];
+		const char *why;
+
+		change(transparent, "never");
+		if (platform_transparent(&why)) {
+			skip("transparent huge pages are on for shared memory, and stay so");
+			return;
+		}
+		ck_assert_int_eq(peal_pair(links, &options), 0);
+		memory = memory_of(links[0]);
+		ck_assert_uint_eq(memory.tx.page, page);
+		ck_assert_uint_eq(memory.tx.wanted_page, huge);
+		ck_assert_uint_eq(memory.tx.transparent, 0);
+		ck_assert_str_eq(memory.tx.why, why);
+		expect_carries(links[0], links[1]);
+		pair_close(links);
+	}
+END_TEST
+
+/*
+ * What is told.
+ */
+
+START_TEST(a_small_ring_has_plain_pages_and_lacks_nothing)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		options.flags = _i ? PEAL_PREFAULT : 0;
+		meeting_open(&meeting, &options, NULL);
+		memory = memory_of(meeting.server);
+		ck_assert_uint_eq(memory.tx.bytes, 16 * page);
+		ck_assert_uint_eq(memory.tx.page, page);
+		ck_assert_uint_eq(memory.tx.wanted_page, page);
+		ck_assert_uint_eq(memory.tx.has,
+				  PEAL_MEMORY_TWICE | (_i ? PEAL_MEMORY_PREFAULTED : 0));
+		ck_assert_uint_eq(memory.tx.wanted, memory.tx.has);
+		ck_assert_str_eq(memory.tx.why, "");
+		ck_assert_uint_eq(memory.rx.bytes, 65536);
+		ck_assert_uint_eq(memory.rx.has, memory.tx.has);
+		meeting_close(&meeting);
+	}
+END_TEST
+
+/*
+ * Nodes and locked memory.
+ */
+
+START_TEST(a_ring_is_put_on_the_node_that_was_asked_for)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+		int node = platform_node((const uint8_t *)&options);
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		if (node < 0) {
+			skip("this system does not tell of nodes (errno %d)", -node);
+			return;
+		}
+		options.node = 1 + (uint32_t)node;
+		meeting_open(&meeting, &options, NULL);
+		memory = memory_of(meeting.server);
+		ck_assert_int_eq(memory.tx.wanted_node, node);
+		ck_assert_int_eq(memory.tx.node, node);
+		ck_assert_int_eq(memory.rx.wanted_node, -1);
+		ck_assert_str_eq(memory.tx.why, "");
+		memory = memory_of(meeting.client);
+		ck_assert_int_eq(memory.rx.node, node);
+		meeting_close(&meeting);
+	}
+END_TEST
+
+START_TEST(a_node_that_is_none_is_done_without_and_told)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+		struct peal_link *links[2];
+		struct peal_memory memory;
+
+		options.node = 1000;
+		ck_assert_msg(!peal_pair(links, &options), "%s", peal_error());
+		memory = memory_of(links[0]);
+		ck_assert_int_eq(memory.tx.wanted_node, 999);
+		ck_assert_int_ne(memory.tx.node, 999);
+		ck_assert_ptr_nonnull(strstr(memory.tx.why, "node 999"));
+		pair_close(links);
+	}
+END_TEST
+
+/* In a child, and for good: a system call fails. */
+static bool forbid(uint32_t call, uint32_t err)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = 4, .filter = lines };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+/* In a child. */
+static const char *wish_for_a_node(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+	struct peal_memory memory = { .size = sizeof(memory) };
+	uint32_t err = *(const uint32_t *)data;
+	struct peal_link *links[2];
+	char code[32];
+
+	if (!forbid(SYS_mbind, err) || !forbid(SYS_get_mempolicy, err))
+		return NULL;
+	options.node = 1;
+	snprintf(code, sizeof(code), "errno %u", err);
+	if (peal_pair(links, &options) || peal_link_memory(links[0], &memory))
+		return wrong("no link");
+	if (memory.tx.node != -1 || memory.tx.wanted_node != 0 || !strstr(memory.tx.why, code))
+		return wrong("it tells node %d: %s", memory.tx.node, memory.tx.why);
+	pair_close(links);
+	return NULL;
+}
+
+START_TEST(a_node_that_a_filter_forbids_is_done_without)
+	{
+		uint32_t errs[] = { EPERM, ENOSYS };
+
+		child_run(wish_for_a_node, &errs[_i]);
+	}
+END_TEST
+
+/* KiB of a field of /proc/self/status; -1: not told. */
+static long status_field(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	long kib = -1;
+
+	while (file && kib < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, strlen(name)))
+			kib = strtol(line + strlen(name), NULL, 10);
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+START_TEST(both_rings_are_locked_if_that_is_asked_for)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+		long locked = status_field("VmLck:");
+		struct peal_memory memory;
+		struct meeting meeting;
+
+		options.flags = PEAL_LOCK;
+		meeting_open(&meeting, &options, NULL);
+		memory = memory_of(meeting.server);
+		ck_assert_uint_eq(memory.tx.has, PEAL_MEMORY_TWICE | PEAL_MEMORY_LOCKED);
+		ck_assert_uint_eq(memory.rx.has, PEAL_MEMORY_TWICE | PEAL_MEMORY_LOCKED);
+		ck_assert_uint_eq(memory.tx.wanted, memory.tx.has);
+		memory = memory_of(meeting.client);
+		ck_assert_uint_eq(memory.tx.has, PEAL_MEMORY_TWICE);
+		if (locked >= 0)
+			ck_assert_int_eq(status_field("VmLck:") - locked,
+					 (long)((18 * page + 65536) >> 10));
+		meeting_close(&meeting);
+		ck_assert_int_eq(status_field("VmLck:"), locked);
+	}
+END_TEST
+
+/* In a child: one segment may be locked, and not two. */
+static const char *lock_too_much(void *data)
+{
+	struct rlimit limit = { .rlim_cur = 20 * page, .rlim_max = 20 * page };
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+	struct peal_link *links[2];
+	const char *failed = NULL;
+	char said[32];
+	int err;
+
+	(void)data;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		return wrong("no limit");
+	if (!geteuid())
+		failed = become_nobody();
+	if (failed)
+		return failed;
+	options.flags = PEAL_LOCK;
+	snprintf(said, sizeof(said), " %llu:", (unsigned long long)limit.rlim_cur);
+	err = peal_pair(links, &options);
+	if (err != -ENOMEM || !strstr(peal_error(), said) ||
+	    !strstr(peal_error(), "CAP_IPC_LOCK") || !strstr(peal_error(), "ulimit -l"))
+		return wrong("above the limit it gives %d", err);
+	options.ring = 8 * page;
+	err = peal_pair(links, &options);
+	if (err)
+		return wrong("below the limit");
+	pair_close(links);
+	return NULL;
+}
+
+START_TEST(a_limit_of_locked_memory_is_named_with_the_mend)
+	{
+		child_run(lock_too_much, NULL);
+	}
+END_TEST
+
+/* In a child. */
+static const char *lock_in_vain(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
+	struct peal_link *links[2];
+	int err;
+
+	if (!forbid(SYS_mlock, *(const uint32_t *)data))
+		return NULL;
+	options.flags = PEAL_LOCK;
+	err = peal_pair(links, &options);
+	if (err != -ENOMEM || !strstr(peal_error(), "locked") || !strstr(peal_error(), "PEAL_LOCK"))
+		return wrong("without mlock it gives %d", err);
+	return NULL;
+}
+
+START_TEST(where_nothing_can_be_locked_that_is_said)
+	{
+		uint32_t errs[] = { EPERM, ENOSYS };
+
+		child_run(lock_in_vain, &errs[_i]);
+	}
+END_TEST
+
+static struct peal_link *ends[2];
+
+/* In a child. */
+static const char *ask_after_fork(void *data)
+{
+	struct peal_memory memory = { .size = sizeof(memory) };
+	int err = peal_link_memory(ends[0], &memory);
+
+	(void)data;
+	return err == -ESTALE ? NULL : wrong("it gives %d", err);
+}
+
+START_TEST(who_asks_wrongly_is_told_so)
+	{
+		struct peal_memory memory = { .size = sizeof(memory) - 8 };
+
+		pair_open(ends, PEAL_WAIT_ADAPTIVE, 0);
+		expect_error(peal_link_memory(ends[0], &memory), -EINVAL, "sizeof", NULL);
+		child_run(ask_after_fork, NULL);
+		pair_close(ends);
+	}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("memory");
+	TCase *all = tcase_create("memory");
+
+	tcase_add_checked_fixture(all, set_up, tear_down);
+	tcase_set_timeout(all, 60);
+	tcase_add_test(all, a_link_gets_the_huge_pages_that_it_requires);
+	tcase_add_test(all, each_side_chooses_the_pages_of_its_own_ring);
+	tcase_add_test(all, the_two_ends_of_a_pair_get_huge_pages);
+	tcase_add_test(all, a_pool_that_is_dry_is_an_error_where_huge_pages_are_required);
+	tcase_add_test(all, a_pool_that_is_dry_is_told_of_where_huge_pages_are_tried);
+	tcase_add_test(all, a_limit_on_huge_pages_is_told_from_a_dry_pool);
+	tcase_add_test(all, a_ring_shorter_than_a_huge_page_tries_in_vain);
+	tcase_add_test(all, a_size_of_which_there_is_no_pool_is_refused_in_words);
+	tcase_add_test(all, a_peers_huge_pages_are_adopted);
+	tcase_add_loop_test(all, a_hole_in_a_peers_huge_pages_is_refused, 0, 2);
+	tcase_add_test(all, a_peer_that_lies_about_its_pages_is_refused);
+	tcase_add_test(all, plain_memory_apart_is_adopted);
+	tcase_add_test(all, nobody_can_write_huge_pages_but_their_first_mapping);
+	tcase_add_loop_test(all, transparent_huge_pages_are_used_where_there_are_some, 0, 2);
+	tcase_add_test(all, why_there_are_no_transparent_huge_pages_is_told);
+	tcase_add_loop_test(all, a_small_ring_has_plain_pages_and_lacks_nothing, 0, 2);
+	tcase_add_test(all, a_ring_is_put_on_the_node_that_was_asked_for);
+	tcase_add_test(all, a_node_that_is_none_is_done_without_and_told);
+	tcase_add_loop_test(all, a_node_that_a_filter_forbids_is_done_without, 0, 2);
+	tcase_add_test(all, both_rings_are_locked_if_that_is_asked_for);
+	tcase_add_test(all, a_limit_of_locked_memory_is_named_with_the_mend);
+	tcase_add_loop_test(all, where_nothing_can_be_locked_that_is_said, 0, 2);
+	tcase_add_test(all, who_asks_wrongly_is_told_so);
+	suite_add_tcase(s, all);
+	return s;
+}
+
+int main(void)
+{
+	return runner_main((Suite *(*const[])(void)){ suite, NULL });
+}
