@@ -44,6 +44,8 @@ _Static_assert(RECORD_OVERHEAD == 16, "shared layout, version 1");
 _Static_assert(PEAL_LINE == 128, "shared layout, version 1");
 _Static_assert(PEAL_HEADER_LENGTH >= CAPACITY_MAX - RECORD_OVERHEAD + 1, "lengths fit the header");
 
+static const char more_mappings[] = "raise vm.max_map_count or the limit of address space";
+
 int segment_create(struct segment *segment, uint64_t capacity, bool prefault, uint32_t asleep,
 		   int *fd)
 {
@@ -66,11 +68,9 @@ int segment_create(struct segment *segment, uint64_t capacity, bool prefault, ui
 			*fd == -EFBIG ? "file size (fsize)" : "memory or of descriptors");
 	err = platform_map(*fd, segment->page, capacity, true, prefault, &segment->at);
 	if (err) {
-		err = error_set(
-			err,
-			"%llu bytes cannot be mapped (errno %d): raise vm.max_map_count or the "
-			"limit of address space",
-			(unsigned long long)(size + capacity), -err);
+		err = error_set(err, "%llu bytes cannot be mapped (mmap or madvise, errno %d): %s",
+				(unsigned long long)(size + capacity), -err,
+				error_mend(err, more_mappings));
 		goto fail;
 	}
 	page = segment_page(segment);
@@ -114,10 +114,11 @@ int segment_adopt(struct segment *segment, int fd, uint64_t page, uint64_t capac
 					 "it cannot be looked at");
 	err = platform_map(fd, page, capacity, false, prefault, &segment->at);
 	if (err)
-		return error_set(err,
-				 "the peer's %llu bytes cannot be mapped (errno %d): raise "
-				 "vm.max_map_count or the limit of address space",
-				 (unsigned long long)(page + 2 * capacity), -err);
+		return error_set(
+			err,
+			"the peer's %llu bytes cannot be mapped (mmap or madvise, errno %d): %s",
+			(unsigned long long)(page + 2 * capacity), -err,
+			error_mend(err, more_mappings));
 	return 0;
 }
 

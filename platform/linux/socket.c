@@ -252,9 +252,13 @@ bool platform_uid_is_mapped(uint32_t uid)
 bool platform_ring(int fd)
 {
 	for (int i = 0; i < RING_TRIES; i++) {
+		int err = send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+
+		/* Where a filter denies that, what sent the handshake does as well. */
+		if (err == -EPERM || err == -ENOSYS)
+			err = platform_send(fd, "", 1, NULL);
 		/* Full is rung, and who is gone need not be. */
-		if (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
-		    (errno != ENOMEM && errno != ENOBUFS))
+		if (err != -ENOMEM && err != -ENOBUFS)
 			return true;
 		platform_sleep(100000);
 	}
@@ -302,8 +306,12 @@ int platform_drain(int fd)
 bool platform_hung_up(int fd)
 {
 	struct pollfd look = { .fd = fd, .events = POLLRDHUP };
+	int count = poll(&look, 1, 0);
 
-	return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
+	/* Where a filter denies the one, there may be the other. */
+	if (count < 0)
+		count = ppoll(&look, 1, &(struct timespec){ .tv_sec = 0 }, NULL);
+	return count > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
 void platform_hang_up(int fd)

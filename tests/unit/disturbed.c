@@ -8,17 +8,14 @@
 #include "config.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "lib/link.h"
+#include "tests/filter.h"
 #include "tests/unit/stage.h"
 
 #define SIGNALS 2500u /* more than the bells without news that end a link */
@@ -40,16 +37,9 @@ struct sleeper {
 /* For the calling thread only. */
 static bool forbid(long call, int err)
 {
-	struct sock_filter lines[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { .len = 4, .filter = lines };
+	const struct filter filter = { .call = call, .err = err };
 
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+	return filter_install(&filter);
 }
 
 static int64_t wait_by_loop(struct peal_link *link, void *buffer)
