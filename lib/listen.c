@@ -275,13 +275,10 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();
-	if (err && listener->lock == -EADDRINUSE) {
-		char path[LOCK_PATH];
-
-		/* It may take a moment until the winner has said who it is. */
-		lock_path(listener, path);
-		say_listen_error(err, "socket", listener->path, platform_lock_holder(path));
-	}
+	/* It may take a moment until the winner listens. */
+	if (err && listener->lock == -EADDRINUSE)
+		say_listen_error(err, "socket", listener->path,
+				 platform_listening_pid(listener->path));
 	if (err) {
 		free(listener->whole);
 		free(listener);

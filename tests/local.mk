@@ -38,6 +38,7 @@ unit_tests = \
 process_tests = \
 	tests/process/calls \
 	tests/process/closing \
+	tests/process/containers \
 	tests/process/credentials \
 	tests/process/death \
 	tests/process/examples \
@@ -102,6 +103,7 @@ check_LTLIBRARIES += tests/process/libtraffic.la tests/process/libscene.la
 tests_process_libtraffic_la_SOURCES = tests/process/traffic.c tests/process/traffic.h
 tests_process_libtraffic_la_LDFLAGS =
 tests_process_libscene_la_SOURCES = tests/process/scene.c tests/process/scene.h \
+	tests/process/surroundings.c tests/process/surroundings.h \
 	tests/process/visit.c tests/process/visit.h
 tests_process_libscene_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_process_libscene_la_LIBADD = tests/process/libtraffic.la
@@ -109,10 +111,11 @@ tests_process_libscene_la_LDFLAGS =
 tests_process_peer_LDADD = tests/process/libtraffic.la tests/libfilter.la libpeal.la
 tests_process_calls_LDADD = $(process)
 tests_process_closing_LDADD = $(process)
+tests_process_containers_LDADD = $(process)
 tests_process_credentials_LDADD = $(process)
 tests_process_death_LDADD = $(process)
 tests_process_examples_LDADD = $(process)
-tests_process_filters_LDADD = $(process)
+tests_process_filters_LDADD = tests/libfilter.la $(process)
 tests_process_forks_LDADD = $(process)
 tests_process_patience_LDADD = $(process)
 tests_process_serving_LDADD = $(process)

@@ -42,9 +42,10 @@ struct peal_rx;
  * -EINVAL: an address without a slash or with one at its end, or an option that makes no sense;
  * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
  * -ENAMETOOLONG; -ENOENT: no such folder; -EACCES: no permission to write there; -EADDRINUSE:
- * another server lives here (its pid is named); -EEXIST: something that is no socket is in the way,
- * or where the lock file should be no lock file of this user's; -EISDIR, -ELOOP: there is a folder,
- * or a symbolic link; -ENOSYS: the system cannot seal memory; -EMFILE, -ENFILE, -ENOMEM.
+ * another server lives here (its pid is named, if it has one in this pid namespace); -EEXIST:
+ * something that is no socket is in the way, or where the lock file should be no lock file of this
+ * user's; -EISDIR, -ELOOP: there is a folder, or a symbolic link; -ENOSYS: the system cannot seal
+ * memory, or, as -EPERM and -EACCES, a filter denies a system call; -EMFILE, -ENFILE, -ENOMEM.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,

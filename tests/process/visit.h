@@ -17,9 +17,9 @@ enum { VISIT_SERVER, VISIT_CLIENT, VISIT_SIDES };
 
 struct visit {
 	struct peer side[VISIT_SIDES];
-	const char *address[VISIT_SIDES]; /* as each knows it */
-	int survivor;                     /* who is there to see the other killed */
-	const char *what;                 /* for messages */
+	char address[VISIT_SIDES][112]; /* as each knows it */
+	int survivor;                   /* who is there to see the other killed */
+	const char *what;               /* for messages */
 
 	/* What came of it. */
 	int refused; /* 0: all went well; or what listen, accept or connect said, and nothing of
