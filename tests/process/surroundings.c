@@ -144,17 +144,25 @@ static bool enter(const struct surroundings *s)
 const char *surroundings_missing(const struct surroundings *s)
 {
 	static char why[128];
-	int status;
+	int status, nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	pid_t child = fork();
 
-	if (!child)
-		_exit(enter(s) ? 0 : errno ? errno : EINVAL);
+	if (!child) {
+		if (!enter(s))
+			_exit(errno ? errno : EINVAL);
+		/* A peer that is told nothing ends well, if it can be run there. */
+		dup2(nothing, STDIN_FILENO);
+		execl(runner_built("tests/process/peer"), "peer", (char *)NULL);
+		_exit(127);
+	}
+	close(nothing);
 	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
 		return "no process to try it with";
 	if (!WEXITSTATUS(status))
 		return NULL;
 	snprintf(why, sizeof(why), "%s cannot be had here: %s", s->name,
-		 strerror(WEXITSTATUS(status)));
+		 WEXITSTATUS(status) == 127 ? "no program runs there" :
+					      strerror(WEXITSTATUS(status)));
 	return why;
 }
 

@@ -318,6 +318,38 @@ START_TEST(a_bell_that_had_no_memory_is_rung_by_the_next_message)
 	}
 END_TEST
 
+/* A thread without epoll. */
+static void *poll_without_epoll(void *data)
+{
+	struct peal_link *link = data;
+	struct peal_set *set;
+
+	if (!forbid(SYS_epoll_create1, ENOSYS))
+		return NULL;
+	ck_assert_int_eq(peal_set_create(&set), -ENOSYS);
+	ck_assert_ptr_nonnull(strstr(peal_error(), "(seccomp)"));
+	ck_assert_int_eq(peal_link_fd(link), -ENOSYS);
+	ck_assert_ptr_nonnull(strstr(peal_error(), "(seccomp)"));
+	return data;
+}
+
+START_TEST(who_may_not_poll_is_told_what_to_allow)
+	{
+		struct meeting meeting;
+		pthread_t thread;
+		void *filtered;
+
+		meeting_open(&meeting, NULL, NULL);
+		/* It is rung by an eventfd, which takes an epoll. */
+		ck_assert_int_eq(pthread_create(&thread, NULL, poll_without_epoll, meeting.server),
+				 0);
+		ck_assert_int_eq(pthread_join(thread, &filtered), 0);
+		meeting_close(&meeting);
+		if (!filtered)
+			skip("no filter can be had here");
+	}
+END_TEST
+
 /*
  * CPUs.
  */
@@ -382,6 +414,7 @@ static Suite *disturbed(void)
 	tcase_add_loop_test(filters, a_futex_that_is_taken_away_is_not_the_peers_fault, 0, 4);
 	tcase_add_loop_test(filters, a_membarrier_that_is_taken_away_is_done_without, 0, 2);
 	tcase_add_test(filters, a_bell_that_had_no_memory_is_rung_by_the_next_message);
+	tcase_add_test(filters, who_may_not_poll_is_told_what_to_allow);
 	suite_add_tcase(suite, filters);
 	tcase_add_test(cpus, a_process_that_has_one_cpu_does_not_spin);
 	tcase_add_test(cpus, a_thread_that_is_pinned_spins_as_before);
