@@ -234,6 +234,21 @@ static void do_stats(char *words[])
 		    stats.peer_unread);
 }
 
+/* All that the library can tell of the machine: how much that is. */
+static void do_facts(char *words[])
+{
+	struct peal_choice choice;
+	struct peal_fact fact;
+	unsigned choices = 0, facts = 0;
+
+	(void)words;
+	while (!peal_runtime_choice(choices, &choice))
+		choices++;
+	while (!peal_runtime_fact(facts, &fact))
+		facts++;
+	answer("facts", choices && facts ? 0 : -ENODATA);
+}
+
 /*
  * Messages.
  */
@@ -521,6 +536,7 @@ static const struct {
 	{ "welcome", do_welcome },  { "visit", do_visit },       { "fork", do_fork },
 	{ "probe", do_probe },      { "await", do_await },       { "forbid", set_forbidden },
 	{ "bell", set_option },     { "barrier", set_option },   { "flags", set_option },
+	{ "facts", do_facts },
 };
 
 static void run(char *line)

@@ -165,6 +165,10 @@ void visits_run(struct visit *visits, unsigned count)
 	ck_assert_uint_le(count, VISITS_MAX);
 	listen_all(visits, count);
 	meet_all(visits, count);
+	for (int side = 0; side < VISIT_SIDES; side++) {
+		tell_all(visits, count, side, "facts");
+		hear_all(visits, count, side, "facts", 0);
+	}
 	for (int from = 0; from < VISIT_SIDES; from++) {
 		exchange_all(visits, count, from);
 		wake_all(visits, count, from);

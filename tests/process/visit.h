@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Visits: a client that goes to a server, both of them peers, and all that a link is for: messages
- * of all lengths both ways, sleeping and being woken, closing, and noticing that the other is dead.
+ * of all lengths both ways, sleeping and being woken, closing, and noticing that the other is dead;
+ * and both tell of the machine what the library can.
  * What surrounds the two is the caller's to arrange, before and between. Many go at the same time,
  * step by step, since most of a step is waiting.
  */
