@@ -55,10 +55,10 @@ static int open_socket(struct opening *opening)
 		opening->fd = address->fd >= 0 ? address->fd : platform_socket();
 	registry_unlock();
 	if (!err && opening->fd < 0)
-		err = error_set(
-			opening->fd,
-			"no socket to connect to %s (errno %d): raise the limit of descriptors (ulimit -n)",
-			address->shown, -opening->fd);
+		err = error_set(opening->fd, "no socket to connect to %s (errno %d): %s",
+				address->shown, -opening->fd,
+				error_mend(opening->fd,
+					   "raise the limit of descriptors (ulimit -n)"));
 	return err;
 }
 
@@ -145,18 +145,17 @@ static int say_connect_error(int err, const struct address *place)
 			address);
 	case -EACCES:
 	case -EPERM:
-		return error_set(
-			-EACCES,
-			"no permission to connect to %s: see the mode of the socket and its folders",
-			address);
+		return error_set(-EACCES, "no permission to connect to %s (errno %d): %s", address,
+				 -err,
+				 error_mend(err, "see the mode of the socket and its folders"));
 	case -EPROTOTYPE:
 		return error_set(
 			err,
 			"%s is a socket of another type: whoever listens there does not speak Peal; see which address the server has",
 			address);
 	default:
-		return error_set(err, "connecting to %s failed (errno %d): see connect(2)", address,
-				 -err);
+		return error_set(err, "connecting to %s failed (errno %d): %s", address, -err,
+				 error_mend(err, "see connect(2)"));
 	}
 }
 
@@ -219,8 +218,8 @@ static int say_hello(struct opening *opening, const struct wire_message *hello,
 		if (err != -EAGAIN && err != -ETOOMANYREFS && err != -EINTR && err != -ENOBUFS)
 			return error_set(
 				err,
-				"the handshake with %s could not be sent (errno %d): see sendmsg(2)",
-				opening->address.shown, -err);
+				"the handshake with %s could not be sent (sendmsg, errno %d): %s",
+				opening->address.shown, -err, error_mend(err, "see sendmsg(2)"));
 		err = wait_to_retry(opening, err == -ETOOMANYREFS ? &our_descriptors : &no_memory);
 		if (err)
 			return err;
@@ -254,8 +253,9 @@ static int hear_answer(struct opening *opening, struct wire_message *answer,
 		if (length != -EAGAIN && length != -EINTR)
 			return error_set(
 				(int)length,
-				"the answer of the server at %s could not be read (errno %d): see recvmsg(2)",
-				opening->address.shown, (int)-length);
+				"the answer of the server at %s could not be read (recvmsg, errno %d): %s",
+				opening->address.shown, (int)-length,
+				error_mend((int)length, "see recvmsg(2)"));
 		now = platform_now();
 		if (opening->timeout == 0)
 			return error_set(
@@ -332,8 +332,14 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 	err = say_hello(opening, &message, &ours);
 	/* Only now: asked for earlier it would give the socket a name. The server's answer carries
 	 * its credentials in any case. */
-	if (!err)
+	if (!err) {
 		err = platform_want_credentials(opening->fd);
+		if (err)
+			err = error_set(
+				err,
+				"who the server at %s is cannot be asked (setsockopt, errno %d): %s",
+				opening->address.shown, -err, error_mend(err, "see unix(7)"));
+	}
 	if (!err)
 		err = hear_answer(opening, &message, &received);
 	if (!err && message.type == WIRE_REFUSE)

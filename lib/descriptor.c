@@ -81,10 +81,8 @@ static int check(struct peal_link *link)
 			"the link spins (PEAL_WAIT_SPIN), so nobody rings for it: choose "
 			"another way of waiting");
 	err = make_poller(link);
-	return err ? error_set(err,
-			       "no descriptor to wait by (errno %d): raise the limit of "
-			       "descriptors (nofile)",
-			       -err) :
+	return err ? error_set(err, "no descriptor to wait by (epoll, errno %d): %s", -err,
+			       error_mend(err, "raise the limit of descriptors (nofile)")) :
 		     0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -30,6 +31,13 @@ int error_literal(int err, const char *literal)
 {
 	sentence = literal;
 	return err;
+}
+
+const char *error_mend(int err, const char *mend)
+{
+	return err == -EPERM || err == -ENOSYS ?
+		       "a filter (seccomp) or security module denies it: have it allowed" :
+		       mend;
 }
 
 const char *peal_error(void)

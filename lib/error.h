@@ -14,6 +14,10 @@ int error_set(int err, const char *format, ...) __attribute__((format(printf, 2,
 /* The same with a literal, for errors that are answered often: nothing is formatted. */
 int error_literal(int err, const char *sentence);
 
+/* What helps against a failed system call: the caller's mend, but where the call itself is what is
+ * denied. */
+const char *error_mend(int err, const char *mend);
+
 enum log_level { LOG_NONE, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Writes a line to standard error if PEAL_LOG (default: warn) lets it through. */

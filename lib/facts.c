@@ -50,11 +50,6 @@ static unsigned fact_count;
 #ifndef PEAL_SANITIZER
 #define PEAL_SANITIZER "none"
 #endif
-#ifdef HAVE_LIBNUMA
-#define LIBNUMA "with"
-#else
-#define LIBNUMA "without"
-#endif
 #ifdef HAVE_LIBCAP
 #define LIBCAP "with"
 #else
@@ -67,8 +62,7 @@ static const struct {
 } build[] = {
 	{ "version", PEAL_VERSION },
 	{ "compiler", COMPILER },
-	{ "options", OPTIMIZED ", " DEBUG ", sanitizers: " PEAL_SANITIZER ", " LIBNUMA
-			       " libnuma, " LIBCAP " libcap" },
+	{ "options", OPTIMIZED ", " DEBUG ", sanitizers: " PEAL_SANITIZER ", " LIBCAP " libcap" },
 };
 
 static struct platform_fact *next_fact(const char *group, const char *name)

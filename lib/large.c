@@ -353,9 +353,10 @@ int large_set_aside(struct join *join, uint64_t most, uint64_t record)
 	if (err)
 		return error_set(
 			err,
-			"%llu bytes of address space for long messages cannot be had (errno %d): "
-			"raise the limit of address space (ulimit -v), or pass a smaller max_message",
-			(unsigned long long)join->size, -err);
+			"%llu bytes of address space for long messages cannot be had (mremap, errno %d): %s",
+			(unsigned long long)join->size, -err,
+			error_mend(err, "raise the limit of address space (ulimit -v), or pass a "
+					"smaller max_message"));
 	return 0;
 }
 

@@ -97,9 +97,8 @@ static int say_listen_error(int err, const char *what, const char *address, int6
 	case -EACCES:
 	case -EPERM:
 	case -EROFS:
-		return error_set(-EACCES,
-				 "no permission to make the %s of %s: see the mode of the folder",
-				 what, address);
+		return error_set(-EACCES, "no permission to make the %s of %s (errno %d): %s", what,
+				 address, -err, error_mend(err, "see the mode of the folder"));
 	case -EADDRINUSE:
 		if (holder)
 			return error_set(
@@ -114,16 +113,9 @@ static int say_listen_error(int err, const char *what, const char *address, int6
 		return error_set(err, "no descriptor for the %s of %s: raise the limit (ulimit -n)",
 				 what, address);
 	default:
-		return error_set(err, "the %s of %s failed (errno %d): see errno(3)", what, address,
-				 -err);
+		return error_set(err, "the %s of %s failed (errno %d): %s", what, address, -err,
+				 error_mend(err, "see errno(3)"));
 	}
-}
-
-#define LOCK_PATH (sizeof(((struct address *)NULL)->where) + 8)
-
-static void lock_path(const struct peal_listener *listener, char path[LOCK_PATH])
-{
-	snprintf(path, LOCK_PATH, "%s.lock", listener->address.where);
 }
 
 static int say_lock_error(int err, const char *address)
@@ -169,12 +161,12 @@ static int look_at(const struct address *address)
 static int take_lock(struct peal_listener *listener)
 {
 	const struct address *address = &listener->address;
-	char path[LOCK_PATH];
+	char path[sizeof(address->where) + 8];
 	int err, socket = look_at(address);
 
 	if (socket < 0)
 		return socket;
-	lock_path(listener, path);
+	snprintf(path, sizeof(path), "%s.lock", address->where);
 	listener->lock = platform_lock(path, !socket);
 	if (listener->lock == -ENOENT && socket) {
 		err = platform_probe_socket(address->where);
@@ -252,18 +244,21 @@ static int claim(struct peal_listener *listener)
 	listener->timer = platform_timer();
 	listener->reserve[0] = platform_socket();
 	listener->reserve[1] = platform_socket();
-	if (listener->poller < 0 || listener->timer < 0 || listener->reserve[1] < 0)
-		return error_literal(
-			-EMFILE,
-			"a listener needs 6 descriptors, and so many are not free: raise the limit (ulimit -n)");
+	err = listener->poller < 0     ? listener->poller :
+	      listener->timer < 0      ? listener->timer :
+	      listener->reserve[1] < 0 ? listener->reserve[1] :
+					 0;
+	if (err)
+		return error_set(
+			err,
+			"a listener needs 6 descriptors, an epoll and a timerfd among them, and has not got them (errno %d): %s",
+			-err, error_mend(err, "raise the limit (ulimit -n)"));
 	err = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK);
 	if (!err)
 		err = platform_poller_add(listener->poller, listener->timer, KEY_TIMER);
 	if (err)
-		return error_set(
-			err,
-			"a listener cannot be polled (errno %d): raise fs.epoll.max_user_watches",
-			-err);
+		return error_set(err, "a listener cannot be polled (epoll_ctl, errno %d): %s", -err,
+				 error_mend(err, "raise fs.epoll.max_user_watches"));
 	return 0;
 }
 
@@ -317,13 +312,9 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 		platform_unlock(listener->lock);
 	}
 	registry_unlock();
-	if (err && listener->lock == -EADDRINUSE) {
-		char path[LOCK_PATH];
-
-		/* It may take a moment until the winner has said who it is. */
-		lock_path(listener, path);
-		say_listen_error(err, "socket", place.shown, platform_lock_holder(path));
-	}
+	/* It may take a moment until the winner listens. */
+	if (err && listener->lock == -EADDRINUSE)
+		say_listen_error(err, "socket", place.shown, platform_listening_pid(place.where));
 	if (err) {
 		free(listener->whole);
 		free(listener);
@@ -442,8 +433,12 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 			-EPROTO,
 			"the handshake came with more descriptors than %d, where one is right: update that program",
 			PLATFORM_DESCRIPTORS);
-	} else {
+	} else if (length == 0 || length == -ECONNRESET) {
 		err = error_literal(-ECONNRESET, "it went away during the handshake");
+	} else {
+		err = error_set((int)length,
+				"the handshake could not be read (recvmsg, errno %d): %s",
+				(int)-length, error_mend((int)length, "see recvmsg(2)"));
 	}
 	wire_close_parcel(&parcel);
 	if (err) {
@@ -511,7 +506,7 @@ static void turn_away(struct peal_listener *listener)
 static int greet(struct peal_listener *listener, struct peal_link **link)
 {
 	struct guest *guest = listener->guests;
-	char sentence[128];
+	char sentence[192];
 	int err;
 
 	while (guest->fd >= 0)
@@ -532,7 +527,14 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 						    .uid = UINT32_MAX,
 						    .gid = UINT32_MAX };
 	err = platform_peer(guest->fd, &guest->who);
-	if (err || !admit(listener, guest)) {
+	if (err) {
+		snprintf(sentence, sizeof(sentence),
+			 "who its clients are the server cannot tell (getsockopt, errno %d): %s",
+			 -err, error_mend(err, "see unix(7)"));
+		see_off(listener, guest, -EPERM, sentence);
+		return 0;
+	}
+	if (!admit(listener, guest)) {
 		snprintf(sentence, sizeof(sentence),
 			 "user %u (group %u) is not admitted here: see options.allow of the server",
 			 guest->who.uid, guest->who.gid);
@@ -659,8 +661,8 @@ static int serve_until(struct peal_listener *listener, struct peal_link **link, 
 		if (err && err != -EAGAIN)
 			return error_set(
 				err,
-				"the listener's descriptors are gone (errno %d): did something close them?",
-				-err);
+				"the listener can neither poll nor accept any more (errno %d): %s",
+				-err, error_mend(err, "did something close its descriptors?"));
 		if (!timeout)
 			return error_literal(
 				-EAGAIN,

@@ -141,12 +141,11 @@ static int say_no_memory(const struct segment *segment, int err)
 		err == -EFBIG ? "file size (fsize)" : "memory or of descriptors");
 }
 
-static int say_not_mapped(const struct segment *segment, int err)
+static int say_not_mapped(const char *whose, uint64_t bytes, int err)
 {
-	return error_set(err,
-			 "%llu bytes cannot be mapped (errno %d): raise vm.max_map_count or the "
-			 "limit of address space",
-			 (unsigned long long)(size_of(segment) + segment->capacity), -err);
+	return error_set(err, "%s%llu bytes cannot be mapped (mmap or madvise, errno %d): %s",
+			 whose, (unsigned long long)bytes, -err,
+			 error_mend(err, "raise vm.max_map_count or the limit of address space"));
 }
 
 /* Makes the objects, with nothing in them yet, and maps them. */
@@ -173,7 +172,7 @@ static int make_objects(struct segment *segment, bool apart)
 	} else {
 		err = platform_map(segment->fd, page, capacity, true, &segment->at);
 	}
-	return err ? say_not_mapped(segment, err) : 0;
+	return err ? say_not_mapped("", size_of(segment) + segment->capacity, err) : 0;
 }
 
 /* Allocates all that its objects are to hold. */
@@ -388,10 +387,7 @@ int segment_adopt(struct segment *segment, const struct segment_offer *offer, ui
 						       align, false, &segment->at) :
 				    platform_map(offer->fd, page, capacity, false, &segment->at);
 	if (err)
-		return error_set(err,
-				 "the peer's %llu bytes cannot be mapped (errno %d): raise "
-				 "vm.max_map_count or the limit of address space",
-				 (unsigned long long)(page + 2 * capacity), -err);
+		return say_not_mapped("the peer's ", page + 2 * capacity, err);
 	if (is_hugetlb(segment)) {
 		/* What cannot be touched now would be a signal later. */
 		err = platform_populate(segment_data(segment), capacity, false);

@@ -89,8 +89,8 @@ int peal_set_create(struct peal_set **made)
 		registry_add(&set->handle);
 	else
 		err = error_set(set->poller,
-				"no descriptor for a set (errno %d): raise the limit (nofile)",
-				-set->poller);
+				"no descriptor for a set (epoll_create1, errno %d): %s",
+				-set->poller, error_mend(set->poller, "raise the limit (nofile)"));
 	registry_unlock();
 	if (err)
 		free(set);
@@ -178,10 +178,8 @@ int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
 			platform_poller_remove(set->poller, link->fd);
 	}
 	if (err)
-		return error_set(err,
-				 "a link cannot be polled (errno %d): raise "
-				 "fs.epoll.max_user_watches",
-				 -err);
+		return error_set(err, "a link cannot be polled (epoll_ctl, errno %d): %s", -err,
+				 error_mend(err, "raise fs.epoll.max_user_watches"));
 	forget_ready(head);
 	head->members[head->count] = (struct peal_set_member){ .rx = &link->rx,
 							       .link = link,

@@ -334,8 +334,10 @@ void platform_timer_set(int timer, uint64_t ns);
  * that is no lock file of ours is there; or another errno. */
 int platform_lock(const char *path, bool make);
 
-/* The pid of who has it, 0 if that is not told; waits up to 50 ms for one who has just got it. */
-int64_t platform_lock_holder(const char *path);
+/* The pid, here, of who listens at a socket, 0 if that is not told or it has none here; waits up to
+ * 50 ms for one who is about to. Not what the lock file says: that is a number of where it was
+ * written. */
+int64_t platform_listening_pid(const char *path);
 
 /* Gives it back at once, even if a child that was just forked has a copy of the descriptor. */
 void platform_unlock(int fd);

@@ -45,9 +45,11 @@ unit_tests = \
 process_tests = \
 	tests/process/calls \
 	tests/process/closing \
+	tests/process/containers \
 	tests/process/credentials \
 	tests/process/death \
 	tests/process/examples \
+	tests/process/filters \
 	tests/process/forks \
 	tests/process/patience \
 	tests/process/serving
@@ -70,6 +72,11 @@ tests_librunner_la_CPPFLAGS = $(AM_CPPFLAGS) \
 tests_librunner_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_librunner_la_LDFLAGS =
 
+# Taking system calls away.
+check_LTLIBRARIES += tests/libfilter.la
+tests_libfilter_la_SOURCES = tests/filter.c tests/filter.h
+tests_libfilter_la_LDFLAGS =
+
 # What the unit tests stand on.
 check_LTLIBRARIES += tests/unit/libstage.la
 tests_unit_libstage_la_SOURCES = tests/unit/combination.c tests/unit/combination.h \
@@ -82,7 +89,7 @@ tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
-tests_unit_disturbed_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
@@ -101,7 +108,7 @@ tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_pollable_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier -Wl,--wrap=platform_now
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
-tests_unit_segment_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_segment_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
 
 # The ring variants of all families, each a program that has its sources and nothing of the library.
@@ -118,16 +125,20 @@ tests_unit_variants_x86_LDADD = $(variant)
 check_LTLIBRARIES += tests/process/libtraffic.la tests/process/libscene.la
 tests_process_libtraffic_la_SOURCES = tests/process/traffic.c tests/process/traffic.h
 tests_process_libtraffic_la_LDFLAGS =
-tests_process_libscene_la_SOURCES = tests/process/scene.c tests/process/scene.h
+tests_process_libscene_la_SOURCES = tests/process/scene.c tests/process/scene.h \
+	tests/process/surroundings.c tests/process/surroundings.h \
+	tests/process/visit.c tests/process/visit.h
 tests_process_libscene_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_process_libscene_la_LIBADD = tests/process/libtraffic.la
 tests_process_libscene_la_LDFLAGS =
-tests_process_peer_LDADD = tests/process/libtraffic.la libpeal.la
+tests_process_peer_LDADD = tests/process/libtraffic.la tests/libfilter.la libpeal.la
 tests_process_calls_LDADD = $(process)
 tests_process_closing_LDADD = $(process)
+tests_process_containers_LDADD = $(process)
 tests_process_credentials_LDADD = $(process)
 tests_process_death_LDADD = $(process)
 tests_process_examples_LDADD = $(process)
+tests_process_filters_LDADD = tests/libfilter.la $(process)
 tests_process_forks_LDADD = $(process)
 tests_process_patience_LDADD = $(process)
 tests_process_serving_LDADD = $(process)

@@ -189,23 +189,23 @@ static bool usable(const char **why)
 	void *own = MAP_FAILED, *other = MAP_FAILED;
 	bool fits = false;
 
-	*why = "memfd_create failed: blocked by a filter, or no memory";
+	*why = "no memfd_create or fallocate: have a filter (seccomp) allow both, or free memory";
 	if (fd < 0)
 		return false;
 	if (fill(fd, page, page))
 		goto out;
 	own = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	*why = "a memfd could not be mapped";
+	*why = "a memfd could not be mapped: have a filter (seccomp) allow mmap, or free memory";
 	if (own == MAP_FAILED)
 		goto out;
-	*why = "no F_SEAL_FUTURE_WRITE: Linux 5.1 or newer is needed";
+	*why = "no F_SEAL_FUTURE_WRITE: Linux 5.1 or newer has it, and allows fcntl (seccomp)";
 	if (seal(fd, page))
 		goto out;
 	*why = "a sealed memfd could still be mapped for writing";
 	other = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (other != MAP_FAILED)
 		goto out;
-	*why = "a sealed memfd could not be proved";
+	*why = "a sealed memfd could not be proved: have a filter (seccomp) allow fstat";
 	__atomic_store_n(&can_count, all_cached(fd, page, false), __ATOMIC_RELAXED);
 	if (prove(fd, page, page))
 		goto out;

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/filter.h"
 #include "tests/process/traffic.h"
 
 #define LINKS 64
@@ -112,12 +113,30 @@ static void set_cpu(char *words[])
 	setpriority(PRIO_PROCESS, 0, -20);
 }
 
+/* A system call, the errno that it fails with, and perhaps an argument and its bits. */
+static void set_forbidden(char *words[])
+{
+	const struct filter filter = { .call = (long)number(words[1]),
+				       .err = (int)number(words[2]),
+				       .argument = (unsigned)number(words[3]),
+				       .bits = (uint32_t)number(words[3] ? words[4] : NULL) };
+
+	if (!filter_install(&filter))
+		_exit(4);
+}
+
 static void set_option(char *words[])
 {
 	uint64_t value = number(words[1]);
 
 	if (!strcmp(words[0], "ring"))
 		options.ring = value;
+	else if (!strcmp(words[0], "bell"))
+		options.bell = (uint32_t)value;
+	else if (!strcmp(words[0], "barrier"))
+		options.barrier = (uint32_t)value;
+	else if (!strcmp(words[0], "flags"))
+		options.flags = (uint32_t)value;
 	else if (!strcmp(words[0], "spin"))
 		options.spin_ns = value;
 	else if (!strcmp(words[0], "allow"))
@@ -215,6 +234,21 @@ static void do_stats(char *words[])
 		    stats.peer_unread);
 }
 
+/* All that the library can tell of the machine: how much that is. */
+static void do_facts(char *words[])
+{
+	struct peal_choice choice;
+	struct peal_fact fact;
+	unsigned choices = 0, facts = 0;
+
+	(void)words;
+	while (!peal_runtime_choice(choices, &choice))
+		choices++;
+	while (!peal_runtime_fact(facts, &fact))
+		facts++;
+	answer("facts", choices && facts ? 0 : -ENODATA);
+}
+
 /*
  * Messages.
  */
@@ -270,13 +304,15 @@ static void do_bundle(char *words[])
 	say("bundle %d %" PRIu64 " %s", err, next, peal_error());
 }
 
-/* Receives likewise. The sender's ring must be as long as this side's. */
+/* Receives likewise. The sender's ring, or longest message, must be as long as this side's. */
 static void do_consume(char *words[])
 {
 	uint64_t end = words[2] ? number(words[2]) : UINT64_MAX;
 	int err = 0;
 
 	traffic_begin(&traffic, number(words[1]), options.ring);
+	if (words[4])
+		traffic.longest = (size_t)number(words[4]);
 	while (!err && traffic.next < end) {
 		err = traffic_receive(&traffic, peal_link_rx(link_now),
 				      timeout(words[2] ? words[3] : NULL));
@@ -498,7 +534,9 @@ static const struct {
 	{ "bundle", do_bundle },    { "ping", do_ping },         { "pong", do_pong },
 	{ "pour", do_pour },        { "drink", do_drink },       { "serve", do_serve },
 	{ "welcome", do_welcome },  { "visit", do_visit },       { "fork", do_fork },
-	{ "probe", do_probe },      { "await", do_await },
+	{ "probe", do_probe },      { "await", do_await },       { "forbid", set_forbidden },
+	{ "bell", set_option },     { "barrier", set_option },   { "flags", set_option },
+	{ "facts", do_facts },
 };
 
 static void run(char *line)

@@ -142,13 +142,24 @@ struct peal_options scene_options(unsigned wait, uint64_t ring)
  * Peers.
  */
 
+static pid_t plain_fork(const void *data)
+{
+	(void)data;
+	return fork();
+}
+
 void peer_start(struct peer *peer)
+{
+	peer_start_by(peer, plain_fork, NULL);
+}
+
+void peer_start_by(struct peer *peer, pid_t (*fork_it)(const void *data), const void *data)
 {
 	int in[2], out[2];
 
 	ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
 	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
-	peer->pid = fork();
+	peer->pid = fork_it(data);
 	ck_assert_int_ge(peer->pid, 0);
 	if (!peer->pid) {
 		dup2(in[0], STDIN_FILENO);

@@ -60,6 +60,9 @@ struct peer {
 
 void peer_start(struct peer *peer);
 
+/* The same with another fork. */
+void peer_start_by(struct peer *peer, pid_t (*fork_it)(const void *data), const void *data);
+
 /* Gives it commands, lines that each end with a newline but the last. */
 void peer_tell(struct peer *peer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -8,17 +8,14 @@
 #include "config.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "lib/link.h"
+#include "tests/filter.h"
 #include "tests/unit/stage.h"
 
 #define SIGNALS 2500u /* more than the bells without news that end a link */
@@ -40,16 +37,9 @@ struct sleeper {
 /* For the calling thread only. */
 static bool forbid(long call, int err)
 {
-	struct sock_filter lines[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { .len = 4, .filter = lines };
+	const struct filter filter = { .call = call, .err = err };
 
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+	return filter_install(&filter);
 }
 
 static int64_t wait_by_loop(struct peal_link *link, void *buffer)
@@ -328,6 +318,38 @@ START_TEST(a_bell_that_had_no_memory_is_rung_by_the_next_message)
 	}
 END_TEST
 
+/* A thread without epoll. */
+static void *poll_without_epoll(void *data)
+{
+	struct peal_link *link = data;
+	struct peal_set *set;
+
+	if (!forbid(SYS_epoll_create1, ENOSYS))
+		return NULL;
+	ck_assert_int_eq(peal_set_create(&set), -ENOSYS);
+	ck_assert_ptr_nonnull(strstr(peal_error(), "(seccomp)"));
+	ck_assert_int_eq(peal_link_fd(link), -ENOSYS);
+	ck_assert_ptr_nonnull(strstr(peal_error(), "(seccomp)"));
+	return data;
+}
+
+START_TEST(who_may_not_poll_is_told_what_to_allow)
+	{
+		struct meeting meeting;
+		pthread_t thread;
+		void *filtered;
+
+		meeting_open(&meeting, NULL, NULL);
+		/* It is rung by an eventfd, which takes an epoll. */
+		ck_assert_int_eq(pthread_create(&thread, NULL, poll_without_epoll, meeting.server),
+				 0);
+		ck_assert_int_eq(pthread_join(thread, &filtered), 0);
+		meeting_close(&meeting);
+		if (!filtered)
+			skip("no filter can be had here");
+	}
+END_TEST
+
 /*
  * CPUs.
  */
@@ -392,6 +414,7 @@ static Suite *disturbed(void)
 	tcase_add_loop_test(filters, a_futex_that_is_taken_away_is_not_the_peers_fault, 0, 4);
 	tcase_add_loop_test(filters, a_membarrier_that_is_taken_away_is_done_without, 0, 2);
 	tcase_add_test(filters, a_bell_that_had_no_memory_is_rung_by_the_next_message);
+	tcase_add_test(filters, who_may_not_poll_is_told_what_to_allow);
 	suite_add_tcase(suite, filters);
 	tcase_add_test(cpus, a_process_that_has_one_cpu_does_not_spin);
 	tcase_add_test(cpus, a_thread_that_is_pinned_spins_as_before);

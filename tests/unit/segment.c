@@ -9,8 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,11 +16,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/segment.h"
+#include "tests/filter.h"
 #include "tests/unit/stage.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -322,13 +320,7 @@ static void *ask_for_choices(void *stop)
 /* In a child. As under an older kernel, or in a container: there is no cachestat. */
 static const char *adopt_while_choices_are_told(void *data)
 {
-	struct sock_filter lines[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CACHESTAT, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { .len = 4, .filter = lines };
+	const struct filter filter = { .call = CACHESTAT, .err = ENOSYS };
 	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, capacity);
 	struct segment segment, adopted;
 	bool stop = true;
@@ -337,8 +329,7 @@ static const char *adopt_while_choices_are_told(void *data)
 
 	(void)data;
 	/* Where even this is forbidden, there may be a cachestat. */
-	if (!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+	filter_install(&filter);
 	ask_for_choices(&stop); /* this process may have found one before */
 	stop = false;
 	if (segment_create(&segment, &options, 0) ||
