@@ -209,7 +209,7 @@ static void numa_nodes(struct platform_fact *fact)
 #endif
 }
 
-static void limit(struct platform_fact *fact, __rlimit_resource_t which)
+static void limit(struct platform_fact *fact, int which)
 {
 	struct rlimit now;
 
