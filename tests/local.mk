@@ -35,6 +35,7 @@ unit_tests = \
 	tests/unit/placement \
 	tests/unit/pollable \
 	tests/unit/ring \
+	tests/unit/runner \
 	tests/unit/runtime \
 	tests/unit/segment \
 	tests/unit/spin \
@@ -65,11 +66,16 @@ if ENABLE_TESTS
 check_PROGRAMS = $(unit_tests) $(process_tests) $(soak_tests) $(test_helpers)
 TESTS = $(unit_tests) $(process_tests) $(soak_tests)
 
+# Where check.h is; only tests include it.
+AM_CPPFLAGS += $(CHECK_CFLAGS)
+
 check_LTLIBRARIES = tests/librunner.la
 tests_librunner_la_SOURCES = tests/runner.c tests/runner.h
-tests_librunner_la_CPPFLAGS = $(AM_CPPFLAGS) \
+if SMALL_CHECK
+tests_librunner_la_SOURCES += tests/small/check.c tests/small/check.h
+endif
+tests_librunner_la_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_EMULATOR='"$(TEST_EMULATOR)"' \
 	-DTEST_BUILD='"$(abs_top_builddir)"' -DTEST_SOURCE='"$(abs_top_srcdir)"'
-tests_librunner_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_librunner_la_LDFLAGS =
 
 # Taking system calls away.
@@ -82,7 +88,6 @@ check_LTLIBRARIES += tests/unit/libstage.la
 tests_unit_libstage_la_SOURCES = tests/unit/combination.c tests/unit/combination.h \
 	tests/unit/stage.c tests/unit/stage.h \
 	tests/unit/stepper.c tests/unit/stepper.h tests/unit/stranger.c tests/unit/stranger.h
-tests_unit_libstage_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_libstage_la_LDFLAGS =
 tests_unit_address_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
@@ -107,6 +112,7 @@ tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
 tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_pollable_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier -Wl,--wrap=platform_now
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_runner_LDADD = $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
@@ -128,7 +134,6 @@ tests_process_libtraffic_la_LDFLAGS =
 tests_process_libscene_la_SOURCES = tests/process/scene.c tests/process/scene.h \
 	tests/process/surroundings.c tests/process/surroundings.h \
 	tests/process/visit.c tests/process/visit.h
-tests_process_libscene_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_process_libscene_la_LIBADD = tests/process/libtraffic.la
 tests_process_libscene_la_LDFLAGS =
 tests_process_peer_LDADD = tests/process/libtraffic.la tests/libfilter.la libpeal.la
@@ -147,10 +152,10 @@ tests_soak_soak_LDADD = libpealcore.la
 tests_soak_soak_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier
 else
 check-local:
-	@echo "no tests: configure did not find check, or was told --disable-tests"
+	@echo "no tests: configure was told --disable-tests"
 endif
 
-LOG_COMPILER = $(TEST_WRAPPER)
+LOG_COMPILER = $(TEST_WRAPPER) $(TEST_EMULATOR)
 
 EXTRA_DIST += \
 	tests/model \

@@ -1,10 +1,10 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Runs libcheck's suites and says what came out of each test in lines that people and scripts can
- * read. libcheck writes its log to a pipe; a child of ours reads it there and prints. Skips go
- * through the same pipe: the line of a skip always comes before the log's line of that test, also
- * when the test runs in a process of its own.
+ * Runs the suites of libcheck, or of tests/small in its place, and says what came out of each test
+ * in lines that people and scripts can read. libcheck writes its log to a pipe; a child of ours
+ * reads it there and prints. Skips go through the same pipe: the line of a skip always comes before
+ * the log's line of that test, also when the test runs in a process of its own.
  */
 #include "config.h"
 
@@ -130,10 +130,12 @@ static void limit_files(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
-static void lengthen_timeouts(void)
+bool runner_burdened(void)
 {
 #ifdef PEAL_SANITIZER
-	setenv("CK_TIMEOUT_MULTIPLIER", "5", 0);
+	return true;
+#else
+	return TEST_EMULATOR[0];
 #endif
 }
 
@@ -145,7 +147,8 @@ int runner_main(Suite *(*const suites[])(void))
 	pid_t printer;
 
 	limit_files();
-	lengthen_timeouts();
+	if (runner_burdened())
+		setenv("CK_TIMEOUT_MULTIPLIER", "5", 0);
 	for (unsigned i = 0; suites[i]; i++)
 		srunner_add_suite(runner, suites[i]());
 
@@ -193,6 +196,13 @@ void skip(const char *why, ...)
 		ck_abort_msg("cannot say that this test is skipped: %s", strerror(errno));
 }
 
+bool skip_emulated(const char *what)
+{
+	if (TEST_EMULATOR[0])
+		skip("the emulator has no %s", what);
+	return TEST_EMULATOR[0];
+}
+
 bool runner_long(void)
 {
 	const char *value = getenv("TEST_LONG");
@@ -214,4 +224,27 @@ const char *runner_source(const char *relative)
 
 	snprintf(path, sizeof(path), "%s/%s", TEST_SOURCE, relative);
 	return path;
+}
+
+void runner_exec(const char *program, char *const arguments[])
+{
+	static char emulator[] = TEST_EMULATOR;
+	char *words[32], *rest = NULL;
+	unsigned count = 0;
+
+	if (!emulator[0]) {
+		execv(program, arguments);
+		return;
+	}
+	for (char *word = strtok_r(emulator, " ", &rest); word && count < 8;
+	     word = strtok_r(NULL, " ", &rest))
+		words[count++] = word;
+	/* Links such as /proc/self/exe mean the emulator to those that it starts. */
+	words[count] = realpath(program, NULL);
+	if (!words[count++])
+		return;
+	for (unsigned i = 1; arguments[0] && arguments[i] && count < 31; i++)
+		words[count++] = arguments[i];
+	words[count] = NULL;
+	execv(words[0], words);
 }

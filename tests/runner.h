@@ -16,8 +16,8 @@
  * that each make one, ended by NULL. Returns what main should: 0 if nothing failed.
  *
  * CK_FORK=no runs the tests in this process, for debuggers; CK_RUN_SUITE and CK_RUN_CASE choose.
- * libcheck's limits on time are five times as long when a sanitizer is compiled in. A file, also
- * one of memory, can have 1 GiB at most; what is larger is refused with EFBIG.
+ * libcheck's limits on time are five times as long for who is burdened (below). A file, also one of
+ * memory, can have 1 GiB at most; what is larger is refused with EFBIG.
  */
 int runner_main(Suite *(*const suites[])(void));
 
@@ -28,6 +28,10 @@ int runner_main(Suite *(*const suites[])(void));
  */
 void skip(const char *why, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether a sanitizer or an emulator makes these programs slow, and holds memory of its own in
+ * them. */
+bool runner_burdened(void);
+
 /* Whether the full counts are wanted (./dev check --long sets TEST_LONG=1). */
 bool runner_long(void);
 
@@ -37,5 +41,12 @@ bool runner_long(void);
  */
 const char *runner_built(const char *relative);
 const char *runner_source(const char *relative);
+
+/* For what an emulator (qemu-user) cannot do: if one runs this program, the running test is marked
+ * as skipped, and should return. */
+bool skip_emulated(const char *what);
+
+/* As execv: the words of TEST_EMULATOR stand before the program, if it needs one. */
+void runner_exec(const char *program, char *const arguments[]);
 
 #endif

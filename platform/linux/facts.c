@@ -369,7 +369,7 @@ static void capacities(struct platform_fact *fact)
 	tell_groups(fact, &capacity);
 }
 
-static void limit(struct platform_fact *fact, __rlimit_resource_t which)
+static void limit(struct platform_fact *fact, int which)
 {
 	struct rlimit now;
 

@@ -161,16 +161,16 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 		item = (struct cmsghdr *)(void *)(ancillary.room + CMSG_SPACE(sizeof(self)));
 		item->cmsg_level = SOL_SOCKET;
 		item->cmsg_type = SCM_RIGHTS;
-		item->cmsg_len = CMSG_LEN(bytes);
+		item->cmsg_len = (socklen_t)CMSG_LEN(bytes);
 		memcpy(CMSG_DATA(item), parcel->fd, bytes);
-		message.msg_controllen += CMSG_SPACE(bytes);
+		message.msg_controllen += (socklen_t)CMSG_SPACE(bytes);
 	}
 	if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return 0;
 	if (errno != EINVAL)
 		return -errno;
 	/* A user without a number in this namespace cannot name itself. */
-	message.msg_controllen -= CMSG_SPACE(sizeof(self));
+	message.msg_controllen -= (socklen_t)CMSG_SPACE(sizeof(self));
 	message.msg_control = bytes ? ancillary.room + CMSG_SPACE(sizeof(self)) : NULL;
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

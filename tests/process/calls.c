@@ -109,8 +109,8 @@ static const char *obstacle(int cpus[2])
 	struct peer peer;
 	cpu_set_t set;
 
-	if (scene_sanitized())
-		return "a sanitizer makes system calls of its own";
+	if (runner_burdened())
+		return "a sanitizer or an emulator makes system calls of its own";
 	if (sched_getaffinity(0, sizeof(set), &set))
 		return "which CPUs there are cannot be told";
 	for (unsigned i = 0; i < CPU_SETSIZE && found < 2; i++)

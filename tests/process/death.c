@@ -75,7 +75,7 @@ static void end_round(struct round *round)
 
 	killer_end(&round->killer);
 	after = scene_now() - round->killer.killed_ns;
-	ck_assert_msg(after < (uint64_t)(scene_sanitized() ? 5 * NOTICED : NOTICED),
+	ck_assert_msg(after < (uint64_t)(runner_burdened() ? 5 * NOTICED : NOTICED),
 		      "it took %" PRIu64 " ms to notice", after / (uint64_t)MS);
 	peer_reap_killed(&round->peer);
 	ck_assert_int_eq(peal_recv(rx, there.buffer, sizeof(there.buffer), NULL, PEAL_FOREVER),

@@ -99,7 +99,9 @@ static pid_t start(const char *program, const char *first, const char *second, i
 		dup2(ends[1], which);
 		if (poor)
 			become_poor();
-		execl(runner_built(program), program, first, second, (char *)NULL);
+		runner_exec(runner_built(program),
+			    (char *[]){ (char *)(uintptr_t)program, (char *)(uintptr_t)first,
+					(char *)(uintptr_t)second, NULL });
 		_exit(127);
 	}
 	close(ends[1]);

@@ -44,6 +44,8 @@ static void kill_parent(struct peer *peer, pid_t child)
 
 START_TEST(a_surviving_child_does_not_hide_its_parents_death)
 	{
+		if (skip_emulated("PR_SET_CHILD_SUBREAPER"))
+			return;
 		for (unsigned i = 0; i < scene_rounds(6); i++) {
 			struct peal_link *link;
 			struct peer peer;
@@ -80,6 +82,8 @@ START_TEST(a_childs_handles_are_stale_and_it_can_make_its_own)
 		char line[256];
 		pid_t child;
 
+		if (skip_emulated("PR_SET_CHILD_SUBREAPER"))
+			return;
 		peer_start(&peer);
 		link = peer_link(&peer, true, (unsigned)_i, RING);
 		snprintf(line, sizeof(line), "listen %s", scene_path("theirs"));
@@ -199,7 +203,7 @@ static bool are_no_more_threads(void *data)
 {
 	const nlink_t *before = data;
 
-	return threads() <= *before + scene_sanitized();
+	return threads() <= *before + runner_burdened();
 }
 
 START_TEST(the_parent_notices_nothing_of_its_child)
@@ -215,6 +219,8 @@ START_TEST(the_parent_notices_nothing_of_its_child)
 		pid_t child;
 		void *at;
 
+		if (skip_emulated("MADV_DONTFORK"))
+			return;
 		peer_start(&peer);
 		descriptors = holdings_of(getpid()).descriptors;
 		link = peer_link(&peer, true, (unsigned)_i, RING);

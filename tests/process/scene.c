@@ -90,18 +90,9 @@ const char *scene_path(const char *name)
 	return path;
 }
 
-bool scene_sanitized(void)
-{
-#ifdef PEAL_SANITIZER
-	return true;
-#else
-	return false;
-#endif
-}
-
 unsigned scene_rounds(unsigned normal)
 {
-	return runner_long() ? normal * 10 : scene_sanitized() ? (normal + 2) / 3 : normal;
+	return runner_long() ? normal * 10 : runner_burdened() ? (normal + 2) / 3 : normal;
 }
 
 uint64_t scene_random(void)
@@ -164,7 +155,7 @@ void peer_start_by(struct peer *peer, pid_t (*fork_it)(const void *data), const 
 	if (!peer->pid) {
 		dup2(in[0], STDIN_FILENO);
 		dup2(out[1], STDOUT_FILENO);
-		execl(runner_built("tests/process/peer"), "peer", (char *)NULL);
+		runner_exec(runner_built("tests/process/peer"), (char *[]){ "peer", NULL });
 		_exit(127);
 	}
 	close(in[0]);
@@ -453,8 +444,8 @@ struct holdings holdings_of(pid_t pid)
 
 	count_mappings(pid, &holdings);
 	count_anonymous(pid, &holdings);
-	/* Sanitizers make mappings of their own, and so does what a peer does beside Peal. */
-	if (scene_sanitized() || pid != getpid())
+	/* There are mappings of a sanitizer's, and of what a peer does beside Peal. */
+	if (runner_burdened() || pid != getpid())
 		holdings.all_mappings = 0, holdings.anonymous_kib = 0;
 	return holdings;
 }

@@ -29,11 +29,8 @@ struct TCase *scene_case(const char *name);
 /* A path in the folder; the text holds for three more calls. */
 const char *scene_path(const char *name);
 
-/* So many rounds, more if the full counts are wanted, fewer if a sanitizer makes them slow. */
+/* So many rounds, more if the full counts are wanted, fewer for who is burdened. */
 unsigned scene_rounds(unsigned normal);
-
-/* Whether a sanitizer is compiled in. */
-bool scene_sanitized(void);
 
 /* Chance. TEST_SEED repeats a run as far as that can be; scene_seed says what it began with. */
 uint64_t scene_random(void);

@@ -191,10 +191,10 @@ static void stranger_says(int fd, const void *data, size_t length, int descripto
 
 	if (times) {
 		message.msg_control = &ancillary;
-		message.msg_controllen = CMSG_SPACE(sizeof(int) * times);
+		message.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * times);
 		ancillary.header.cmsg_level = SOL_SOCKET;
 		ancillary.header.cmsg_type = SCM_RIGHTS;
-		ancillary.header.cmsg_len = CMSG_LEN(sizeof(int) * times);
+		ancillary.header.cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * times);
 		for (unsigned i = 0; i < times; i++)
 			memcpy(CMSG_DATA(&ancillary.header) + i * sizeof(int), &descriptor,
 			       sizeof(int));

@@ -224,6 +224,10 @@ START_TEST(a_futex_that_is_taken_away_is_not_the_peers_fault)
 		struct peal_link *links[2], *peer;
 		struct meeting meeting;
 
+#ifndef __GLIBC__
+		skip("this C library ends no thread that has no futex");
+		return;
+#endif
 		if (_i & 2) {
 			pair_open(links, PEAL_WAIT_SLEEP, 0);
 			sleeper.link = links[0];

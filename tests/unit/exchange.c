@@ -19,11 +19,7 @@
 #include "tests/unit/stage.h"
 
 /* Enough for many laps of the ring; busy machines let two that spin take turns of milliseconds. */
-#ifdef PEAL_SANITIZER
-#define MESSAGES 4000u
-#else
-#define MESSAGES 10000u
-#endif
+#define MESSAGES (runner_burdened() ? 4000u : 10000u)
 
 #define RING ((uint64_t)64 << 10)
 

@@ -17,11 +17,7 @@
 
 #include "tests/unit/stage.h"
 
-#ifdef PEAL_SANITIZER
-#define QUIET_SECONDS 1
-#else
-#define QUIET_SECONDS 5
-#endif
+#define QUIET_SECONDS (runner_burdened() ? 1 : 5)
 #define MANY 1000
 
 /* A thread that waits until there is something. */

@@ -133,7 +133,8 @@ START_TEST(all_facts_are_told)
 			ck_assert_int_eq(peal_runtime_fact(count, &again), 0);
 			ck_assert_ptr_eq(again.value, fact.value);
 		}
-		ck_assert_uint_eq(seen, (1u << all) - 1);
+		/* Not every family has something to tell of its CPU, the third of them. */
+		ck_assert_uint_eq(seen | 1u << 2, (1u << all) - 1);
 		expect_error(peal_runtime_fact(count, &fact), -ENOENT, "no more", NULL);
 		expect_error(peal_runtime_fact(UINT_MAX, &fact), -ENOENT, NULL);
 	}
@@ -257,7 +258,7 @@ static struct seen start_with(const char *const *variables)
 		for (; *variables; variables++)
 			putenv((char *)(uintptr_t)*variables);
 		if (dup2(out, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0)
-			execv("/proc/self/exe", argv);
+			runner_exec("/proc/self/exe", argv);
 		_exit(127);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);

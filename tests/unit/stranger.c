@@ -116,9 +116,9 @@ void stranger_say(int fd, const void *data, size_t length, int descriptor, int c
 		item = (struct cmsghdr *)(void *)(ancillary.room + CMSG_SPACE(sizeof(self)));
 		item->cmsg_level = SOL_SOCKET;
 		item->cmsg_type = SCM_RIGHTS;
-		item->cmsg_len = CMSG_LEN(bytes);
+		item->cmsg_len = (socklen_t)CMSG_LEN(bytes);
 		memcpy(CMSG_DATA(item), fds, bytes);
-		message.msg_controllen += CMSG_SPACE(bytes);
+		message.msg_controllen += (socklen_t)CMSG_SPACE(bytes);
 	}
 	ck_assert_int_eq(sendmsg(fd, &message, MSG_NOSIGNAL), (int)length);
 }

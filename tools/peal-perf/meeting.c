@@ -101,7 +101,7 @@ static void envelope_set(struct envelope *envelope, unsigned count)
 	envelope->message.msg_iov = &envelope->piece;
 	envelope->message.msg_iovlen = 1;
 	envelope->message.msg_control = envelope->control;
-	envelope->message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	envelope->message.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
 }
 
 int meeting_give(int socket, const int *descriptors, unsigned count)
@@ -113,7 +113,7 @@ int meeting_give(int socket, const int *descriptors, unsigned count)
 	control = CMSG_FIRSTHDR(&envelope.message);
 	control->cmsg_level = SOL_SOCKET;
 	control->cmsg_type = SCM_RIGHTS;
-	control->cmsg_len = CMSG_LEN(count * sizeof(int));
+	control->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
 	memcpy(CMSG_DATA(control), descriptors, count * sizeof(int));
 	if (sendmsg(socket, &envelope.message, MSG_NOSIGNAL) != 1)
 		return complain_errno("handing over descriptors");

@@ -1,0 +1,180 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * The runner itself, whichever of the two libchecks it stands on: it tells each way in which a test
+ * can end, and ends what a test leaves behind. This program starts itself with a suite of tests of
+ * which most must fail.
+ */
+#include "config.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/runner.h"
+
+static unsigned steps;
+
+static void set_up(void)
+{
+	steps = 1;
+}
+
+static void set_up_further(void)
+{
+	steps = steps * 10 + 2;
+}
+
+static void tear_down(void)
+{
+	ck_assert_uint_eq(steps, 124);
+}
+
+START_TEST(passes)
+	{
+		ck_assert_uint_eq(steps, 12);
+		steps = 124;
+	}
+END_TEST
+
+START_TEST(fails)
+	{
+		ck_assert_int_lt(_i, 2);
+		steps = 124;
+		ck_assert_msg(_i < 1, "the number is %d", _i);
+	}
+END_TEST
+
+START_TEST(fails_in_the_end)
+	{
+		steps++;
+	}
+END_TEST
+
+START_TEST(aborts)
+	{
+		raise(SIGABRT);
+	}
+END_TEST
+
+START_TEST(exits)
+	{
+		exit(3);
+	}
+END_TEST
+
+START_TEST(hangs)
+	{
+		pause();
+	}
+END_TEST
+
+START_TEST(skips)
+	{
+		skip("it is %s", "Sunday");
+		steps = 124;
+	}
+END_TEST
+
+/* Its child holds the output open for as long as it lives. */
+START_TEST(leaves_a_child)
+	{
+		if (!fork())
+			for (;;)
+				pause();
+		steps = 124;
+	}
+END_TEST
+
+static Suite *endings(void)
+{
+	Suite *s = suite_create("endings");
+	TCase *tcase = tcase_create("ending");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_checked_fixture(tcase, set_up_further, NULL);
+	tcase_set_timeout(tcase, 1);
+	tcase_add_test(tcase, passes);
+	tcase_add_loop_test(tcase, fails, 0, 3);
+	tcase_add_test(tcase, fails_in_the_end);
+	tcase_add_test(tcase, aborts);
+	tcase_add_test(tcase, exits);
+	tcase_add_test(tcase, hangs);
+	tcase_add_test(tcase, skips);
+	tcase_add_test(tcase, leaves_a_child);
+	suite_add_tcase(s, tcase);
+	return s;
+}
+
+START_TEST(each_way_in_which_a_test_ends_is_told)
+	{
+		static const char *const lines[] = {
+			"pass  ending: passes\n",
+			"pass  ending: fails\n",
+			"FAIL  ending: fails [1] (",
+			"): the number is 1\n",
+			"FAIL  ending: fails [2] (",
+			"): Assertion '_i < 2' failed: _i == 2, 2 == 2\n",
+			"FAIL  ending: fails_in_the_end (",
+			"failed: steps == 13, 124 == 124\n",
+			"FAIL  ending: aborts (",
+			"Received signal 6 (Aborted)\n",
+			"FAIL  ending: exits (",
+			"Early exit with return value 3\n",
+			"FAIL  ending: hangs (",
+			"Test timeout expired\n",
+			"skip  ending: skips: it is Sunday\n",
+			"pass  ending: leaves_a_child\n",
+			"3 passed, 6 failed, 1 skipped\n",
+		};
+		char told[4096], *at = told;
+		size_t length = 0;
+		int ends[2], status;
+		ssize_t got;
+		pid_t pid;
+
+		ck_assert_int_eq(pipe(ends), 0);
+		pid = fork();
+		if (!pid) {
+			dup2(ends[1], STDOUT_FILENO);
+			close(ends[0]);
+			close(ends[1]);
+			setenv("CK_TIMEOUT_MULTIPLIER", "1", 1);
+			runner_exec("/proc/self/exe", (char *[]){ "runner", "endings", NULL });
+			_exit(127);
+		}
+		close(ends[1]);
+		while ((got = read(ends[0], told + length, sizeof(told) - 1 - length)) > 0)
+			length += (size_t)got;
+		close(ends[0]);
+		told[length] = '\0';
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %x", status);
+		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+			char *found = strstr(at, lines[i]);
+
+			ck_assert_msg(found, "no \"%s\" in: %s", lines[i], at);
+			at = found + strlen(lines[i]);
+		}
+	}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("runner");
+	TCase *tcase = tcase_create("runner");
+
+	tcase_set_timeout(tcase, 30);
+	tcase_add_test(tcase, each_way_in_which_a_test_ends_is_told);
+	suite_add_tcase(s, tcase);
+	return s;
+}
+
+int main(int argc, char **argv)
+{
+	(void)argv;
+	return runner_main((Suite *(*const[])(void)){ argc > 1 ? endings : suite, NULL });
+}
