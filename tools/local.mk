@@ -27,8 +27,6 @@ peal_perf_SOURCES = \
 	tools/peal-perf/complaint.h \
 	tools/peal-perf/control.c \
 	tools/peal-perf/control.h \
-	tools/peal-perf/cpus.c \
-	tools/peal-perf/cpus.h \
 	tools/peal-perf/demo.c \
 	tools/peal-perf/demo.h \
 	tools/peal-perf/driver.c \

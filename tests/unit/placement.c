@@ -954,9 +954,9 @@ START_TEST(no_descriptor_to_read_with_is_an_error_and_not_an_unknown_machine)
 	}
 END_TEST
 
-/* Allocations of the library that still succeed; below 0: all of them do. */
-static int allocations = -1;
-static int outstanding;
+/* Allocations of the calling thread that still succeed; below 0: all of them do. */
+static __thread int allocations = -1;
+static __thread int outstanding;
 
 void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);

@@ -23,7 +23,6 @@
 #include <peal/runtime.h>
 
 #include "complaint.h"
-#include "cpus.h"
 #include "driver.h"
 #include "meeting.h"
 #include "partner.h"

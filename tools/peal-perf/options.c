@@ -14,9 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "complaint.h"
-#include "cpus.h"
+#include <peal/placement.h>
+
 #include "options.h"
+#include "report.h"
 
 #define RING_DEFAULT ((uint64_t)2 << 20)
 #define RING_LARGEST ((uint64_t)256 << 20)
@@ -387,26 +388,56 @@ static int parse_duration(struct options *options, const char *text)
 	return 0;
 }
 
+/* What two CPUs have in common, by enum peal_sharing. */
+static const char *const sharings[] = { "same-cpu", "same-core", "same-llc", "same-node",
+					"other-node" };
+#define SHARINGS (sizeof(sharings) / sizeof(sharings[0]))
+
+/* Takes a pair, or the next best one if it need not be just so. */
+static int choose_cpus(struct options *options, unsigned sharing, bool just_so)
+{
+	int got = peal_cpu_pair((enum peal_sharing)sharing, options->cpus);
+
+	if (got < 0)
+		return usage("%s", peal_error());
+	options->sharing = sharings[got];
+	if (just_so && (unsigned)got != sharing)
+		return usage("of the CPUs %s no pair is %s: give --cpus %s, or two of them",
+			     report_fact("placement", "cpus-allowed"), sharings[sharing],
+			     sharings[got]);
+	return 0;
+}
+
 static int parse_cpus(struct options *options, const char *text)
 {
-	char list[128], rest;
+	struct peal_cpu cpus[2];
+	char rest;
 
 	options->cpus_named = true;
+	options->sharing = NULL;
 	if (!strcmp(text, "any")) {
 		options->cpus[0] = options->cpus[1] = CPUS_ANY;
 		return 0;
 	}
+	for (unsigned i = 0; i < SHARINGS; i++)
+		if (!strcmp(text, sharings[i]))
+			return choose_cpus(options, i, true);
 	if (sscanf(text, "%d,%d%c", &options->cpus[0], &options->cpus[1], &rest) != 2)
-		return usage(
-			"cpus \"%s\" are not two numbers: give one for each side, such as 0,1, or "
-			"\"any\" to pin neither",
-			text);
-	cpus_list(list, sizeof(list));
-	for (int i = 0; i < 2; i++)
-		if (!cpus_allowed(options->cpus[i]))
+		return usage("cpus \"%s\" are not two numbers: give one for each side, such as "
+			     "0,1, or \"any\" to pin neither, or same-core, same-llc, same-node or "
+			     "other-node",
+			     text);
+	for (int i = 0; i < 2; i++) {
+		int err = peal_cpu_find(options->cpus[i], &cpus[i]);
+
+		if (err && err != -ENOENT)
+			return usage("%s", peal_error());
+		if (err || !cpus[i].allowed)
 			return usage("CPU %d is not allowed to this process: give two of %s "
 				     "(taskset and cgroups set which are)",
-				     options->cpus[i], list);
+				     options->cpus[i], report_fact("placement", "cpus-allowed"));
+	}
+	options->sharing = sharings[peal_cpu_sharing(&cpus[0], &cpus[1])];
 	return 0;
 }
 
@@ -470,7 +501,7 @@ static const struct option {
 	{ "--duration", "S", parse_duration,
 	  "measured seconds per size and rate, shared among slices" },
 	{ "--cpus", "A,B", parse_cpus,
-	  "one for each side, or \"any\"; the first two allowed unless given" },
+	  "one for each side, or any, same-core, same-llc (the default), same-node, other-node" },
 	{ "--threads", NULL, parse_threads, "both sides as threads of one process" },
 	{ "--zero-copy", NULL, parse_zero_copy, "write and read payloads in Peal's own memory" },
 	{ "--json", NULL, parse_json, "print one JSON object" },
@@ -623,10 +654,10 @@ int options_parse(struct options *options, int argc, char **argv)
 		return 0;
 	set_defaults(options);
 	if (!options->cpus_named) {
-		err = cpus_default(options->cpus);
-		if (err < 0)
-			return usage("%s", complaint());
-		if (err > 0)
+		err = choose_cpus(options, PEAL_SAME_LLC, false);
+		if (err)
+			return err;
+		if (options->cpus[0] == options->cpus[1])
 			fprintf(stderr,
 				"peal-perf: only CPU %d is allowed: both sides share it, and whoever "
 				"spins keeps the other from running\n",

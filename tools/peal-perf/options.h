@@ -18,6 +18,8 @@
 
 #define EXIT_USAGE 64
 
+#define CPUS_ANY (-1)
+
 struct options {
 	uint64_t sizes[OPTIONS_SIZES];
 	unsigned size_count;
@@ -34,9 +36,10 @@ struct options {
 	enum huge_mode huge;
 	unsigned links; /* of a set; 0: nothing was said of sets */
 	uint64_t ring;
-	unsigned rounds;   /* 0: as many as the duration needs, at least 10 */
-	double duration_s; /* measured time per size; 0: the command's own */
-	int cpus[2];
+	unsigned rounds;     /* 0: as many as the duration needs, at least 10 */
+	double duration_s;   /* measured time per size; 0: the command's own */
+	int cpus[2];         /* CPUS_ANY: wherever the sides are put */
+	const char *sharing; /* what the two have in common, by name; NULL: that is not told */
 	bool cpus_named;
 	bool threads, zero_copy, json;
 	bool help, version;

@@ -13,12 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <peal/placement.h>
 #include <peal/runtime.h>
 
 #include "buffers.h"
 #include "complaint.h"
 #include "control.h"
-#include "cpus.h"
+#include "options.h"
 #include "partner.h"
 #include "slice.h"
 #include "transport.h"
@@ -145,17 +146,21 @@ int partner_serve(int control, bool thread)
 	return err;
 }
 
+static int pin(int cpu)
+{
+	int err = cpu == CPUS_ANY ? 0 : peal_cpu_pin(cpu, NULL);
+
+	return err ? complain(err, "%s", peal_error()) : 0;
+}
+
 int partner_settle(int cpu, bool pin_first)
 {
-	bool pin = cpu != CPUS_ANY;
-	int err = pin && pin_first ? cpus_pin(cpu) : 0;
+	int err = pin_first ? pin(cpu) : 0;
 	struct peal_fact fact;
 
 	peal_runtime_fact(0, &fact);
 	peal_runtime_spin_ns();
-	if (!err && pin && !pin_first)
-		err = cpus_pin(cpu);
-	return err;
+	return err || pin_first ? err : pin(cpu);
 }
 
 int partner_main(int argc, char **argv)

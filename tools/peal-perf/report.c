@@ -17,7 +17,6 @@
 
 #include <peal/runtime.h>
 
-#include "cpus.h"
 #include "tools/json.h"
 #include "report.h"
 
@@ -128,7 +127,8 @@ const char *report_cpus(const struct options *options, char *text)
 	if (options->cpus[0] == CPUS_ANY)
 		snprintf(text, REPORT_TITLE, "any CPUs");
 	else
-		snprintf(text, REPORT_TITLE, "CPUs %d and %d", options->cpus[0], options->cpus[1]);
+		snprintf(text, REPORT_TITLE, "CPUs %d and %d (%s)", options->cpus[0],
+			 options->cpus[1], options->sharing);
 	return text;
 }
 
@@ -141,6 +141,8 @@ static void json_machine(struct json *json, const struct options *options)
 	for (int i = 0; i < 2 && options->cpus[i] != CPUS_ANY; i++)
 		json_integer(json, NULL, (uint64_t)options->cpus[i]);
 	json_end_array(json);
+	if (options->sharing)
+		json_string(json, "sharing", options->sharing);
 	json_bool(json, "threads", options->threads);
 	json_number(json, "ticks_per_ns", peal_ticks_per_ns(), 6);
 	for (unsigned i = 0; !peal_runtime_fact(i, &fact); i++) {

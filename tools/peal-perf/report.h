@@ -21,7 +21,8 @@ char *report_count(char *text, double count);
 #define REPORT_TITLE 96
 char *report_title(char *text, enum test_id test, uint64_t size, uint64_t rate);
 
-/* "CPUs 0 and 1", "any CPUs": where it was measured, in text (REPORT_TITLE), which is returned. */
+/* "CPUs 0 and 1 (same-llc)", "any CPUs": where it was measured, in text (REPORT_TITLE), which is
+ * returned. */
 const char *report_cpus(const struct options *options, char *text);
 
 /* The name of the table that the runtime picked for a job; "none". */
