@@ -67,7 +67,7 @@ static const struct {
 	{ OPTION(bell), 3, -EINVAL, "3", "socket" },
 	{ OPTION(flags), 0x80000001, -EOPNOTSUPP, "0x80000000", "flags" },
 	{ OPTION(spare[0]), 1, -EOPNOTSUPP, "spare[0]", "not 0" },
-	{ OPTION(spare[14]), (uint64_t)1 << 63, -EOPNOTSUPP, "spare[14]", "not 0" },
+	{ OPTION(spare[13]), (uint64_t)1 << 63, -EOPNOTSUPP, "spare[13]", "not 0" },
 	{ OPTION(ring), 1, -ERANGE, "1 bytes", "268435456" },
 	{ OPTION(ring), 100, -ERANGE, "100 bytes", "268435456" },
 	{ OPTION(ring), 2048, -ERANGE, "2048 bytes", "268435456" },
@@ -87,6 +87,7 @@ static const struct {
 	{ OPTION(allow), 3, -EINVAL, "allow is 3", "2 anyone" },
 	{ OPTION(mode), 01000, -EINVAL, "01000", "0777" },
 	{ OPTION(mode), 04755, -EINVAL, "04755", "0777" },
+	{ OPTION(socket_group), UINT32_MAX, -EINVAL, "socket_group", "4294967295" },
 	{ OPTION(backlog), 0x80000000, -EINVAL, "backlog is 2147483648", "2147483647" },
 };
 
