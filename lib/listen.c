@@ -218,7 +218,15 @@ static int open_socket(struct peal_listener *listener)
 		goto fail;
 	if (address_is_file(address)) {
 		listener->bound = true;
-		err = platform_identify(address->where, &listener->socket);
+		err = platform_give(address->where, options->mode, (uint32_t)options->socket_group);
+		if (err == -EPERM)
+			return error_set(
+				err,
+				"the socket of %s cannot be given to group %llu, which this user (%u) is not in: add it there, or pass another options.socket_group",
+				address->shown, (unsigned long long)options->socket_group,
+				platform_uid());
+		if (!err)
+			err = platform_identify(address->where, &listener->socket);
 		if (!err)
 			err = platform_whole_path(address->where, &listener->whole);
 	}
@@ -262,6 +270,24 @@ static int claim(struct peal_listener *listener)
 	return 0;
 }
 
+/* Where a server with these options is to be. */
+static int find_place(struct address *place, const char *address, const struct peal_options *given)
+{
+	int err = address_parse(place, address);
+
+	if (err)
+		return err;
+	if (place->form == ADDRESS_NAME)
+		return address_place(place, platform_uid() == 0, true);
+	/* Whoever limits a socket so would find that it is not. */
+	if (place->form == ADDRESS_ABSTRACT && given && (given->mode || given->socket_group))
+		return error_set(
+			-EINVAL,
+			"%s has no mode and no group, and options.mode is 0%o, socket_group %llu: leave both 0 (options.allow decides), or pass a path",
+			place->shown, given->mode, (unsigned long long)given->socket_group);
+	return 0;
+}
+
 int peal_listen(struct peal_listener **made, const char *address, const struct peal_options *given)
 {
 	struct peal_listener *listener;
@@ -271,14 +297,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 
 	*made = NULL;
 	if (!err)
-		err = address_parse(&place, address);
-	if (!err && place.form == ADDRESS_ABSTRACT && given && given->mode)
-		err = error_set(
-			-EINVAL,
-			"%s has no mode, and options.mode is 0%o: leave it 0 (options.allow decides), or pass a path",
-			place.shown, given->mode);
-	if (!err && place.form == ADDRESS_NAME)
-		err = address_place(&place, platform_uid() == 0, true);
+		err = find_place(&place, address, given);
 	if (err)
 		return err;
 	if (!runtime_get()->memory)

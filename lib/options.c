@@ -40,7 +40,8 @@ OPTION(bell, 100);
 OPTION(huge, 104);
 OPTION(node, 108);
 OPTION(huge_size, 112);
-OPTION(spare, 120);
+OPTION(socket_group, 120);
+OPTION(spare, 128);
 _Static_assert(sizeof(struct peal_options) == 224, "binary interface, version 1");
 #define PEER(field, offset) \
 	_Static_assert(offsetof(struct peal_peer, field) == (offset), "binary interface, version 1")
@@ -196,6 +197,9 @@ static int check_values(const struct peal_options *options)
 	if (options->mode > 0777)
 		return error_set(-EINVAL, "options->mode is 0%o: pass permission bits up to 0777",
 				 options->mode);
+	if (options->socket_group >= UINT32_MAX)
+		return error_set(-EINVAL, "options->socket_group is %llu: pass a group below %u",
+				 (unsigned long long)options->socket_group, UINT32_MAX);
 	if (options->backlog > INT32_MAX)
 		return error_set(-EINVAL, "options->backlog is %u: pass at most %d",
 				 options->backlog, INT32_MAX);

@@ -211,9 +211,14 @@ struct platform_parcel {
 
 int platform_socket(void);
 
-/* Gives a socket a name: a path, which gets these permission bits whatever the umask, or "@" and an
+/* Gives a socket a name: a path, which gets these permission bits less the umask, or "@" and an
  * abstract name, which has none. Nobody can connect before platform_listen. */
 int platform_bind(int fd, const char *name, uint32_t mode);
+
+/* Gives a socket's path a group, unless that is 0, and these permission bits, whatever the umask.
+ * Only a socket's: -EEXIST for what else somebody may have put there meanwhile; -EPERM: not a
+ * group of ours. */
+int platform_give(const char *path, uint32_t mode, uint32_t group);
 int platform_listen(int fd, int backlog);
 
 /* By the same names. 0, -EAGAIN: the backlog is full, or another errno. */

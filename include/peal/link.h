@@ -69,13 +69,13 @@ struct peal_rx;
  * -EINVAL: an address of no form or with a slash at its end, or an option that makes no sense;
  * -ERANGE: a ring too small or too large; -EOPNOTSUPP: an option that this version does not know;
  * -ENAMETOOLONG; -ENOENT: no such folder, no XDG_RUNTIME_DIR, or nothing from systemd; -EACCES: no
- * permission to write there; -EPERM: the folder of a NAME is not safe; -EADDRINUSE: another server
- * lives here (its pid is named, if it has one in this pid namespace); -EEXIST: something that is
- * no socket is in the way, or where the lock file should be no lock file of this user's; -EISDIR,
- * -ELOOP: there is a folder, or a symbolic link; -ENOSYS: the system cannot seal memory, or, as
- * -EPERM and -EACCES, a filter denies a system call; -EMFILE, -ENFILE, -ENOMEM. Of a descriptor:
- * -EBADF: not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN, -EINVAL: it
- * does not listen.
+ * permission to write there; -EPERM: the folder of a NAME is not safe, or options.socket_group is
+ * no group of ours; -EADDRINUSE: another server lives here (its pid is named, if it has one in this
+ * pid namespace); -EEXIST: something that is no socket is in the way, or where the lock file should
+ * be no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a symbolic link; -ENOSYS:
+ * the system cannot seal memory, or, as -EPERM and -EACCES, a filter denies a system call; -EMFILE,
+ * -ENFILE, -ENOMEM. Of a descriptor: -EBADF: not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no
+ * such socket; -ENOTCONN, -EINVAL: it does not listen.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,

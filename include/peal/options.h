@@ -146,7 +146,8 @@ struct peal_options {
 	int (*admit)(void *admit_data, const struct peal_peer *peer);
 	void *admit_data;
 
-	/* Servers: permission bits of the socket; 0: 0600. */
+	/* Servers: permission bits of the socket; 0: 0600. Of addresses that have a lock file; see
+	 * peal/link.h. */
 	uint32_t mode;
 
 	/* Servers: how many clients may queue unseen; 0: 1024. The system's somaxconn limits it. */
@@ -171,7 +172,12 @@ struct peal_options {
 
 	uint64_t huge_size;
 
-	uint64_t spare[13]; /* zero */
+	/* Servers: the group that the socket is given; 0: none, so it has what the system
+	 * gives new files. A user must be in the group (-EPERM), root need not. Whether the members
+	 * are admitted is up to `mode` and `allow`. */
+	uint64_t socket_group;
+
+	uint64_t spare[12]; /* zero */
 };
 
 /* Sets all options to their defaults. Cannot fail. Any thread; never enters the kernel. */

@@ -20,6 +20,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -28,6 +29,10 @@
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
+#endif
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
 #endif
 
 /* The address of a name, and its length, or a negative errno. An abstract name is all of its bytes,
@@ -57,20 +62,44 @@ int platform_socket(void)
 int platform_bind(int fd, const char *name, uint32_t mode)
 {
 	struct sockaddr_un address;
-	struct stat status;
-	int err, length = set_address(&address, name);
+	int length = set_address(&address, name);
 
 	if (length < 0)
 		return length;
-	/* The mode of the unbound socket becomes that of the path, less the umask. What the umask
-	 * took is given back afterwards. */
+	/* The mode of the unbound socket becomes that of the path, less the umask. */
 	if (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&address, (socklen_t)length))
 		return -errno;
-	if (*name == '@' || (!lstat(name, &status) && (status.st_mode & 0777) == mode) ||
-	    !chmod(name, mode))
+	return 0;
+}
+
+/* By a descriptor of O_PATH, for which fchmod does nothing: Linux 6.6, or by way of /proc. */
+static int change_mode(int fd, uint32_t mode)
+{
+	char path[32];
+
+	if (!syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH))
 		return 0;
-	err = -errno;
-	unlink(name);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return chmod(path, mode) ? -errno : 0;
+}
+
+int platform_give(const char *path, uint32_t mode, uint32_t group)
+{
+	struct stat status;
+	int err = 0, fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status))
+		err = -errno;
+	else if (!S_ISSOCK(status.st_mode))
+		err = -EEXIST;
+	else if (group && group != status.st_gid &&
+		 fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH))
+		err = -errno;
+	else if ((status.st_mode & 0777) != mode)
+		err = change_mode(fd, mode);
+	close(fd);
 	return err;
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "platform/platform.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/stranger.h"
 
@@ -206,13 +208,18 @@ START_TEST(an_abstract_name_may_have_any_bytes_and_is_shown_escaped)
 	}
 END_TEST
 
-START_TEST(an_abstract_address_has_no_mode)
+START_TEST(an_abstract_address_has_no_mode_and_no_group)
 	{
 		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
 
 		options.mode = 0600;
 		expect_error(peal_listen(&listener, abstract(), &options), -EINVAL, "no mode",
 			     "options.allow", "0600", NULL);
+		ck_assert_ptr_null(listener);
+		options.mode = 0;
+		options.socket_group = getegid() + 1;
+		expect_error(peal_listen(&listener, abstract(), &options), -EINVAL, "no group",
+			     "options.allow", NULL);
 		ck_assert_ptr_null(listener);
 	}
 END_TEST
@@ -930,7 +937,8 @@ static pid_t start_service(int fd, const char *address)
 	if (!pid) {
 		/* The first is another one. */
 		fd = fcntl(fd, F_DUPFD, 5);
-		if (dup2(STDIN_FILENO, 3) == 3 && dup2(fd, 4) == 4) {
+		if (dup2(open("/dev/null", O_RDWR), STDERR_FILENO) == STDERR_FILENO &&
+		    dup2(STDERR_FILENO, 3) == 3 && dup2(fd, 4) == 4) {
 			pass_sockets(own_pid(), "2", "other:echo");
 			execl(server, server, address, NULL);
 		}
@@ -960,11 +968,116 @@ START_TEST(a_service_is_started_with_its_socket)
 	}
 END_TEST
 
+/*
+ * The group of a socket.
+ */
+
+#define GROUP 54321
+
+/* For a child: somebody who is in a group besides his own, or not. */
+static const char *knock(bool member)
+{
+	struct peal_link *link;
+	gid_t group = GROUP;
+	int err;
+
+	if (setgroups(member, &group) || setegid(NOBODY) || seteuid(NOBODY))
+		return wrong("becoming nobody: %s", strerror(errno));
+	err = peal_connect(&link, folder.path, NULL, LONG);
+	if (err)
+		return check_words(err, member ? 0 : -EACCES, "no permission", folder.path);
+	peal_close(link);
+	return member ? NULL : wrong("a stranger to the group gets in");
+}
+
+static const char *knock_as_member(void *data)
+{
+	(void)data;
+	return knock(true);
+}
+
+static const char *knock_as_stranger(void *data)
+{
+	(void)data;
+	return knock(false);
+}
+
+START_TEST(a_socket_is_given_to_a_group)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct peal_link *link;
+		struct child member;
+		struct stat status;
+		mode_t was = umask(_i ? 077 : 0);
+
+		/* Any group, or one of our own. */
+		options.socket_group = options.group = geteuid() ? getegid() : GROUP;
+		options.allow = PEAL_ALLOW_GROUP;
+		options.mode = 0660;
+		ck_assert_msg(!peal_listen(&listener, folder.path, &options), "%s", peal_error());
+		umask(was);
+		ck_assert_int_eq(lstat(folder.path, &status), 0);
+		ck_assert_uint_eq(status.st_gid, options.socket_group);
+		ck_assert_uint_eq(status.st_mode & 07777, 0660);
+		if (geteuid() == 0) {
+			child_run(knock_as_stranger, NULL);
+			child_start(&member, knock_as_member, NULL);
+			ck_assert_int_eq(peal_accept(listener, &link, LONG), 0);
+			child_end(&member);
+			peal_close(link);
+		}
+		peal_listener_close(listener);
+	}
+END_TEST
+
+static const char *give_to_strangers(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	const char *failed = become_user(NULL);
+
+	(void)data;
+	options.socket_group = GROUP;
+	if (!failed)
+		failed = check_words(peal_listen(&listener, folder.path, &options), -EPERM, "54321",
+				     "options.socket_group");
+	if (!failed && !access(folder.path, F_OK))
+		return wrong("%s is left", folder.path);
+	return failed;
+}
+
+START_TEST(a_group_that_the_user_is_not_in_is_refused)
+	{
+		if (geteuid() == 0)
+			ck_assert_int_eq(chown(folder.name, NOBODY, NOBODY), 0);
+		child_run(give_to_strangers, NULL);
+	}
+END_TEST
+
+START_TEST(what_stands_in_a_sockets_place_is_not_given_away)
+	{
+		char link[120];
+		struct stat status;
+		FILE *file = fopen(folder.path, "we");
+
+		/* Whoever may write the folder could put it there, behind our back. */
+		fclose(file);
+		ck_assert_int_eq(chmod(folder.path, 0600), 0);
+		snprintf(link, sizeof(link), "%s.link", folder.path);
+		ck_assert_int_eq(symlink(folder.path, link), 0);
+		ck_assert_int_eq(platform_give(folder.path, 0666, getegid() + 1), -EEXIST);
+		ck_assert_int_eq(platform_give(link, 0666, getegid() + 1), -EEXIST);
+		ck_assert_int_eq(stat(folder.path, &status), 0);
+		ck_assert_uint_eq(status.st_mode & 07777, 0600);
+		ck_assert_uint_ne(status.st_gid, getegid() + 1);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("forms");
 	TCase *names = tcase_create("abstract"), *descriptors = tcase_create("descriptors");
 	TCase *folders = tcase_create("names"), *services = tcase_create("systemd");
+	TCase *groups = tcase_create("groups");
 
 	tcase_add_checked_fixture(names, set_up, tear_down);
 	tcase_set_timeout(names, 30);
@@ -973,7 +1086,7 @@ static Suite *suite(void)
 	tcase_add_test(names, an_abstract_name_is_its_bytes_and_has_no_zero_at_its_end);
 	tcase_add_test(names, an_abstract_name_has_1_to_107_bytes);
 	tcase_add_test(names, an_abstract_name_may_have_any_bytes_and_is_shown_escaped);
-	tcase_add_test(names, an_abstract_address_has_no_mode);
+	tcase_add_test(names, an_abstract_address_has_no_mode_and_no_group);
 	tcase_add_test(names, credentials_decide_at_an_abstract_address_as_at_a_path);
 	tcase_add_test(names, an_abstract_address_is_of_one_network_namespace);
 	suite_add_tcase(s, names);
@@ -1005,6 +1118,13 @@ static Suite *suite(void)
 	tcase_add_test(services, a_socket_of_another_kind_is_told_what_its_unit_should_say);
 	tcase_add_test(services, a_service_is_started_with_its_socket);
 	suite_add_tcase(s, services);
+
+	tcase_add_checked_fixture(groups, set_up, tear_down);
+	tcase_set_timeout(groups, 30);
+	tcase_add_loop_test(groups, a_socket_is_given_to_a_group, 0, 2);
+	tcase_add_test(groups, a_group_that_the_user_is_not_in_is_refused);
+	tcase_add_test(groups, what_stands_in_a_sockets_place_is_not_given_away);
+	suite_add_tcase(s, groups);
 	return s;
 }
 
