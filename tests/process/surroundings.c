@@ -144,9 +144,14 @@ static bool enter(const struct surroundings *s)
 const char *surroundings_missing(const struct surroundings *s)
 {
 	static char why[128];
-	int status, nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	pid_t child = fork();
+	int status, nothing;
+	pid_t child;
 
+	if (scene_sanitized() && (s->namespaces & CLONE_NEWPID ||
+				  s->what & (SURROUNDINGS_NO_PROC | SURROUNDINGS_OWN_ROOT)))
+		return "a sanitizer needs a /proc that knows its process";
+	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	child = fork();
 	if (!child) {
 		if (!enter(s))
 			_exit(errno ? errno : EINVAL);
