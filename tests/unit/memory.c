@@ -630,10 +630,11 @@ START_TEST(why_there_are_no_transparent_huge_pages_is_told)
 		struct peal_options options = wishing(PEAL_HUGE_AUTO, 2 * huge);
 		struct peal_memory memory;
 		struct peal_link *links[2];
+		bool forbidden = change(transparent, "never");
 		const char *why;
 
-		change(transparent, "never");
 		if (platform_transparent(&why)) {
+			ck_assert(!forbidden);
 			skip("transparent huge pages are on for shared memory, and stay so");
 			return;
 		}
