@@ -277,7 +277,7 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	plan->theirs.start = message->start;
 	plan->rx_largest = options_largest(options, message->capacity);
 	/* Of our own ring, as far as the peer accepts. */
-	plan->tx_largest = options->ring - RECORD_OVERHEAD;
+	plan->tx_largest = segment_longest_record(options->ring);
 	if (message->max_message < plan->tx_largest)
 		plan->tx_largest = message->max_message;
 	/* The highest that both speak; in a WELCOME it is what the server chose. */

@@ -238,15 +238,15 @@ int options_take(struct peal_options *options, const struct peal_options *given)
 
 uint64_t options_largest(const struct peal_options *options, uint64_t capacity)
 {
-	uint64_t fits = capacity - RECORD_OVERHEAD;
+	uint64_t fits = segment_longest_record(capacity);
 
 	return options->max_message && options->max_message < fits ? options->max_message : fits;
 }
 
 uint64_t options_client_message(const struct peal_options *options)
 {
-	uint64_t ring = options->max_peer_ring < CAPACITY_MAX ? options->max_peer_ring :
-								CAPACITY_MAX;
+	const uint64_t most = RECORD_MAX + RECORD_OVERHEAD;
+	uint64_t ring = options->max_peer_ring < most ? options->max_peer_ring : most;
 
 	return ring > DEFAULT_CLIENT_MESSAGE ? ring : DEFAULT_CLIENT_MESSAGE;
 }

@@ -41,10 +41,11 @@ AT(spare8, 0x380);
 _Static_assert(sizeof(struct peal_page) == 0x400, "shared layout, version 1");
 _Static_assert(SEGMENT_MAGIC == 0x4c414550, "shared layout, version 1");
 _Static_assert(SEGMENT_LAYOUT == 1, "shared layout, version 1");
-_Static_assert(CAPACITY_MAX == 268435456, "shared layout, version 1");
+_Static_assert(CAPACITY_MAX == 1073741824, "shared layout, version 1");
+_Static_assert(RECORD_MAX == 268435440, "shared layout, version 1");
 _Static_assert(RECORD_OVERHEAD == 16, "shared layout, version 1");
 _Static_assert(PEAL_LINE == 128, "shared layout, version 1");
-_Static_assert(PEAL_HEADER_LENGTH >= CAPACITY_MAX - RECORD_OVERHEAD + 1, "lengths fit the header");
+_Static_assert(PEAL_HEADER_LENGTH >= RECORD_MAX + 1, "lengths fit the header");
 
 #define MEMORY(field, offset)                                                \
 	_Static_assert(offsetof(struct peal_ring_memory, field) == (offset), \

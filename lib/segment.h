@@ -18,10 +18,21 @@
 #define SEGMENT_MAGIC 0x4c414550u /* "PEAL" */
 #define SEGMENT_LAYOUT 1u
 
-#define CAPACITY_MAX ((uint64_t)256 << 20)
+/* Of a ring: one page of 1 GiB. */
+#define CAPACITY_MAX ((uint64_t)1 << 30)
 
 /* What a record needs besides its payload: its header, and the zero header behind it. */
 #define RECORD_OVERHEAD (2 * PEAL_HEADER_SIZE)
+
+/* The longest record: a header has 28 bits for its length. */
+#define RECORD_MAX (((uint64_t)256 << 20) - RECORD_OVERHEAD)
+
+static inline uint64_t segment_longest_record(uint64_t capacity)
+{
+	uint64_t fits = capacity - RECORD_OVERHEAD;
+
+	return fits < RECORD_MAX ? fits : RECORD_MAX;
+}
 
 struct segment {
 	uint8_t *at; /* NULL: none, and nothing else here counts */

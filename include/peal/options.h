@@ -106,9 +106,9 @@ struct peal_options {
 	uint32_t size; /* sizeof(struct peal_options); set by peal_options_init */
 	uint32_t abi;  /* PEAL_ABI; set by peal_options_init */
 
-	/* Bytes of the ring that this side sends into. A power of two, from the page size to 256
-	 * MiB; 0: 64 KiB. One message is at most this less 16, unless the peer accepts longer
-	 * ones. */
+	/* Bytes of the ring that this side sends into. A power of two, from the page size to 1 GiB;
+	 * 0: 64 KiB. One message is at most this less 16 (and 256 MiB less 16), unless the peer
+	 * accepts longer ones. */
 	uint64_t ring;
 
 	/* The largest ring that this side accepts from its peer, in bytes; 0: 64 MiB. */
@@ -162,7 +162,8 @@ struct peal_options {
 
 	/* An enum peal_huge; and for PEAL_HUGE_TRY and PEAL_HUGE_REQUIRE the bytes of a huge page,
 	 * a power of two of which the system has a pool; 0: 2 MiB (where plain pages have 4 KiB;
-	 * else the size of transparent ones). With PEAL_HUGE_REQUIRE a ring is one page or more. */
+	 * else the size of transparent ones). With PEAL_HUGE_REQUIRE a ring is one page or more;
+	 * one of 1 GiB must be accepted by the peer, in max_peer_ring. */
 	uint32_t huge;
 
 	/* 1 + the number of the NUMA node that the ring which this side sends into is to be on, up

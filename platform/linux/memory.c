@@ -443,10 +443,9 @@ int platform_map_apart(int fd, int data_fd, uint64_t page, uint64_t capacity, ui
 {
 	uint64_t size = page + 2 * capacity, reserve = size + align, before;
 	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
-	uint8_t *map, *data;
-	int err;
+	uint8_t *map = NULL, *data;
+	int err = platform_set_aside(reserve, &map);
 
-	err = platform_set_aside(reserve, &map);
 	if (err)
 		return err;
 	/* The first multiple of align with room for the page before it. */

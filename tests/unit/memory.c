@@ -555,6 +555,41 @@ START_TEST(nobody_can_write_huge_pages_but_their_first_mapping)
 	}
 END_TEST
 
+START_TEST(a_page_of_1_gib_is_got_where_it_is_asked_for)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_REQUIRE, (uint64_t)1 << 30);
+		struct segment segment, adopted;
+		struct segment_offer offer;
+		uint8_t *data;
+
+		options.huge_size = options.ring;
+		if (platform_huge_left(options.huge_size) < 1) {
+			expect_error(segment_create(&segment, &options, 0), -ENOMEM, "1048576 KiB",
+				     NULL);
+			skip("the pool has no pages of 1 GiB");
+			return;
+		}
+		if (!runner_long()) {
+			skip("it takes 1 GiB of the pool: only with --long");
+			return;
+		}
+		ck_assert_msg(!segment_create(&segment, &options, 0), "%s", peal_error());
+		offer = (struct segment_offer){ .fd = segment.fd,
+						.data_fd = segment.data_fd,
+						.page = page,
+						.capacity = options.ring,
+						.unit = options.ring };
+		ck_assert_msg(!segment_adopt(&adopted, &offer, 0), "%s", peal_error());
+		data = segment_data(&segment);
+		memcpy(data + options.ring - 4, "seamless", 8);
+		ck_assert_mem_eq(segment_data(&adopted), "less", 4);
+		ck_assert_mem_eq(segment_data(&adopted) + options.ring - 4, "seamless", 8);
+		segment_destroy(&adopted);
+		segment_close_descriptors(&segment);
+		segment_destroy(&segment);
+	}
+END_TEST
+
 /*
  * Transparent huge pages.
  */
@@ -595,10 +630,11 @@ START_TEST(why_there_are_no_transparent_huge_pages_is_told)
 		struct peal_options options = wishing(PEAL_HUGE_AUTO, 2 * huge);
 		struct peal_memory memory;
 		struct peal_link *links[2];
+		bool forbidden = change(transparent, "never");
 		const char *why;
 
-		change(transparent, "never");
 		if (platform_transparent(&why)) {
+			ck_assert(!forbidden);
 			skip("transparent huge pages are on for shared memory, and stay so");
 			return;
 		}
@@ -869,6 +905,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_peer_that_lies_about_its_pages_is_refused);
 	tcase_add_test(all, plain_memory_apart_is_adopted);
 	tcase_add_test(all, nobody_can_write_huge_pages_but_their_first_mapping);
+	tcase_add_test(all, a_page_of_1_gib_is_got_where_it_is_asked_for);
 	tcase_add_loop_test(all, transparent_huge_pages_are_used_where_there_are_some, 0, 2);
 	tcase_add_test(all, why_there_are_no_transparent_huge_pages_is_told);
 	tcase_add_loop_test(all, a_small_ring_has_plain_pages_and_lacks_nothing, 0, 2);

@@ -73,15 +73,15 @@ static const struct {
 	{ OPTION(huge), PEAL_HUGE_REQUIRE, -EINVAL, "65536 bytes", "huge page of" },
 	{ OPTION(huge_size), 4097, -EINVAL, "huge_size is 4097", "power of two" },
 	{ OPTION(huge_size), 2048, -EINVAL, "huge_size is 2048", "above 4096" },
-	{ OPTION(ring), 1, -ERANGE, "1 bytes", "268435456" },
-	{ OPTION(ring), 100, -ERANGE, "100 bytes", "268435456" },
-	{ OPTION(ring), 2048, -ERANGE, "2048 bytes", "268435456" },
-	{ OPTION(ring), 536870912, -ERANGE, "536870912 bytes", "268435456" },
-	{ OPTION(ring), 268435457, -ERANGE, "268435457 bytes", "268435456" },
-	{ OPTION(ring), (uint64_t)1 << 63, -ERANGE, "9223372036854775808 bytes", "268435456" },
+	{ OPTION(ring), 1, -ERANGE, "1 bytes", "1073741824" },
+	{ OPTION(ring), 100, -ERANGE, "100 bytes", "1073741824" },
+	{ OPTION(ring), 2048, -ERANGE, "2048 bytes", "1073741824" },
+	{ OPTION(ring), 2147483648, -ERANGE, "2147483648 bytes", "1073741824" },
+	{ OPTION(ring), 1073741825, -ERANGE, "1073741825 bytes", "1073741824" },
+	{ OPTION(ring), (uint64_t)1 << 63, -ERANGE, "9223372036854775808 bytes", "1073741824" },
 	{ OPTION(max_message), 68719476737, -ERANGE, "68719476737", "68719476736" },
 	{ OPTION(max_message), UINT64_MAX, -ERANGE, "18446744073709551615", "68719476736" },
-	{ OPTION(ring), UINT64_MAX, -ERANGE, "18446744073709551615 bytes", "268435456" },
+	{ OPTION(ring), UINT64_MAX, -ERANGE, "18446744073709551615 bytes", "1073741824" },
 	{ OPTION(ring), 65537, -EINVAL, "65537 bytes", "131072" },
 	{ OPTION(ring), 100000, -EINVAL, "100000 bytes", "131072" },
 	{ OPTION(ring), 268435455, -EINVAL, "268435455 bytes", "268435456" },
@@ -117,7 +117,7 @@ START_TEST(a_ring_is_at_least_a_page)
 		char said[32], limit[32];
 
 		snprintf(said, sizeof(said), "%llu bytes", (unsigned long long)stage_page() / 2);
-		snprintf(limit, sizeof(limit), "%llu to 268435456",
+		snprintf(limit, sizeof(limit), "%llu to 1073741824",
 			 (unsigned long long)stage_page());
 		expect_refused(&options, -ERANGE, said, limit);
 		options.ring = stage_page();
