@@ -46,6 +46,14 @@ extern const struct peal_ring_ops *const arch_ring_ops[];
 /* The constant counter, and its ticks per nanosecond as given to arch_set_ticks. */
 uint64_t arch_ticks(void);
 
+/*
+ * How long a waiter leaves a line alone between two looks, in ns, where a CPU has an instruction to
+ * pause by. Looking at once tears the line away while the other side is still writing a message of
+ * two lines. Set before arch_set_ticks, if at all, and by the same one.
+ */
+#define ARCH_GAP_NS 28
+extern uint32_t arch_gap_ns;
+
 /* Tells the variants how fast the counter runs; called once, before any await. */
 void arch_set_ticks(double ticks_per_ns);
 

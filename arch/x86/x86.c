@@ -15,12 +15,8 @@
 #include "arch/generic/generic.h"
 #include "arch/x86/x86.h"
 
-/*
- * How long a waiter leaves a line alone between two looks. Looking at once tears it away while the
- * other side is still writing a message of two lines; a PAUSE lasts 7 to 60 ns, by CPU, so they
- * are counted out.
- */
-#define GAP_NS 28
+/* A PAUSE lasts 7 to 60 ns, by CPU, so they are counted out. */
+#define PAUSES_MAX 64
 
 #define LINE 64
 
@@ -61,9 +57,9 @@ void arch_set_ticks(double ticks_per_ns)
 		if (start < best)
 			best = start;
 	}
-	/* One at least, eight at most: a GAP is short anyway. */
-	pauses = (unsigned)(8 * GAP_NS * per_ns / (double)(best ? best : 1) + 0.5);
-	pauses = pauses < 1 ? 1 : pauses > 8 ? 8 : pauses;
+	/* One at least: a gap is short anyway. */
+	pauses = (unsigned)(8 * arch_gap_ns * per_ns / (double)(best ? best : 1) + 0.5);
+	pauses = pauses < 1 ? 1 : pauses > PAUSES_MAX ? PAUSES_MAX : pauses;
 }
 
 /*

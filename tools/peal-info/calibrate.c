@@ -46,6 +46,7 @@ static const struct variable {
 	  TRIAL_COPY,
 	  4,
 	  { 0, 16, 32, 64 } },
+	{ "PEAL_PAUSE_NS", "64 bytes there and back", TRIAL_TRIP, 6, { 0, 7, 14, 28, 56, 112 } },
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
@@ -91,7 +92,9 @@ static void choose(struct series *series)
 static void set_up(struct series *series, const struct variable *variable,
 		   const struct trial_variant *variant)
 {
-	uint32_t own = variable->work == TRIAL_DRAIN ? variant->prefetch : variant->inline_copy;
+	uint32_t own = variable->work == TRIAL_DRAIN ? variant->prefetch :
+		       variable->work == TRIAL_COPY  ? variant->inline_copy :
+						       variant->pause_ns;
 
 	*series = (struct series){ .variable = variable, .variant = variant->name };
 	for (; series->count < variable->count; series->count++)
@@ -255,6 +258,9 @@ static int measure_all(const struct trial *trial, unsigned rounds, struct json *
 		for (size_t k = 0; !err && k < VARIABLES; k++) {
 			struct series series;
 
+			/* It looks all the time, whatever it is told. */
+			if (variables[k].work == TRIAL_TRIP && !strcmp(variants[i].name, "generic"))
+				continue;
 			set_up(&series, &variables[k], &variants[i]);
 			err = run(&series, trial, rounds);
 			if (!err && json)

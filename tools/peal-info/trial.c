@@ -83,6 +83,7 @@ static int in_child(int (*run)(const void *task, struct slate *slate), const voi
 		alarm((unsigned)(PATIENCE_S + seconds));
 		unsetenv("PEAL_PREFETCH");
 		unsetenv("PEAL_INLINE_COPY");
+		unsetenv("PEAL_PAUSE_NS");
 		unsetenv("PEAL_RING_VARIANT");
 		if (variant)
 			setenv("PEAL_RING_VARIANT", variant, 1);
@@ -134,6 +135,7 @@ static int ask_numbers(const void *task, struct slate *slate)
 	(void)task;
 	slate->variants.list[0].prefetch = number_of("prefetch");
 	slate->variants.list[0].inline_copy = number_of("inline-copy");
+	slate->variants.list[0].pause_ns = number_of("pause");
 	return 0;
 }
 
@@ -152,6 +154,7 @@ int trial_variants(struct trial_variant variants[TRIAL_VARIANTS])
 			return err;
 		variants[i].prefetch = slate.variants.list[0].prefetch;
 		variants[i].inline_copy = slate.variants.list[0].inline_copy;
+		variants[i].pause_ns = slate.variants.list[0].pause_ns;
 	}
 	return count;
 }
@@ -162,8 +165,10 @@ int trial_variants(struct trial_variant variants[TRIAL_VARIANTS])
 
 struct stage {
 	const struct trial *trial;
-	struct peal_tx *tx;
-	struct peal_rx *rx;
+	struct peal_tx *tx;      /* the maker's, */
+	struct peal_rx *rx;      /* the taker's, */
+	struct peal_tx *tx_back; /* and the way back */
+	struct peal_rx *rx_back;
 	int err; /* the maker's, with its complaint */
 	char complaint[COMPLAINT_SIZE];
 	double slices[SLICES_MAX]; /* ticks of one trip or message in each */
@@ -231,11 +236,17 @@ static int make_messages(struct stage *stage)
 {
 	static const uint8_t bytes[MESSAGE] = { 1 };
 	bool batched = stage->trial->work == TRIAL_DRAIN;
+	uint8_t back[MESSAGE];
 	unsigned i = 0;
 	int err = 0;
 
 	/* Pairs with the store in take_messages; nothing else is read by it. */
 	while (!err && !__atomic_load_n(&stage->stop, __ATOMIC_RELAXED)) {
+		/* The next one goes when this one is back. */
+		if (i && stage->trial->work == TRIAL_TRIP)
+			err = (int)peal_recv(stage->rx_back, back, MESSAGE, NULL, PEAL_FOREVER);
+		if (err > 0)
+			err = 0;
 		for (unsigned k = 1; !err && batched && k < BATCH; k++)
 			err = peal_send_more(stage->tx, bytes, MESSAGE, 0, PEAL_FOREVER);
 		if (!err)
@@ -279,6 +290,13 @@ static int take(struct stage *stage, struct reading *reading)
 
 		if (length < 0)
 			return (int)length;
+		if (stage->trial->work == TRIAL_TRIP && message.tag != LAST) {
+			int err = peal_send(stage->tx_back, buffer, (size_t)length, 0,
+					    PEAL_FOREVER);
+
+			if (err)
+				return err;
+		}
 		message.data = buffer;
 		read_whole(reading, &message);
 		if (reading->last)
@@ -355,6 +373,8 @@ static int measure(const void *task, struct slate *slate)
 		return complain(err, "%s", peal_error());
 	stage.tx = peal_link_tx(links[1]);
 	stage.rx = peal_link_rx(links[0]);
+	stage.tx_back = peal_link_tx(links[0]);
+	stage.rx_back = peal_link_rx(links[1]);
 	ticks = (double)trial->duration_ns * peal_ticks_per_ns();
 	err = -pthread_create(&thread, NULL, maker, &stage);
 	if (err) {

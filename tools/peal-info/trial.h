@@ -14,7 +14,8 @@
 
 enum trial_work {
 	TRIAL_DRAIN, /* messages of 64 bytes come in batches and are drained in place */
-	TRIAL_COPY   /* messages of 8 to 64 bytes are sent and received one by one, by copy */
+	TRIAL_COPY,  /* messages of 8 to 64 bytes are sent and received one by one, by copy */
+	TRIAL_TRIP   /* a message of 64 bytes, two lines with its header, there and back */
 };
 
 struct trial {
@@ -27,7 +28,7 @@ struct trial {
 };
 
 struct trial_outcome {
-	double message_ns; /* a message */
+	double message_ns; /* a message, or a round trip */
 	double floor_ns;   /* a cache line there and back, between the same two threads */
 };
 
@@ -37,7 +38,7 @@ int trial_run(const struct trial *trial, struct trial_outcome *outcome);
 /* The ring variants that are usable here, and the numbers that each brings along. */
 struct trial_variant {
 	char name[32];
-	uint32_t prefetch, inline_copy;
+	uint32_t prefetch, inline_copy, pause_ns;
 };
 
 /* How many there are, or a negative errno with a complaint. */
