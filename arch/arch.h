@@ -48,6 +48,15 @@ extern const struct peal_ring_ops *const arch_ring_ops[];
 /* The constant counter, and its ticks per nanosecond as given to arch_set_ticks. */
 uint64_t arch_ticks(void);
 
+/*
+ * How long a waiter leaves a line alone between two looks, in ns, where a CPU has an instruction to
+ * pause by. Looking at once tears the line away while the other side is still writing a message of
+ * two lines. Measured on a Skylake (docs/performance.md). Set before arch_set_ticks, if at all, and
+ * by the same one.
+ */
+#define ARCH_GAP_NS 28
+extern uint32_t arch_gap_ns;
+
 /* Tells the variants how fast the counter runs; called once, before any await. */
 void arch_set_ticks(double ticks_per_ns);
 
@@ -59,12 +68,6 @@ bool arch_fact(unsigned index, const char **name, char *buffer, size_t size);
  * What the families share. The functions that are passed in are known to the compiler, and become
  * part of the loop. The acquires pair with the release of whoever writes the word.
  */
-
-/*
- * How long a waiter leaves a line alone between two looks. Looking at once tears it away while the
- * other side is still writing a message of two lines. Measured on a Skylake (docs/performance.md).
- */
-#define ARCH_GAP_NS 28
 
 #define ARCH_PAUSES_MAX 64u
 
@@ -91,7 +94,7 @@ static inline unsigned arch_count_pauses(double ticks_per_ns, void (*hint)(void)
 			best = took;
 		i++;
 	}
-	count = (unsigned)(sample * ARCH_GAP_NS * ticks_per_ns / (double)(best ? best : 1) + 0.5);
+	count = (unsigned)(sample * arch_gap_ns * ticks_per_ns / (double)(best ? best : 1) + 0.5);
 	return count < 1 ? 1 : count > ARCH_PAUSES_MAX ? ARCH_PAUSES_MAX : count;
 }
 

@@ -75,15 +75,15 @@ static struct platform_fact *next_fact(const char *group, const char *name)
 }
 
 /* What a ring variant brings along and a variable may overrule. */
-static void tell_number(const char *name, uint32_t now, uint32_t own)
+static void tell_number(const char *name, const char *unit, uint32_t now, uint32_t own)
 {
 	struct platform_fact *fact = next_fact("ring", name);
 
 	snprintf(fact->value, sizeof(fact->value), "%u", now);
 	if (now == own)
-		snprintf(fact->note, sizeof(fact->note), "bytes, the variant's own");
+		snprintf(fact->note, sizeof(fact->note), "%s, the variant's own", unit);
 	else
-		snprintf(fact->note, sizeof(fact->note), "bytes; the variant's own are %u", own);
+		snprintf(fact->note, sizeof(fact->note), "%s; the variant's own are %u", unit, own);
 }
 
 static void gather(void)
@@ -97,8 +97,9 @@ static void gather(void)
 		fact = next_fact("build", build[i].name);
 		snprintf(fact->value, sizeof(fact->value), "%s", build[i].value);
 	}
-	tell_number("prefetch", runtime->prefetch, runtime->ring->prefetch);
-	tell_number("inline-copy", runtime->inline_copy, runtime->ring->inline_copy);
+	tell_number("prefetch", "bytes", runtime->prefetch, runtime->ring->prefetch);
+	tell_number("inline-copy", "bytes", runtime->inline_copy, runtime->ring->inline_copy);
+	tell_number("pause", "ns between looks", arch_gap_ns, ARCH_GAP_NS);
 	for (unsigned i = 0; fact_count < FACTS_MAX && arch_fact(i, &name, value, sizeof(value));
 	     i++) {
 		fact = next_fact("cpu", name);

@@ -37,6 +37,7 @@ _Static_assert(sizeof(struct peal_choice) == 32, "binary interface, version 1");
 #define SPIN_NS_MAX 1000000000u
 
 #define PREFETCH_MAX 65536u
+#define PAUSE_NS_MAX 1000u
 #define INLINE_COPY_MAX 64u /* what peal_copy can */
 
 static struct runtime runtime;
@@ -47,20 +48,18 @@ static void (*relax_picked)(void) = relax_first;
 
 /* What the environment asks for; NULL: nothing. */
 static struct {
-	const char *ring_variant, *waiter, *hugepages, *spin_ns, *prefetch, *inline_copy, *log;
+	const char *ring_variant, *waiter, *hugepages, *spin_ns, *prefetch, *inline_copy, *pause_ns,
+		*log;
 } asked;
 
 static const struct {
 	const char *name;
 	const char **value;
 } variables[] = {
-	{ "PEAL_RING_VARIANT", &asked.ring_variant },
-	{ "PEAL_WAITER", &asked.waiter },
-	{ "PEAL_HUGEPAGES", &asked.hugepages },
-	{ "PEAL_SPIN_NS", &asked.spin_ns },
-	{ "PEAL_PREFETCH", &asked.prefetch },
-	{ "PEAL_INLINE_COPY", &asked.inline_copy },
-	{ "PEAL_LOG", &asked.log },
+	{ "PEAL_RING_VARIANT", &asked.ring_variant }, { "PEAL_WAITER", &asked.waiter },
+	{ "PEAL_HUGEPAGES", &asked.hugepages },       { "PEAL_SPIN_NS", &asked.spin_ns },
+	{ "PEAL_PREFETCH", &asked.prefetch },         { "PEAL_INLINE_COPY", &asked.inline_copy },
+	{ "PEAL_PAUSE_NS", &asked.pause_ns },         { "PEAL_LOG", &asked.log },
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
@@ -219,6 +218,23 @@ static void pick_huge(void)
 		warn_value("PEAL_HUGEPAGES", asked.hugepages, values);
 }
 
+/* The counter and the clock, read as close together as the scheduler lets us. */
+static void read_both(uint64_t *ticks, uint64_t *ns)
+{
+	uint64_t best = UINT64_MAX;
+
+	*ticks = *ns = 0;
+	for (int i = 0; i < 4; i++) {
+		uint64_t before = platform_now(), counter = arch_ticks(), after = platform_now();
+
+		if (after - before < best) {
+			best = after - before;
+			*ticks = counter;
+			*ns = before + best / 2;
+		}
+	}
+}
+
 /* What a variable asks for, if it is a number from 0 to most; else, with a warning if it is
  * something else, what there is without it. */
 static uint64_t take_number(const char *variable, const char *text, const char *unit, uint64_t most,
@@ -237,33 +253,6 @@ static uint64_t take_number(const char *variable, const char *text, const char *
 	return without;
 }
 
-static void pick_numbers(void)
-{
-	runtime.spin_ns = take_number("PEAL_SPIN_NS", asked.spin_ns, "nanoseconds", SPIN_NS_MAX,
-				      platform_cpus() > 1 ? DEFAULT_SPIN_NS : 0);
-	runtime.prefetch = (uint32_t)take_number("PEAL_PREFETCH", asked.prefetch, "bytes",
-						 PREFETCH_MAX, runtime.ring->prefetch);
-	runtime.inline_copy = (uint32_t)take_number("PEAL_INLINE_COPY", asked.inline_copy, "bytes",
-						    INLINE_COPY_MAX, runtime.ring->inline_copy);
-}
-
-/* The counter and the clock, read as close together as the scheduler lets us. */
-static void read_both(uint64_t *ticks, uint64_t *ns)
-{
-	uint64_t best = UINT64_MAX;
-
-	*ticks = *ns = 0;
-	for (int i = 0; i < 4; i++) {
-		uint64_t before = platform_now(), counter = arch_ticks(), after = platform_now();
-
-		if (after - before < best) {
-			best = after - before;
-			*ticks = counter;
-			*ns = before + best / 2;
-		}
-	}
-}
-
 /* Good to about 0.1 %: budgets need no more, and a short-lived client cannot spend more. */
 static void calibrate(void)
 {
@@ -277,7 +266,19 @@ static void calibrate(void)
 	/* A counter that was set back, or is none. */
 	if (!(runtime.ticks_per_ns > 0.001 && runtime.ticks_per_ns < 1000))
 		runtime.ticks_per_ns = 1;
+	arch_gap_ns = (uint32_t)take_number("PEAL_PAUSE_NS", asked.pause_ns, "nanoseconds",
+					    PAUSE_NS_MAX, ARCH_GAP_NS);
 	arch_set_ticks(runtime.ticks_per_ns);
+}
+
+static void pick_numbers(void)
+{
+	runtime.spin_ns = take_number("PEAL_SPIN_NS", asked.spin_ns, "nanoseconds", SPIN_NS_MAX,
+				      platform_cpus() > 1 ? DEFAULT_SPIN_NS : 0);
+	runtime.prefetch = (uint32_t)take_number("PEAL_PREFETCH", asked.prefetch, "bytes",
+						 PREFETCH_MAX, runtime.ring->prefetch);
+	runtime.inline_copy = (uint32_t)take_number("PEAL_INLINE_COPY", asked.inline_copy, "bytes",
+						    INLINE_COPY_MAX, runtime.ring->inline_copy);
 }
 
 static void detect(void)

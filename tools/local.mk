@@ -7,13 +7,23 @@ bin_PROGRAMS += peal-info
 peal_info_SOURCES = \
 	tools/json.c \
 	tools/json.h \
+	tools/peal-info/calibrate.c \
+	tools/peal-info/calibrate.h \
+	tools/peal-info/figure.c \
+	tools/peal-info/figure.h \
 	tools/peal-info/main.c \
 	tools/peal-info/peer.c \
 	tools/peal-info/peer.h \
 	tools/peal-info/report.c \
 	tools/peal-info/report.h \
 	tools/peal-info/text.c \
-	tools/peal-info/text.h
+	tools/peal-info/text.h \
+	tools/peal-info/trial.c \
+	tools/peal-info/trial.h \
+	tools/peal-perf/complaint.c \
+	tools/peal-perf/complaint.h \
+	tools/peal-perf/cpus.c \
+	tools/peal-perf/cpus.h
 peal_info_LDADD = libpeal.la -lm
 peal_info_LDFLAGS =
 

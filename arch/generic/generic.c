@@ -10,6 +10,8 @@
 
 #include "arch/generic/generic.h"
 
+uint32_t arch_gap_ns = ARCH_GAP_NS;
+
 static bool usable(const char **why)
 {
 	*why = "runs everywhere";

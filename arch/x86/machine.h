@@ -58,4 +58,10 @@ static inline bool cpu_id(unsigned leaf, unsigned subleaf, unsigned regs[4])
 	return __get_cpuid_count(leaf, subleaf, &regs[0], &regs[1], &regs[2], &regs[3]);
 }
 
+/* The same of a leaf that the CPU does not count among its own. */
+static inline void cpu_id_unchecked(unsigned leaf, unsigned regs[4])
+{
+	__cpuid((int)leaf, regs[0], regs[1], regs[2], regs[3]);
+}
+
 #endif

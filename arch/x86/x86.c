@@ -108,12 +108,12 @@ static void model(char *buffer, size_t size)
 /* The hypervisor's name for itself, where the CPU says that there is one. */
 static void hypervisor(char *buffer, size_t size)
 {
-	unsigned eax, ebx, ecx, edx, words[3];
+	unsigned regs[4];
 	char text[13] = "none";
 
-	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx >> 31 & 1) {
-		__cpuid(0x40000000u, eax, words[0], words[1], words[2]);
-		memcpy(text, words, 12);
+	if (cpu_id(1, 0, regs) && regs[2] >> 31 & 1) {
+		cpu_id_unchecked(0x40000000u, regs);
+		memcpy(text, &regs[1], 12);
 	}
 	snprintf(buffer, size, "%s", text[0] ? text : "unknown");
 }

@@ -282,7 +282,7 @@ static void speculation(struct platform_fact *fact, unsigned long which, const c
 		fact_note(fact, strerror(errno));
 	} else if (now == PR_SPEC_NOT_AFFECTED) {
 		fact_say(fact, "not affected");
-	} else if (now & (PR_SPEC_DISABLE | PR_SPEC_FORCE_DISABLE)) {
+	} else if ((unsigned long)now & (PR_SPEC_DISABLE | PR_SPEC_FORCE_DISABLE)) {
 		fact_say(fact, "not speculated");
 		fact_note(fact, dear);
 	} else {

@@ -372,6 +372,7 @@ START_TEST(a_bad_number_is_told_what_is_possible)
 			{ "PEAL_PREFETCH=65537", "0 to 65536 (bytes)" },
 			{ "PEAL_PREFETCH=1k", "0 to 65536 (bytes)" },
 			{ "PEAL_INLINE_COPY=65", "0 to 64 (bytes)" },
+			{ "PEAL_PAUSE_NS=1001", "0 to 1000 (nanoseconds)" },
 			{ "PEAL_INLINE_COPY=-1", "0 to 64 (bytes)" },
 		};
 		static const char *const bad[] = {
@@ -398,6 +399,8 @@ START_TEST(a_good_number_is_obeyed)
 			{ "PEAL_SPIN_NS=1000000000", "spin", "1000000000" },
 			{ "PEAL_PREFETCH=0", "prefetch", "0" },
 			{ "PEAL_PREFETCH=65536", "prefetch", "65536" },
+			{ "PEAL_PAUSE_NS=0", "pause-told", "0" },
+			{ "PEAL_PAUSE_NS=1000", "pause-told", "1000" },
 			{ "PEAL_INLINE_COPY=0", "inline-copy", "0" },
 			{ "PEAL_PREFETCH=128", "prefetch-told", "128" },
 			{ "PEAL_INLINE_COPY=16", "inline-copy", "16" },
@@ -561,7 +564,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(environment, an_unknown_variable_is_told_the_nearest, 0, 9);
 	tcase_add_test(environment, variables_of_others_are_nobodys_business);
 	tcase_add_loop_test(environment, an_unknown_value_is_told_the_nearest, 0, 8);
-	tcase_add_loop_test(environment, a_bad_number_is_told_what_is_possible, 0, BAD + 4);
+	tcase_add_loop_test(environment, a_bad_number_is_told_what_is_possible, 0, BAD + 5);
 	tcase_add_test(environment, a_good_number_is_obeyed);
 	tcase_add_test(environment, a_table_that_is_asked_for_is_picked);
 	tcase_add_test(environment, the_generic_variant_is_there_for_the_asking);

@@ -81,6 +81,13 @@ static inline bool cpu_id(unsigned leaf, unsigned subleaf, unsigned regs[4])
 	}
 }
 
+/* It runs under no hypervisor, so this is not asked. */
+static inline void cpu_id_unchecked(unsigned leaf, unsigned regs[4])
+{
+	(void)leaf;
+	memset(regs, 0, 4 * sizeof(*regs));
+}
+
 #include "arch/generic/generic.c"
 #include "arch/x86/mwaitx.c"
 #include "arch/x86/pause.c"
