@@ -27,10 +27,9 @@ static void mwaitx_rest(uint64_t at, uint64_t left)
 	(void)at;
 	if (left > most)
 		left = most;
-	cpu_mwaitx(NO_DEEP_STATE, TIMER,
-		   left > UINT32_MAX ? UINT32_MAX :
-		   left              ? (uint32_t)left :
-				       1);
+	if (left > UINT32_MAX)
+		left = UINT32_MAX;
+	cpu_mwaitx(NO_DEEP_STATE, TIMER, left ? (uint32_t)left : 1);
 }
 
 static bool mwaitx_usable(const char **why)
