@@ -21,9 +21,7 @@ peal_info_SOURCES = \
 	tools/peal-info/trial.c \
 	tools/peal-info/trial.h \
 	tools/peal-perf/complaint.c \
-	tools/peal-perf/complaint.h \
-	tools/peal-perf/cpus.c \
-	tools/peal-perf/cpus.h
+	tools/peal-perf/complaint.h
 peal_info_LDADD = libpeal.la -lm
 peal_info_LDFLAGS =
 

@@ -21,7 +21,6 @@
 #include "report.h"
 #include "text.h"
 #include "tools/peal-perf/complaint.h"
-#include "tools/peal-perf/cpus.h"
 #include "trial.h"
 
 #define VALUES_MAX 8
@@ -242,11 +241,14 @@ static void begin_json(struct json *json, const struct trial *trial, unsigned ro
 /* Both CPUs are needed: who spins on the other's only makes it wait. */
 static int find_cpus(struct trial *trial)
 {
-	int err = cpus_default(trial->cpus);
+	int got = peal_cpu_pair(PEAL_SAME_LLC, trial->cpus);
 
-	return err == 1 ? complain(-ENOTSUP, "one CPU is allowed, and calibrating takes two: see "
-					     "taskset(1) and the cpuset") :
-			  err;
+	if (got < 0)
+		return complain(got, "%s", peal_error());
+	return got == PEAL_SAME_CPU ?
+		       complain(-ENOTSUP, "one CPU is allowed, and calibrating takes two: see "
+					  "taskset(1) and the cpuset") :
+		       0;
 }
 
 static int measure_all(const struct trial *trial, unsigned rounds, struct json *json)

@@ -21,7 +21,6 @@
 
 #include "figure.h"
 #include "tools/peal-perf/complaint.h"
-#include "tools/peal-perf/cpus.h"
 #include "trial.h"
 
 #define MESSAGE 64
@@ -337,11 +336,18 @@ static int take_messages(struct stage *stage, double ticks, double *message_ns, 
 	return 0;
 }
 
+static int pin(int cpu)
+{
+	int err = peal_cpu_pin(cpu, NULL);
+
+	return err ? complain(err, "%s", peal_error()) : 0;
+}
+
 static void *maker(void *data)
 {
 	struct stage *stage = data;
 
-	stage->err = cpus_pin(stage->trial->cpus[1]);
+	stage->err = pin(stage->trial->cpus[1]);
 	answer_lines(stage);
 	if (stage->err)
 		peal_send(stage->tx, "", 0, LAST, PEAL_FOREVER);
@@ -365,7 +371,7 @@ static int measure(const void *task, struct slate *slate)
 		set_number(trial->variable, trial->value);
 	peal_options_init(&options);
 	options.wait = PEAL_WAIT_SPIN;
-	err = cpus_pin(trial->cpus[0]);
+	err = pin(trial->cpus[0]);
 	if (err)
 		return err;
 	err = peal_pair(links, &options);
