@@ -52,12 +52,22 @@ process_tests = \
 	tests/process/examples \
 	tests/process/filters \
 	tests/process/forks \
+	tests/process/pages \
 	tests/process/patience \
 	tests/process/serving
 
 # A short run as a test; ./dev soak runs it for minutes.
 soak_tests = \
 	tests/soak/soak
+
+# Those that depend on the size of a page.
+paged_tests = \
+	tests/unit/batch \
+	tests/unit/fork \
+	tests/unit/handshake \
+	tests/unit/options \
+	tests/unit/ring \
+	tests/unit/segment
 
 test_helpers = \
 	tests/process/peer
@@ -145,8 +155,14 @@ tests_process_death_LDADD = $(process)
 tests_process_examples_LDADD = $(process)
 tests_process_filters_LDADD = tests/libfilter.la $(process)
 tests_process_forks_LDADD = $(process)
+tests_process_pages_LDADD = $(process)
 tests_process_patience_LDADD = $(process)
 tests_process_serving_LDADD = $(process)
+
+# To be preloaded: see tests/pages/pages.c. There is none without shared libraries.
+check_LTLIBRARIES += tests/pages/libpages.la
+tests_pages_libpages_la_SOURCES = tests/pages/pages.c
+tests_pages_libpages_la_LDFLAGS = -module -avoid-version -rpath $(abs_top_builddir)
 
 tests_soak_soak_LDADD = libpealcore.la
 tests_soak_soak_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier
@@ -172,6 +188,11 @@ EXTRA_DIST += \
 check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
 
+# With pages of 64 KiB, as far as the programs can tell.
+check-pages:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(paged_tests)' \
+		TEST_WRAPPER='env LD_PRELOAD=$(abs_top_builddir)/tests/pages/.libs/libpages.so'
+
 check-source:
 	CC='$(CC)' $(top_srcdir)/tests/source/run '$(top_srcdir)' '$(top_builddir)'
 
@@ -192,4 +213,4 @@ check-tools: all
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
-.PHONY: check-tools check-unit check-source check-lint check-model check-mutants check-installed
+.PHONY: check-pages check-tools check-unit check-source check-lint check-model check-mutants check-installed

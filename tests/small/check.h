@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * The part of libcheck's interface that our tests use, for systems that have no libcheck: those
- * that we cross-build for, and C libraries that it is not packaged for. configure with
- * --with-check=small
- * puts this folder where check.h is looked for. The names and what they promise are libcheck's.
+ * that we cross-build for, and C libraries that it is not packaged for. configure puts this folder
+ * where check.h is looked for: if it finds no libcheck, or is told --with-check=small. The names
+ * and what they promise are libcheck's.
  *
  * Each test runs in a process of its own, the leader of a process group that ends with it. Checked
  * fixtures run there, unchecked ones in the process that runs the tests. CK_FORK=no, CK_RUN_SUITE,

@@ -162,6 +162,16 @@ static void say_flawed(int fd, enum wire_type type, const struct flaw *flaw)
 	stranger_say(fd, room, flaw->length ? flaw->length : sizeof(message), memory, flaw->copies);
 }
 
+/* One of the flaws is where a ring of 4 KiB ends. */
+static bool is_of_smaller_pages(const struct flaw *flaw)
+{
+	if (flaw->offset != offsetof(struct wire_message, start) || flaw->value != 4096 ||
+	    stage_page() == 4096)
+		return false;
+	skip("no ring here has 4 KiB");
+	return true;
+}
+
 /* The server makes no link of who is there. */
 static void expect_nobody(void)
 {
@@ -204,6 +214,8 @@ START_TEST(a_server_refuses_what_is_wrong_in_words)
 	{
 		int fd;
 
+		if (is_of_smaller_pages(&flaws[_i]))
+			return;
 		listen_with(NULL);
 		fd = stranger_connect(folder.path);
 		say_flawed(fd, WIRE_HELLO, &flaws[_i]);
@@ -591,7 +603,7 @@ START_TEST(a_client_says_who_it_is_and_what_it_speaks)
 	{
 		static const uint8_t first[20] = { 'P', 'E', 'A', 'L', 1, 0, 1, 0, 1, 0,
 						   1,   0,   1,   0,   1, 0, 1, 0, 0, 0 };
-		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, 16384);
+		struct peal_options options = stage_options(PEAL_WAIT_SLEEP, 131072);
 		struct wire_message hello;
 		int fd;
 
@@ -603,7 +615,7 @@ START_TEST(a_client_says_who_it_is_and_what_it_speaks)
 				  WIRE_SOCKET_BELL | WIRE_TRUSTS_EVENTFD | WIRE_FRAGMENTS);
 		ck_assert_uint_eq(hello.needed, 0);
 		ck_assert_uint_eq(hello.page, stage_page());
-		ck_assert_uint_eq(hello.capacity, 16384);
+		ck_assert_uint_eq(hello.capacity, 131072);
 		ck_assert_uint_eq(hello.max_message, 1234);
 		ck_assert_uint_eq(hello.wait, PEAL_WAIT_SLEEP);
 		ck_assert_uint_eq(hello.descriptors, 1);
@@ -617,8 +629,11 @@ END_TEST
 START_TEST(a_client_refuses_a_wrong_answer_in_words)
 	{
 		struct wire_message hello;
-		int fd = answer_caller(NULL, &hello);
+		int fd;
 
+		if (is_of_smaller_pages(&flaws[_i]))
+			return;
+		fd = answer_caller(NULL, &hello);
 		say_flawed(fd, WIRE_WELCOME, &flaws[_i]);
 		expect_caller_fails(flaws[_i].err, flaws[_i].said, flaws[_i].limit);
 		/* It has hung up. */

@@ -230,12 +230,12 @@ END_TEST
 
 START_TEST(each_side_has_the_ring_that_it_asked_for)
 	{
-		struct peal_options server = stage_options(PEAL_WAIT_SLEEP, 16384);
+		struct peal_options server = stage_options(PEAL_WAIT_SLEEP, 65536);
 		struct peal_options client = stage_options(PEAL_WAIT_SPIN, 262144);
 		struct meeting meeting;
 
 		meeting_open(&meeting, &server, &client);
-		expect_longest(meeting.server, 16384 - 16);
+		expect_longest(meeting.server, 65536 - 16);
 		expect_longest(meeting.client, 262144 - 16);
 		meeting_close(&meeting);
 	}

@@ -159,9 +159,13 @@ START_TEST(every_length_fits_at_every_start_or_is_refused)
 		uint64_t step = runner_burdened() ? 61 : 1, most = capacity - 16;
 		void *at;
 
+#ifndef __GLIBC__
+		step = 61; /* others copy and compare slowly */
+#endif
+		/* All are too many for a larger page: it has more starts, and longer payloads. */
 		if (capacity > 4096)
-			step *= capacity / 128;
-		if (runner_long())
+			step = capacity / 16 - 1;
+		else if (runner_long())
 			step = 1;
 		texts = malloc(capacity + 512);
 		starts_seen = malloc(capacity / 8 + 1);
