@@ -147,7 +147,7 @@ const char *surroundings_missing(const struct surroundings *s)
 	int status, nothing;
 	pid_t child;
 
-	if (scene_sanitized() && (s->namespaces & CLONE_NEWPID ||
+	if (runner_burdened() && (s->namespaces & CLONE_NEWPID ||
 				  s->what & (SURROUNDINGS_NO_PROC | SURROUNDINGS_OWN_ROOT)))
 		return "a sanitizer needs a /proc that knows its process";
 	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
