@@ -72,7 +72,7 @@ static const struct {
 	{ OPTION(huge), 4, -EINVAL, "huge is 4", "3 require" },
 	{ OPTION(huge), PEAL_HUGE_REQUIRE, -EINVAL, "65536 bytes", "huge page of" },
 	{ OPTION(huge_size), 4097, -EINVAL, "huge_size is 4097", "power of two" },
-	{ OPTION(huge_size), 2048, -EINVAL, "huge_size is 2048", "above 4096" },
+	{ OPTION(huge_size), 2048, -EINVAL, "huge_size is 2048", "power of two above" },
 	{ OPTION(ring), 1, -ERANGE, "1 bytes", "1073741824" },
 	{ OPTION(ring), 100, -ERANGE, "100 bytes", "1073741824" },
 	{ OPTION(ring), 2048, -ERANGE, "2048 bytes", "1073741824" },
