@@ -369,44 +369,48 @@ static void capacities(struct platform_fact *fact)
 	tell_groups(fact, &capacity);
 }
 
-static void limit(struct platform_fact *fact, int which)
-{
-	struct rlimit now;
+/* The type of what getrlimit is asked for is another one in each C library. */
+#define LIMIT(fact, which)                      \
+	do {                                    \
+		struct rlimit now;              \
+		if (!getrlimit(which, &now))    \
+			tell_limit(fact, &now); \
+	} while (0)
 
-	if (getrlimit(which, &now))
-		return;
-	if (now.rlim_cur == RLIM_INFINITY)
+static void tell_limit(struct platform_fact *fact, const struct rlimit *now)
+{
+	if (now->rlim_cur == RLIM_INFINITY)
 		fact_say(fact, "unlimited");
 	else
 		snprintf(fact->value, sizeof(fact->value), "%llu",
-			 (unsigned long long)now.rlim_cur);
-	if (now.rlim_max != RLIM_INFINITY && now.rlim_max != now.rlim_cur)
+			 (unsigned long long)now->rlim_cur);
+	if (now->rlim_max != RLIM_INFINITY && now->rlim_max != now->rlim_cur)
 		snprintf(fact->note, sizeof(fact->note), "hard limit %llu",
-			 (unsigned long long)now.rlim_max);
+			 (unsigned long long)now->rlim_max);
 }
 
 static void limit_memlock(struct platform_fact *fact)
 {
-	limit(fact, RLIMIT_MEMLOCK);
+	LIMIT(fact, RLIMIT_MEMLOCK);
 	if (!fact->note[0])
 		fact_note(fact, "bytes");
 }
 
 static void limit_nofile(struct platform_fact *fact)
 {
-	limit(fact, RLIMIT_NOFILE);
+	LIMIT(fact, RLIMIT_NOFILE);
 }
 
 static void limit_file(struct platform_fact *fact)
 {
-	limit(fact, RLIMIT_FSIZE);
+	LIMIT(fact, RLIMIT_FSIZE);
 	if (!fact->note[0])
 		fact_note(fact, "bytes, of a ring too");
 }
 
 static void limit_space(struct platform_fact *fact)
 {
-	limit(fact, RLIMIT_AS);
+	LIMIT(fact, RLIMIT_AS);
 	if (!fact->note[0])
 		fact_note(fact, "bytes of address space");
 }
