@@ -42,8 +42,7 @@ uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64
  * Arming publishes what is pending. Where the program waits by itself, the peer is asked to fence
  * for good, and until it may know of that arming takes 20 microseconds. Where it is Peal that
  * waits, true: the sleep is in doubt, so look again after BELL_DOUBT_NS, and call bell_settle of
- * each. Disarming tells the peer that nobody waits any more. By the one
- * thread that uses both ends.
+ * each. Disarming tells the peer that nobody waits any more. By the one thread that uses both ends.
  */
 struct arming {
 	struct peal_link *link;
