@@ -189,7 +189,8 @@ static bool usable(const char **why)
 	void *own = MAP_FAILED, *other = MAP_FAILED;
 	bool fits = false;
 
-	*why = "no memfd_create, ftruncate or fallocate: have a filter (seccomp) allow them, or free memory";
+	*why = "no memfd_create, ftruncate or fallocate: have a filter (seccomp) allow them, or "
+	       "free memory";
 	if (fd < 0)
 		return false;
 	if (fill(fd, page, page))
