@@ -26,7 +26,7 @@ static bool wfe_usable(const char **why)
 		*why = "the event stream is off (HWCAP_EVTSTRM), so nothing would end a wait";
 		return false;
 	}
-	*why = "rests the core where waits are longer than 150 us";
+	*why = "for the asking: rests the core where waits are longer than 150 us";
 	return true;
 }
 

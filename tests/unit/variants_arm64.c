@@ -73,9 +73,9 @@ static inline uint64_t cpu_hwcap2(void)
 #include "arch/generic/generic.c"
 
 const struct variant machine_variants[] = {
+	{ .ops = &arch_arm64_isb },
 	{ .ops = &arch_arm64_wfet, .watches = true, .most_ns = 20000 },
 	{ .ops = &arch_arm64_wfe, .watches = true, .least_ns = 150000, .most_ns = STREAM },
-	{ .ops = &arch_arm64_isb },
 	{ 0 },
 };
 

@@ -95,9 +95,9 @@ static inline void cpu_id_unchecked(unsigned leaf, unsigned regs[4])
 #include "arch/x86/x86.c"
 
 const struct variant machine_variants[] = {
+	{ .ops = &arch_x86_pause },
 	{ .ops = &arch_x86_umwait, .watches = true, .most_ns = 20000 },
 	{ .ops = &arch_x86_mwaitx, .watches = true, .most_ns = 20000 },
-	{ .ops = &arch_x86_pause },
 	{ 0 },
 };
 
