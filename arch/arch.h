@@ -18,7 +18,7 @@
 struct peal_ring_ops {
 	const char *name;
 
-	/* Whether it can be used here; if not, *why is the reason. */
+	/* Whether it can be used here, also by trying it; if not, *why is the reason. */
 	bool (*usable)(const char **why);
 
 	/* A short pause between two looks at a word that another core is about to write. */
@@ -41,8 +41,8 @@ struct peal_ring_ops {
 /* What wins on all CPUs that were measured (docs/performance.md). */
 #define ARCH_INLINE_COPY 64
 
-/* All variants that are compiled in, the preferred ones first, ended by NULL; the last is the
- * generic one, which is always usable. */
+/* All variants that are compiled in, ended by NULL. The first that is usable is picked, unless
+ * another one is asked for; the last is the generic one, which is always usable. */
 extern const struct peal_ring_ops *const arch_ring_ops[];
 
 /* The constant counter, and its ticks per nanosecond as given to arch_set_ticks. */

@@ -155,11 +155,14 @@ static void pick_ring(void)
 
 		names[i] = ops->name;
 		known |= wanted;
+		/* One that is not needed is not asked: to answer, it may run its instruction. */
+		if (!wanted && runtime.ring)
+			continue;
 		if (!ops->usable(&why)) {
 			if (wanted)
 				log_line(LOG_WARN, "PEAL_RING_VARIANT=%s cannot be used here: %s",
 					 ops->name, why);
-		} else if (wanted || !runtime.ring) {
+		} else {
 			runtime.ring = ops;
 			runtime.ring_why = wanted ? "PEAL_RING_VARIANT asked for it" : why;
 		}

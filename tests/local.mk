@@ -34,6 +34,7 @@ unit_tests = \
 	tests/unit/options \
 	tests/unit/placement \
 	tests/unit/pollable \
+	tests/unit/preference \
 	tests/unit/ring \
 	tests/unit/runner \
 	tests/unit/runtime \
@@ -121,6 +122,8 @@ tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
 	-Wl,--wrap=sched_getaffinity -Wl,--wrap=sched_setaffinity
 tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_pollable_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier -Wl,--wrap=platform_now
+tests_unit_preference_LDADD = $(white_box)
+tests_unit_preference_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=arch_ring_ops
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runner_LDADD = $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)

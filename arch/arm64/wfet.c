@@ -23,7 +23,7 @@ static bool wfet_usable(const char **why)
 		*why = "the CPU has no WFET, or the kernel (before 5.19) does not say so";
 		return false;
 	}
-	*why = "rests the core where waits are longer than 2 us";
+	*why = "for the asking: rests the core where waits are longer than 2 us";
 	return true;
 }
 

@@ -41,7 +41,7 @@ static bool mwaitx_usable(const char **why)
 		*why = "the CPU has no MWAITX, or the hypervisor hides it";
 		return false;
 	}
-	*why = "rests the core where waits are longer than 2 us";
+	*why = "for the asking: rests the core where waits are longer than 2 us";
 	return arch_x86_waits(&verdict, mwaitx_arm, mwaitx_rest, why);
 }
 

@@ -37,7 +37,7 @@ static bool umwait_usable(const char **why)
 		*why = "the CPU has no UMWAIT (waitpkg), or the hypervisor hides it";
 		return false;
 	}
-	*why = "rests the core where waits are longer than 2 us";
+	*why = "for the asking: rests the core where waits are longer than 2 us";
 	return arch_x86_waits(&verdict, umwait_arm, umwait_rest, why);
 }
 

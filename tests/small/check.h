@@ -92,6 +92,14 @@ void small_fail(const char *file, int line, const char *format, ...)
 #define ck_assert_double_le(x, y) SMALL_COMPARE(double, "%.17g", x, <=, y)
 #define ck_assert_double_gt(x, y) SMALL_COMPARE(double, "%.17g", x, >, y)
 #define ck_assert_double_ge(x, y) SMALL_COMPARE(double, "%.17g", x, >=, y)
+#define ck_assert_double_eq_tol(x, y, tolerance)                                          \
+	do {                                                                              \
+		double small_x = (x), small_y = (y);                                      \
+		ck_assert_msg(fabs(small_x - small_y) <= (tolerance),                     \
+			      "Assertion '%s' failed: %s == %.17g, %s == %.17g",          \
+			      #x " == " #y ", give or take " #tolerance, #x, small_x, #y, \
+			      small_y);                                                   \
+	} while (0)
 #define ck_assert_ptr_eq(x, y) SMALL_COMPARE(const void *, "%p", x, ==, y)
 #define ck_assert_ptr_ne(x, y) SMALL_COMPARE(const void *, "%p", x, !=, y)
 #define ck_assert_ptr_null(x) ck_assert_ptr_eq(x, NULL)

@@ -13,7 +13,7 @@
 /* In place of arch/arm64/machine.h. */
 #define ARCH_ARM64_MACHINE_H
 
-#define STREAM 100000.0 /* ns between two events */
+#define STREAM 267000.0 /* ns between two events, at most, of older kernels */
 
 static struct {
 	uint64_t hwcap, hwcap2, midr;
@@ -73,9 +73,9 @@ static inline uint64_t cpu_hwcap2(void)
 #include "arch/generic/generic.c"
 
 const struct variant machine_variants[] = {
-	{ .ops = &arch_arm64_wfet, .watches = true, .most_ns = 20000 },
-	{ .ops = &arch_arm64_wfe, .watches = true, .least_ns = 150000, .most_ns = STREAM },
 	{ .ops = &arch_arm64_isb },
+	{ .ops = &arch_arm64_wfet, .watches = true, .most_ns = 20000 },
+	{ .ops = &arch_arm64_wfe, .watches = true, .least_ns = 300000, .most_ns = STREAM },
 	{ 0 },
 };
 
@@ -112,15 +112,24 @@ END_TEST
 
 START_TEST(wfe_is_not_used_where_the_next_event_may_be_too_late)
 	{
-		for (uint64_t us = 1; us < 150; us++) {
+		for (uint64_t us = 1; us < 300; us++) {
 			machine.armed = &machine.word;
 			wfe_rest(1000000000, us * 1000);
 			ck_assert_uint_eq(cpu.wfes, 0);
 		}
 		machine.armed = &machine.word;
-		wfe_rest(1000000000, 150000);
+		wfe_rest(1000000000, 300000);
 		ck_assert_uint_eq(cpu.wfes, 1);
 		ck_assert_uint_eq(cpu.wfets, 0);
+	}
+END_TEST
+
+START_TEST(a_wait_that_is_too_short_for_wfe_arms_nothing)
+	{
+		arch_arm64_wfe.await(&machine.word, 0, 299999);
+		ck_assert_uint_eq(machine.arms, 0);
+		arch_arm64_wfe.await(&machine.word, 0, 310000);
+		ck_assert_uint_gt(machine.arms, 0);
 	}
 END_TEST
 
@@ -168,6 +177,7 @@ static Suite *arm64(void)
 	tcase_add_checked_fixture(tcase, set_up, NULL);
 	tcase_add_test(tcase, wfet_is_told_a_time_of_the_counter);
 	tcase_add_test(tcase, wfe_is_not_used_where_the_next_event_may_be_too_late);
+	tcase_add_test(tcase, a_wait_that_is_too_short_for_wfe_arms_nothing);
 	tcase_add_test(tcase, without_the_event_stream_there_is_no_wfe);
 	tcase_add_test(tcase, without_the_bit_there_is_no_wfet);
 	tcase_add_test(tcase, what_the_kernel_says_of_the_cpu_is_told);

@@ -184,7 +184,7 @@ static void print_series(const struct series *series)
 			"leave it alone: the figures moved, so something else was running; try again");
 	else if (series->worth)
 		snprintf(text, sizeof(text),
-			 "set PEAL_RING_VARIANT=%s %s=%" PRIu32 ": %.2f ns instead of %.2f",
+			 "where %s is the variant, set %s=%" PRIu32 ": %.2f ns instead of %.2f",
 			 series->variant, series->variable->name, best->value, best->message.middle,
 			 own->message.middle);
 	else if (series->best == series->own)
