@@ -4,7 +4,7 @@
  * What a ring does best with on the machine at hand. The values of a variable take turns, so that
  * what changes on the machine meets all of them; the middle one of all rounds counts, and what the
  * middle half of the rounds spans is the noise. A value is only worth setting if it beats the
- * variant's own by more than that.
+ * variant's own by more than that, and by enough to be worth a line in somebody's settings.
  */
 #include "config.h"
 
@@ -27,6 +27,9 @@
 
 /* So much of a figure's middle may its middle half span, or something else was running. */
 #define SHAKY 0.25
+
+/* The least gain, of the variant's own figure, that is worth setting a variable for. */
+#define GAIN 0.02
 
 /* What can be set, and to what it is tried. */
 static const struct variable {
@@ -63,7 +66,7 @@ struct series {
 	unsigned count, own, best; /* indices of value[] */
 	struct value value[VALUES_MAX];
 	bool steady; /* the machine was, when the own and the best value were measured */
-	bool worth;  /* setting the best: it beats the variant's own by more than the noise */
+	bool worth;  /* setting the best: it gains more than the noise, and enough */
 };
 
 static bool steady(const struct figure *figure)
@@ -74,7 +77,7 @@ static bool steady(const struct figure *figure)
 static void choose(struct series *series)
 {
 	const struct value *own = &series->value[series->own], *best = own;
-	double noise;
+	double noise, gain;
 
 	for (unsigned i = 0; i < series->count; i++)
 		if (series->value[i].message.middle < best->message.middle)
@@ -85,7 +88,8 @@ static void choose(struct series *series)
 	noise = figure_span(&own->message) > figure_span(&best->message) ?
 			figure_span(&own->message) :
 			figure_span(&best->message);
-	series->worth = series->steady && own->message.middle - best->message.middle > noise;
+	gain = own->message.middle - best->message.middle;
+	series->worth = series->steady && gain > noise && gain > own->message.middle * GAIN;
 }
 
 static void set_up(struct series *series, const struct variable *variable,
@@ -191,8 +195,9 @@ static void print_series(const struct series *series)
 		snprintf(text, sizeof(text), "leave it alone: nothing beats the variant's own");
 	else
 		snprintf(text, sizeof(text),
-			 "leave it alone: %" PRIu32 " is not better by more than the noise",
-			 best->value);
+			 "leave it alone: %" PRIu32
+			 " is not better by more than the noise and %.0f %%",
+			 best->value, GAIN * 100);
 	text_word(text);
 	fflush(stdout);
 }
