@@ -98,12 +98,13 @@ static bool child_may(bool (*something)(void))
  * Abstract addresses.
  */
 
-/* One that no other run of these tests has. */
+/* One that no other run of these tests has. Written once: callers in other threads read it. */
 static const char *abstract(void)
 {
 	static char address[64];
 
-	snprintf(address, sizeof(address), "@peal-unit-%ld", (long)getpid());
+	if (!*address)
+		snprintf(address, sizeof(address), "@peal-unit-%ld", (long)getpid());
 	return address;
 }
 
