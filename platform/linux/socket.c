@@ -31,6 +31,10 @@
 #define SO_PEERGROUPS 59
 #endif
 
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4
+#endif
+
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
@@ -239,6 +243,13 @@ int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel
 			parcel->credentials = (struct platform_credentials){ .pid = peer.pid,
 									     .uid = peer.uid,
 									     .gid = peer.gid };
+		}
+		/* The kernel's, by the wish of who made the socket (SO_PASSPIDFD). */
+		if (item->cmsg_type == SCM_PIDFD && item->cmsg_len == CMSG_LEN(sizeof(int))) {
+			int pidfd;
+
+			memcpy(&pidfd, CMSG_DATA(item), sizeof(pidfd));
+			platform_close(pidfd);
 		}
 	}
 	/* There was room for all: what is missing did not fit our table of descriptors. */

@@ -26,6 +26,10 @@
 #include "tests/unit/stage.h"
 #include "tests/unit/stranger.h"
 
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+
 static struct folder folder;
 static struct peal_listener *listener;
 static struct peal_link *wrong_link; /* of connects that must fail */
@@ -362,6 +366,44 @@ START_TEST(a_descriptor_that_is_connected_is_a_clients)
 		ck_assert_int_eq(peal_recv(peal_link_rx(server), &(char){ 0 }, 1, NULL, LONG), 1);
 		ck_assert_int_eq(peal_recv(peal_link_rx(server), &(char){ 0 }, 1, NULL, LONG),
 				 -EPIPE);
+		peal_close(server);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+START_TEST(a_socket_whose_maker_wants_a_pidfd_with_each_message_leaves_none_open)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5), on = 1, client;
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct peal_link *server;
+		struct caller caller;
+		int count;
+
+		if (setsockopt(fd, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof(on))) {
+			skip("no SO_PASSPIDFD here: %s", strerror(errno));
+			close(fd);
+			return;
+		}
+		options.bell = PEAL_BELL_SOCKET;
+		ck_assert_int_eq(peal_listen(&listener, of_descriptor(fd), &options), 0);
+		client = stranger_connect(folder.path);
+		ck_assert_int_eq(setsockopt(client, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof(on)), 0);
+		caller_start(&caller, of_descriptor(client), &options, LONG);
+		ck_assert_int_eq(peal_accept(listener, &server, LONG), 0);
+		caller_end(&caller);
+		ck_assert_msg(!caller.err, "%s", caller.sentence);
+		/* Bells are messages, too. */
+		ck_assert_int_ge(peal_link_fd(server), 0);
+		count = descriptors_count();
+		for (int i = 0; i < 10; i++) {
+			ck_assert_int_eq(peal_link_arm(server, PEAL_DATA), 0);
+			ck_assert_int_eq(peal_send(peal_link_tx(caller.link), "x", 1, 0, 0), 0);
+			ck_assert_int_eq(peal_recv(peal_link_rx(server), &(char){ 0 }, 1, NULL, 0),
+					 1);
+		}
+		ck_assert_int_eq(peal_link_arm(server, PEAL_DATA), 0);
+		ck_assert_int_eq(descriptors_count(), count);
+		peal_close(caller.link);
 		peal_close(server);
 		peal_listener_close(listener);
 	}
@@ -1097,6 +1139,8 @@ static Suite *suite(void)
 	tcase_add_test(descriptors, a_descriptor_that_listens_is_served_and_closed);
 	tcase_add_test(descriptors, who_else_has_a_listening_descriptor_goes_on);
 	tcase_add_test(descriptors, a_descriptor_that_is_connected_is_a_clients);
+	tcase_add_test(descriptors,
+		       a_socket_whose_maker_wants_a_pidfd_with_each_message_leaves_none_open);
 	tcase_add_test(descriptors, a_descriptor_of_another_kind_is_refused_and_stays_the_callers);
 	tcase_add_test(descriptors, a_server_needs_one_that_listens_and_a_client_one_that_does_not);
 	tcase_add_test(descriptors, what_is_no_number_is_no_descriptor);
