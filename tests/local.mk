@@ -110,6 +110,7 @@ tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_forms_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_handshake_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_handshake_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)

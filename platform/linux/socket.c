@@ -672,7 +672,7 @@ int64_t platform_listening_pid(const char *path)
 
 		if (!err)
 			platform_peer(fd, &who);
-		platform_close(fd);
+		platform_close_socket(fd);
 		if (err != -ENOENT && err != -ECONNREFUSED)
 			break;
 		platform_sleep(1000000);
@@ -718,7 +718,7 @@ int platform_probe_socket(const char *path)
 	if (fd < 0)
 		return fd;
 	err = platform_connect(fd, path);
-	close(fd);
+	platform_close_socket(fd); /* whoever listens there is a stranger */
 	return err == -ECONNREFUSED ? 0 : -EADDRINUSE;
 }
 
