@@ -505,6 +505,19 @@ void platform_close_aside(const int *fds, int count)
 	pthread_mutex_unlock(&aside.lock);
 }
 
+/* Gives the number of a descriptor back at once, for the program may have chosen it and use it
+ * again, and closes what is behind it aside. Without another number it is closed under its own. */
+static void close_behind_aside(int fd)
+{
+	int other = platform_duplicate(fd);
+
+	if (other >= 0) {
+		close(fd);
+		fd = other;
+	}
+	platform_close_aside(&fd, 1);
+}
+
 void platform_close_socket(int fd)
 {
 	char byte[CMSG_SPACE(sizeof(struct ucred))];
@@ -521,7 +534,7 @@ void platform_close_socket(int fd)
 	if ((length == 0 && !message.msg_controllen) || (length < 0 && errno == ENOTCONN))
 		close(fd);
 	else
-		platform_close_aside(&fd, 1);
+		close_behind_aside(fd);
 }
 
 void platform_close_listening(int fd, bool ours)
@@ -531,7 +544,7 @@ void platform_close_listening(int fd, bool ours)
 	if (fd < 0)
 		return;
 	if (!ours) {
-		platform_close_aside(&fd, 1);
+		close_behind_aside(fd);
 		return;
 	}
 	/* From here on nobody comes. Without those who did, it can be closed here. */

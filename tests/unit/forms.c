@@ -409,6 +409,32 @@ START_TEST(a_socket_whose_maker_wants_a_pidfd_with_each_message_leaves_none_open
 	}
 END_TEST
 
+/* It may be used again by then: those who pass descriptors by number make what they pass there. */
+START_TEST(the_number_of_a_descriptor_is_free_when_who_had_it_is_closed)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5), client;
+		struct peal_link *server;
+		struct caller caller;
+
+		ck_assert_int_eq(peal_listen(&listener, of_descriptor(fd), NULL), 0);
+		client = stranger_connect(folder.path);
+		caller_start(&caller, of_descriptor(client), NULL, LONG);
+		ck_assert_int_eq(peal_accept(listener, &server, LONG), 0);
+		caller_end(&caller);
+		ck_assert_msg(!caller.err, "%s", caller.sentence);
+		/* With something unread in it, which is closed aside. */
+		ck_assert_int_ge(peal_link_fd(caller.link), 0);
+		ck_assert_int_eq(peal_link_arm(caller.link, PEAL_DATA), 0);
+		ck_assert_int_eq(peal_send(peal_link_tx(server), "x", 1, 0, 0), 0);
+		ck_assert(stranger_hears(client));
+		peal_close(caller.link);
+		ck_assert(!is_open(client));
+		peal_close(server);
+		peal_listener_close(listener);
+		ck_assert(!is_open(fd));
+	}
+END_TEST
+
 /* Neither side takes a descriptor, which stays open. */
 static void expect_no_use(int fd, int err, const char *why)
 {
@@ -1141,6 +1167,7 @@ static Suite *suite(void)
 	tcase_add_test(descriptors, a_descriptor_that_is_connected_is_a_clients);
 	tcase_add_test(descriptors,
 		       a_socket_whose_maker_wants_a_pidfd_with_each_message_leaves_none_open);
+	tcase_add_test(descriptors, the_number_of_a_descriptor_is_free_when_who_had_it_is_closed);
 	tcase_add_test(descriptors, a_descriptor_of_another_kind_is_refused_and_stays_the_callers);
 	tcase_add_test(descriptors, a_server_needs_one_that_listens_and_a_client_one_that_does_not);
 	tcase_add_test(descriptors, what_is_no_number_is_no_descriptor);
