@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -264,9 +266,10 @@ START_TEST(credentials_decide_at_an_abstract_address_as_at_a_path)
 	}
 END_TEST
 
+/* As an ordinary user, too, where that may have a user namespace. */
 static bool have_own_network(void)
 {
-	return !unshare(CLONE_NEWNET);
+	return !unshare(CLONE_NEWNET) || !unshare(CLONE_NEWUSER | CLONE_NEWNET);
 }
 
 static const char *connect_from_another_network(void *address)
@@ -432,6 +435,32 @@ START_TEST(the_number_of_a_descriptor_is_free_when_who_had_it_is_closed)
 		peal_close(server);
 		peal_listener_close(listener);
 		ck_assert(!is_open(fd));
+	}
+END_TEST
+
+static const char *look_at_descriptor(void *data)
+{
+	const int *fds = data;
+
+	if (is_open(fds[0]))
+		return wrong("the listener's descriptor is open");
+	if (!is_open(fds[1]))
+		return wrong("the caller's descriptor is closed");
+	return NULL;
+}
+
+START_TEST(a_child_has_no_descriptor_that_was_taken_and_keeps_one_that_was_refused)
+	{
+		int fds[2] = { stranger_bind(folder.path, SOCK_SEQPACKET, 5), -1 };
+
+		fds[1] = stranger_connect(folder.path);
+		ck_assert_int_eq(peal_listen(&listener, of_descriptor(fds[0]), NULL), 0);
+		expect_error(peal_connect(&wrong_link, of_descriptor(fds[1]), NULL, 1), -ETIMEDOUT,
+			     NULL);
+		child_run(look_at_descriptor, fds);
+		ck_assert(is_open(fds[0]));
+		close(fds[1]);
+		peal_listener_close(listener);
 	}
 END_TEST
 
@@ -1038,6 +1067,85 @@ START_TEST(a_service_is_started_with_its_socket)
 END_TEST
 
 /*
+ * Raised privileges.
+ */
+
+#define USER 12345
+
+/* Of a program that has got no other user's rights when it was started. */
+#define UNPRIVILEGED 77
+
+/* The program that is started: what it makes of variables that its user has set. */
+static int main_privileged(void)
+{
+	const char *failed;
+
+	if (!getauxval(AT_SECURE))
+		return UNPRIVILEGED;
+	failed = check_words(peal_listen(&listener, "echo", NULL), -ENOENT,
+			     "XDG_RUNTIME_DIR is not set", "raised privileges");
+	if (!failed)
+		failed = check_words(peal_connect(&wrong_link, "peal-unit", NULL, LONG),
+				     -ECONNREFUSED, "XDG_RUNTIME_DIR is not set",
+				     "/run/peal/peal-unit");
+	if (!failed)
+		failed = check_passed("systemd:", -ENOENT, "LISTEN_PID is not set",
+				      "raised privileges");
+	if (failed)
+		fprintf(stderr, "%s\n", failed);
+	return failed ? 1 : 0;
+}
+
+/* A copy of this program that runs as nobody, whoever starts it. */
+static void make_privileged(const char *path)
+{
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+
+	ck_assert_int_ge(from, 0);
+	ck_assert_int_ge(to, 0);
+	while (sendfile(to, from, NULL, 1 << 20) > 0)
+		;
+	ck_assert_int_eq(fchown(to, NOBODY, NOBODY), 0);
+	ck_assert_int_eq(fchmod(to, 04755), 0);
+	close(from);
+	close(to);
+}
+
+START_TEST(a_program_with_raised_privileges_goes_by_no_variable)
+	{
+		char program[100];
+		int fd, status = -1;
+		pid_t pid;
+
+		if (geteuid() != 0 || runner_burdened()) {
+			skip("only root, without a sanitizer, can make a program of nobody's");
+			return;
+		}
+		snprintf(program, sizeof(program), "%s/program", folder.name);
+		make_privileged(program);
+		fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5);
+		pid = fork();
+		if (!pid) {
+			/* Nobody's folder, and a socket: all is well, but for who says so. */
+			pass_sockets(own_pid(), "1", "echo");
+			setenv("XDG_RUNTIME_DIR", folder.name, 1);
+			fd = fcntl(fd, F_DUPFD, 4);
+			if (dup2(fd, 3) == 3 && !setgroups(0, NULL) && !setgid(USER) &&
+			    !setuid(USER))
+				execl(program, program, "privileged", NULL);
+			_exit(127);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		close(fd);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == UNPRIVILEGED)
+			skip("programs get no other user's rights in %s", folder.name);
+		else
+			ck_assert_int_eq(status, 0);
+	}
+END_TEST
+
+/*
  * The group of a socket.
  */
 
@@ -1168,6 +1276,8 @@ static Suite *suite(void)
 	tcase_add_test(descriptors,
 		       a_socket_whose_maker_wants_a_pidfd_with_each_message_leaves_none_open);
 	tcase_add_test(descriptors, the_number_of_a_descriptor_is_free_when_who_had_it_is_closed);
+	tcase_add_test(descriptors,
+		       a_child_has_no_descriptor_that_was_taken_and_keeps_one_that_was_refused);
 	tcase_add_test(descriptors, a_descriptor_of_another_kind_is_refused_and_stays_the_callers);
 	tcase_add_test(descriptors, a_server_needs_one_that_listens_and_a_client_one_that_does_not);
 	tcase_add_test(descriptors, what_is_no_number_is_no_descriptor);
@@ -1181,6 +1291,7 @@ static Suite *suite(void)
 	tcase_add_test(folders, a_folder_of_another_user_is_refused);
 	tcase_add_test(folders, what_is_no_name_is_refused);
 	tcase_add_test(folders, roots_names_are_the_systems_and_users_look_for_their_own_first);
+	tcase_add_test(folders, a_program_with_raised_privileges_goes_by_no_variable);
 	suite_add_tcase(s, folders);
 
 	tcase_add_checked_fixture(services, set_up, tear_down);
@@ -1200,7 +1311,9 @@ static Suite *suite(void)
 	return s;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "privileged"))
+		return main_privileged();
 	return runner_main((Suite *(*const[])(void)){ suite, NULL });
 }
