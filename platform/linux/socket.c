@@ -84,7 +84,9 @@ static int change_mode(int fd, uint32_t mode)
 	if (!syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH))
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return chmod(path, mode) ? -errno : 0;
+	if (!chmod(path, mode))
+		return 0;
+	return errno == ENOENT ? -EOPNOTSUPP : -errno;
 }
 
 int platform_give(const char *path, uint32_t mode, uint32_t group)

@@ -20,16 +20,22 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
+#include "tests/filter.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/stranger.h"
 
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76
+#endif
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
 #endif
 
 static struct folder folder;
@@ -1146,8 +1152,68 @@ START_TEST(a_program_with_raised_privileges_goes_by_no_variable)
 END_TEST
 
 /*
- * The group of a socket.
+ * The mode and the group of a socket.
  */
+
+static bool have_no_proc(void)
+{
+	static const struct filter none = { .call = SYS_fchmodat2, .err = ENOSYS };
+
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", "/proc", "tmpfs", 0, "size=4k") && filter_install(&none);
+}
+
+/* As before Linux 6.6. */
+static const char *serve_without_fchmodat2(void *data)
+{
+	static const struct filter none = { .call = SYS_fchmodat2, .err = ENOSYS };
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	struct stat status;
+
+	(void)data;
+	options.mode = 0666;
+	if (!filter_install(&none))
+		return wrong("no filter: %s", strerror(errno));
+	umask(022);
+	if (peal_listen(&listener, folder.path, &options))
+		return wrong("listening");
+	if (stat(folder.path, &status) || (status.st_mode & 07777) != 0666)
+		return wrong("the socket has mode 0%o", status.st_mode & 07777);
+	peal_listener_close(listener);
+	return NULL;
+}
+
+static const char *serve_without_proc(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	const char *failed;
+
+	(void)data;
+	options.mode = 0666;
+	if (!have_no_proc())
+		return wrong("no /proc of its own: %s", strerror(errno));
+	umask(022);
+	failed = check_words(peal_listen(&listener, folder.path, &options), -ENOSYS, "mode 0666",
+			     "umask");
+	if (!failed && !access(folder.path, F_OK))
+		return wrong("%s is left", folder.path);
+	umask(0);
+	if (failed || peal_listen(&listener, folder.path, &options))
+		return failed ? failed : wrong("listening");
+	peal_listener_close(listener);
+	return NULL;
+}
+
+START_TEST(an_older_kernel_gives_a_socket_its_mode_by_way_of_proc)
+	{
+		if (!child_may(have_no_proc)) {
+			skip("nobody here can have a /proc of his own, or a filter");
+			return;
+		}
+		child_run(serve_without_fchmodat2, NULL);
+		child_run(serve_without_proc, NULL);
+	}
+END_TEST
 
 #define GROUP 54321
 
@@ -1304,6 +1370,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(groups, set_up, tear_down);
 	tcase_set_timeout(groups, 30);
+	tcase_add_test(groups, an_older_kernel_gives_a_socket_its_mode_by_way_of_proc);
 	tcase_add_loop_test(groups, a_socket_is_given_to_a_group, 0, 2);
 	tcase_add_test(groups, a_group_that_the_user_is_not_in_is_refused);
 	tcase_add_test(groups, what_stands_in_a_sockets_place_is_not_given_away);
