@@ -65,6 +65,7 @@ paged_tests = \
 	tests/unit/batch \
 	tests/unit/fork \
 	tests/unit/handshake \
+	tests/unit/large \
 	tests/unit/options \
 	tests/unit/ring \
 	tests/unit/segment
