@@ -67,6 +67,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/run.h \
 	tools/peal-perf/slice.c \
 	tools/peal-perf/slice.h \
+	tools/peal-perf/touch.c \
+	tools/peal-perf/touch.h \
 	tools/peal-perf/transport.c \
 	tools/peal-perf/transport.h \
 	tools/peal-perf/transport_bare.c \

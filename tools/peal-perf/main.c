@@ -24,6 +24,7 @@
 #include "results.h"
 #include "run.h"
 #include "slice.h"
+#include "touch.h"
 #include "watch.h"
 
 static void rate_defaults(struct options *options)
@@ -47,6 +48,7 @@ static const struct command {
 	uint64_t size_least; /* of messages, if they must have so many bytes */
 	void (*defaults)(struct options *options); /* those of its own; or NULL */
 	void (*print)(const struct results *results, const struct options *options);
+	int (*run)(const struct options *options); /* instead of all that; or NULL */
 } commands[] = {
 	{
 		.name = "floor",
@@ -84,6 +86,13 @@ static const struct command {
 		.print = report_table,
 	},
 	{
+		.name = "touch",
+		.about =
+			"making a link, and the first lap through a ring, with and without prefault",
+		.defaults = touch_defaults,
+		.run = touch_run,
+	},
+	{
 		.name = "demo",
 		.about = "latency and stream in half a minute, with a picture",
 		.tests = { TEST_LATENCY, TEST_STREAM },
@@ -114,7 +123,10 @@ static void help(void)
 	       "message's time is\ncounted from when it was to be sent, by the CPU's counter, which "
 	       "both sides share. The receiver is\non the first CPU. The sender sleeps until 100 us "
 	       "before a message's time and spins the rest; its\nCPU time is told apart. Slices are "
-	       "of at most 200 ms there.\n");
+	       "of at most 200 ms there.\n\n"
+	       "touch: a client and a server in one process, with mappings of their own; one thread "
+	       "sends and receives\nin turn. 20 links unless --rounds says else, made anew each time; "
+	       "a lap is once through the ring.\n");
 }
 
 static int version(void)
@@ -135,7 +147,7 @@ static const struct command *command_find(const char *name)
 	}
 	nearest = options_nearest(name, names, COMMANDS);
 	fprintf(stderr,
-		"peal-perf: unknown command \"%s\": %s%s%sgive floor, latency, stream, rate or demo\n",
+		"peal-perf: unknown command \"%s\": %s%s%sgive floor, latency, stream, rate, touch or demo\n",
 		name, nearest ? "did you mean " : "", nearest ? nearest : "",
 		nearest ? "? Else " : "");
 	return NULL;
@@ -214,6 +226,15 @@ static int run(const struct command *command, struct options *options)
 /* Whether a command can do what was asked for; a sentence on stderr if not. */
 static bool fits(const struct command *command, const struct options *options)
 {
+	if (command->run && (options->transports_named || options->threads || options->zero_copy ||
+			     options->no_prefault || options->duration_s > 0)) {
+		fprintf(stderr,
+			"peal-perf: %s measures Peal's links with prefault and without: leave out "
+			"--transport, --threads, --zero-copy, --no-prefault and --duration (but give "
+			"--rounds)\n",
+			command->name);
+		return false;
+	}
 	if (options->rate_count && command->tests[0] != TEST_RATE) {
 		fprintf(stderr, "peal-perf: %s takes no --rate: give the command rate\n",
 			command->name);
@@ -268,7 +289,7 @@ int main(int argc, char **argv)
 		return partner_main(argc, argv);
 	if (argc < 2) {
 		fprintf(stderr,
-			"peal-perf: which command? Give floor, latency, stream, rate or demo; "
+			"peal-perf: which command? Give floor, latency, stream, rate, touch or demo; "
 			"see peal-perf --help\n");
 		return EXIT_USAGE;
 	}
@@ -298,5 +319,5 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (options.links > 1)
 		allow_descriptors();
-	return run(command, &options);
+	return command->run ? command->run(&options) : run(command, &options);
 }

@@ -455,6 +455,13 @@ static int parse_zero_copy(struct options *options, const char *text)
 	return 0;
 }
 
+static int parse_no_prefault(struct options *options, const char *text)
+{
+	(void)text;
+	options->no_prefault = true;
+	return 0;
+}
+
 static int parse_json(struct options *options, const char *text)
 {
 	(void)text;
@@ -494,6 +501,8 @@ static const struct option {
 	  "of Peal's sleepers: fence, asymmetric or auto, the default" },
 	{ "--huge", "WHICH", parse_huge,
 	  "pages of Peal's rings: off, try, require or auto, the default" },
+	{ "--no-prefault", NULL, parse_no_prefault,
+	  "let Peal's memory be touched first by its first use" },
 	{ "--transport", "LIST", parse_transports, "those below; all unless given" },
 	{ "--ring", "SIZE", parse_ring,
 	  "bytes of a ring in each direction; 2m unless given, 16k with --links" },

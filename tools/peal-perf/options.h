@@ -34,6 +34,7 @@ struct options {
 	unsigned waits; /* 1 << each of enum wait_mode */
 	enum barrier_mode barrier;
 	enum huge_mode huge;
+	bool no_prefault;
 	unsigned links; /* of a set; 0: nothing was said of sets */
 	uint64_t ring;
 	unsigned rounds;     /* 0: as many as the duration needs, at least 10 */

@@ -17,7 +17,6 @@
 
 #include <peal/runtime.h>
 
-#include "tools/json.h"
 #include "report.h"
 
 #define SCHEMA 1
@@ -168,8 +167,7 @@ static void json_runtime(struct json *json)
 	json_end_object(json);
 }
 
-/* The lowest and highest of the rounds that a figure is the median of. */
-static void json_spread(struct json *json, const char *name, const struct figure *figure,
+void report_json_spread(struct json *json, const char *name, const struct figure *figure,
 			int decimals)
 {
 	json_array(json, name);
@@ -217,11 +215,11 @@ static void json_row(struct json *json, const struct row *row, const struct opti
 	json_number(json, "floor_ns", row->floor.median, 1);
 	json_number(json, "ratio_to_floor", row->to_floor.median, 4);
 	json_number(json, "ratio_to_bare", row->to_bare.median, 4);
-	json_spread(json, "p50_ns_spread", &row->round_p50, 1);
-	json_spread(json, "msgs_per_s_spread", &row->rate, 1);
-	json_spread(json, "floor_ns_spread", &row->floor, 1);
-	json_spread(json, "ratio_to_floor_spread", &row->to_floor, 4);
-	json_spread(json, "ratio_to_bare_spread", &row->to_bare, 4);
+	report_json_spread(json, "p50_ns_spread", &row->round_p50, 1);
+	report_json_spread(json, "msgs_per_s_spread", &row->rate, 1);
+	report_json_spread(json, "floor_ns_spread", &row->floor, 1);
+	report_json_spread(json, "ratio_to_floor_spread", &row->to_floor, 4);
+	report_json_spread(json, "ratio_to_bare_spread", &row->to_bare, 4);
 	if (row->test == TEST_FLOOR) {
 		json_array(json, "core_width");
 		json_number(json, NULL, row->width[0].median, 2);
@@ -237,11 +235,12 @@ static void json_row(struct json *json, const struct row *row, const struct opti
 	if (row->transport == &transport_set) {
 		json_integer(json, "links", row->links);
 		json_number(json, "empty_poll_ns", row->empty_poll.median, 3);
-		json_spread(json, "empty_poll_ns_spread", &row->empty_poll, 3);
+		report_json_spread(json, "empty_poll_ns_spread", &row->empty_poll, 3);
 	}
 	if (row->transport == &transport_peal || row->transport == &transport_set) {
 		json_string(json, "barrier", barrier_name(options->barrier));
 		json_string(json, "huge", huge_name(options->huge));
+		json_bool(json, "prefault", !options->no_prefault);
 	}
 	if (row->test == TEST_RATE) {
 		json_integer(json, "rate", row->pace);
@@ -250,25 +249,35 @@ static void json_row(struct json *json, const struct row *row, const struct opti
 	json_end_object(json);
 }
 
+void report_json_begin(struct json *json, const struct options *options)
+{
+	json_object(json, NULL);
+	json_integer(json, "schema", SCHEMA);
+	json_string(json, "tool", "peal-perf");
+	json_string(json, "version", peal_runtime_version());
+	json_machine(json, options);
+	json_runtime(json);
+	json_array(json, "results");
+}
+
+void report_json_end(struct json *json, bool interrupted, const char *error)
+{
+	json_end_array(json);
+	if (interrupted)
+		json_bool(json, "interrupted", true);
+	if (error)
+		json_string(json, "error", error);
+	json_end_object(json);
+}
+
 void report_json(const struct results *results, const struct options *options, const char *error)
 {
 	struct json json = { .file = stdout };
 
-	json_object(&json, NULL);
-	json_integer(&json, "schema", SCHEMA);
-	json_string(&json, "tool", "peal-perf");
-	json_string(&json, "version", peal_runtime_version());
-	json_machine(&json, options);
-	json_runtime(&json);
-	json_array(&json, "results");
+	report_json_begin(&json, options);
 	for (unsigned i = 0; i < results->count; i++)
 		json_row(&json, results->rows[i], options);
-	json_end_array(&json);
-	if (results->interrupted)
-		json_bool(&json, "interrupted", true);
-	if (error)
-		json_string(&json, "error", error);
-	json_end_object(&json);
+	report_json_end(&json, results->interrupted, error);
 }
 
 static void table_ratio(double ratio)
@@ -417,6 +426,8 @@ void report_table(const struct results *results, const struct options *options)
 	if (options->huge != HUGE_UNSAID)
 		printf("Peal's rings were told to have huge pages: %s.\n",
 		       huge_name(options->huge));
+	if (options->no_prefault)
+		printf("Peal's memory was not touched before its first use.\n");
 	if (none)
 		printf("Where no round was kept the machine was too restless: the floor moved by more "
 		       "than 15 %%\nwithin each of them. Try again, with more --rounds, or when it is "

@@ -6,6 +6,7 @@
 #ifndef PEAL_PERF_REPORT_H
 #define PEAL_PERF_REPORT_H
 
+#include "tools/json.h"
 #include "options.h"
 #include "results.h"
 
@@ -34,7 +35,15 @@ const char *report_fact(const char *group, const char *name);
 /* One line of what the runtime picked. */
 void report_runtime(void);
 
-/* error: a sentence why there is no more; NULL: there was none. */
+/* What every report in JSON begins with, up to the first of its results; and its end. error: a
+ * sentence why there is no more; NULL: there was none. */
+void report_json_begin(struct json *json, const struct options *options);
+void report_json_end(struct json *json, bool interrupted, const char *error);
+
+/* Of a figure, the lowest and highest of what it is the median of. */
+void report_json_spread(struct json *json, const char *name, const struct figure *figure,
+			int decimals);
+
 void report_json(const struct results *results, const struct options *options, const char *error);
 void report_table(const struct results *results, const struct options *options);
 

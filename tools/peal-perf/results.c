@@ -47,10 +47,19 @@ static int compare(const void *one, const void *two)
 	return (a > b) - (a < b);
 }
 
-/* The figure of one member of all rounds, which offset tells, times a factor. */
-static struct figure figure_of(const struct row *row, size_t offset, double factor)
+struct figure figure_of(double *values, unsigned count)
 {
-	struct figure figure = { NAN, NAN, NAN };
+	if (!count)
+		return (struct figure){ NAN, NAN, NAN };
+	qsort(values, count, sizeof(*values), compare);
+	return (struct figure){ (values[(count - 1) / 2] + values[count / 2]) / 2, values[0],
+				values[count - 1] };
+}
+
+/* The figure of one member of all rounds, which offset tells, times a factor. */
+static struct figure member_of(const struct row *row, size_t offset, double factor)
+{
+	struct figure figure;
 	double *values = calloc(row->kept + 1, sizeof(*values));
 	unsigned count = 0;
 
@@ -61,12 +70,7 @@ static struct figure figure_of(const struct row *row, size_t offset, double fact
 		if (!isnan(value))
 			values[count++] = value * factor;
 	}
-	if (count) {
-		qsort(values, count, sizeof(*values), compare);
-		figure.median = (values[(count - 1) / 2] + values[count / 2]) / 2;
-		figure.low = values[0];
-		figure.high = values[count - 1];
-	}
+	figure = figure_of(values, count);
 	free(values);
 	return figure;
 }
@@ -81,14 +85,14 @@ void row_finish(struct row *row)
 	row->p999 = histogram_percentile(histogram, 0.999) * ns;
 	row->max = histogram->count ? (double)histogram->max * ns : NAN;
 	row->mean = histogram_mean(histogram) * ns;
-	row->round_p50 = figure_of(row, offsetof(struct round, p50), ns);
-	row->rate = figure_of(row, offsetof(struct round, rate), 1);
-	row->floor = figure_of(row, offsetof(struct round, floor), ns);
-	row->to_floor = figure_of(row, offsetof(struct round, to_floor), 1);
-	row->to_bare = figure_of(row, offsetof(struct round, to_bare), 1);
-	row->empty_poll = figure_of(row, offsetof(struct round, empty_poll), ns);
-	row->width[0] = figure_of(row, offsetof(struct round, width[0]), 1);
-	row->width[1] = figure_of(row, offsetof(struct round, width[1]), 1);
+	row->round_p50 = member_of(row, offsetof(struct round, p50), ns);
+	row->rate = member_of(row, offsetof(struct round, rate), 1);
+	row->floor = member_of(row, offsetof(struct round, floor), ns);
+	row->to_floor = member_of(row, offsetof(struct round, to_floor), 1);
+	row->to_bare = member_of(row, offsetof(struct round, to_bare), 1);
+	row->empty_poll = member_of(row, offsetof(struct round, empty_poll), ns);
+	row->width[0] = member_of(row, offsetof(struct round, width[0]), 1);
+	row->width[1] = member_of(row, offsetof(struct round, width[1]), 1);
 }
 
 const struct usage *row_sender(const struct row *row)

@@ -53,6 +53,9 @@ struct row {
 	struct figure round_p50, rate, floor, to_floor, to_bare, width[2], empty_poll;
 };
 
+/* Of so many values, which it sorts. */
+struct figure figure_of(double *values, unsigned count);
+
 struct results {
 	struct row **rows;
 	unsigned count;

@@ -176,6 +176,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 		.wait = entry->wait,
 		.barrier = options->barrier,
 		.huge = options->huge,
+		.no_prefault = options->no_prefault,
 		.links = transport == &transport_set ? options->links : 1,
 		.batch = entry->batch,
 	};
