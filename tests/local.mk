@@ -185,6 +185,7 @@ EXTRA_DIST += \
 	tests/source/run \
 	tests/tally.sh \
 	tests/tools/json.awk \
+	tests/tools/schema.awk \
 	tests/tools/run
 
 # The first two groups by themselves, as ./dev check wants them for some builds.
