@@ -291,7 +291,25 @@ static int take_refusal(struct wire_message *answer)
 	return error_set(err, "the server refused: %s", answer->text);
 }
 
-static int take_welcome(const struct wire_message *answer, struct platform_parcel *parcel,
+/*
+ * Whether we accept who has answered. Not by the socket: it shows who called listen, and may have
+ * been inherited since. But an answer that nobody vouches for looks as if user and group were those
+ * who have no number: that is believed only of a socket that is theirs as well.
+ */
+static bool accepts(int fd, const struct platform_parcel *parcel,
+		    const struct peal_options *options)
+{
+	struct platform_credentials listens;
+
+	if (options->allow == PEAL_ALLOW_ANYONE)
+		return true;
+	if (!parcel->has_credentials &&
+	    (platform_peer(fd, &listens) || listens.uid != parcel->credentials.uid))
+		return false;
+	return wire_allows(options, &parcel->credentials, -1);
+}
+
+static int take_welcome(int fd, const struct wire_message *answer, struct platform_parcel *parcel,
 			const struct peal_options *options, struct link_plan *plan)
 {
 	const struct platform_credentials *who = &parcel->credentials;
@@ -301,8 +319,7 @@ static int take_welcome(const struct wire_message *answer, struct platform_parce
 			-EPROTO,
 			"the server answered with a message of type %u, where %d is right: update it",
 			answer->type, WIRE_WELCOME);
-	/* Not by the socket: it shows who called listen, and may have been inherited since. */
-	if (!parcel->has_credentials || !wire_allows(options, who, -1))
+	if (!accepts(fd, parcel, options))
 		return error_set(
 			-EPERM,
 			"the server is run by user %u (pid %lld), whom options.allow does not accept",
@@ -345,7 +362,7 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 	if (!err && message.type == WIRE_REFUSE)
 		err = take_refusal(&message);
 	if (!err)
-		err = take_welcome(&message, &received, options, plan);
+		err = take_welcome(opening->fd, &message, &received, options, plan);
 	wire_close_parcel(&received);
 	return err;
 }

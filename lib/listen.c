@@ -412,15 +412,19 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	wire_fill(&answer, WIRE_WELCOME, options,
 		  options->max_message ? options->max_message : plan.rx_largest, &plan, &ours);
 	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
-	if (err) {
-		err = error_set(
+	if (err == -ETOOMANYREFS)
+		error_set(
 			err,
-			err == -ETOOMANYREFS ?
-				"too many descriptors of this server's user are under way (errno %d): raise its limit (ulimit -n)" :
-				"the answer could not be sent (errno %d): see sendmsg(2)",
+			"too many descriptors of this server's user are under way (errno %d): raise its limit (ulimit -n)",
 			-err);
+	else if (err)
+		error_set(err, "the answer could not be sent (sendmsg, errno %d): %s", -err,
+			  error_mend(err, "see sendmsg(2)"));
+	/* Then no refusal gets out, either, and nobody else is told. */
+	if (err == -EPERM || err == -ENOSYS)
+		log_line(LOG_WARN, "%s: %s", listener->address.shown, peal_error());
+	if (err)
 		goto fail;
-	}
 	err = link_create(link, &plan, options);
 	if (err)
 		goto fail;

@@ -259,11 +259,17 @@ static int lock(struct segment *segment)
 		return 0;
 	}
 	has = platform_lock_capability(&capability);
+	/* mlock itself says EPERM only where the limit is 0. */
+	if (err == -ENOSYS || (err == -EPERM && (limit || has > 0)))
+		return error_set(
+			-ENOMEM,
+			"%llu bytes cannot be locked (mlock, errno %d): %s, or clear PEAL_LOCK",
+			(unsigned long long)size, -err, error_mend(err, ""));
 	if (has > 0 || limit == UINT64_MAX)
 		return error_set(
 			-ENOMEM,
 			"%llu bytes cannot be locked (errno %d), though no limit stands against "
-			"it: allow mlock where a filter forbids it, or clear PEAL_LOCK",
+			"it: free memory, or clear PEAL_LOCK",
 			(unsigned long long)size, -err);
 	return error_set(
 		-ENOMEM,

@@ -208,7 +208,9 @@ struct platform_parcel {
 	int count; /* of descriptors */
 	int fd[PLATFORM_DESCRIPTORS];
 	bool has_credentials;
-	struct platform_credentials credentials; /* received: the kernel vouches for the sender */
+	/* Received: the kernel vouches for the sender. Without has_credentials it need not: then
+	 * they are those of a user without a number, if any. */
+	struct platform_credentials credentials;
 };
 
 int platform_socket(void);

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Filters, as filter.h says. By hand: one call is seven lines, and libseccomp knows fewer calls
- * than the kernels that it runs on.
+ * Filters, as filter.h says. By hand: one call is seven lines, and the same programs run built for
+ * other CPUs and C libraries, for which there is no libseccomp.
  */
 #include "config.h"
 

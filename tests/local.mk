@@ -119,7 +119,7 @@ tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_memory_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
-tests_unit_placement_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_placement_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
 	-Wl,--wrap=sched_getaffinity -Wl,--wrap=sched_setaffinity
 tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
@@ -187,6 +187,7 @@ EXTRA_DIST += \
 	tests/source/run \
 	tests/tally.sh \
 	tests/tools/json.awk \
+	tests/tools/schema.awk \
 	tests/tools/run
 
 # The first two groups by themselves, as ./dev check wants them for some builds.

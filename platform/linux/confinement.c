@@ -110,7 +110,8 @@ static bool read_number(const char *path, unsigned long long *number)
 		return false;
 	errno = 0;
 	*number = strtoull(text, &end, 10);
-	return end != text && !errno && text[0] != '-' && *number < LLONG_MAX / 4096 * 4096;
+	/* The largest is a multiple of the page size, whatever that is. */
+	return end != text && !errno && text[0] != '-' && *number < (1ull << 63) - (1ull << 20);
 }
 
 /* Reads the limit of one group. False: it has none. */
@@ -155,21 +156,23 @@ static bool quota_v1(const char *folder, const char *file, double *limit)
 }
 
 /* The tightest limit from our group up to where groups begin. False: there is none. levels: how far
- * up it is. */
+ * up it is. Where our group's path is that of elsewhere, what a container sees of it begins with
+ * itself. */
 static bool tightest(const char *mount, const char *group, const char *file, limit_reader reader,
 		     double *limit, unsigned *levels)
 {
 	char folder[PATH_MAX];
 	size_t root = strlen(mount);
-	bool found = false;
+	bool found = false, there = false;
 	unsigned level = 0;
 
 	if ((size_t)snprintf(folder, sizeof(folder), "%s%s", mount, group) >= sizeof(folder))
 		return false;
-	for (;; level++) {
+	for (;; level += there) {
 		double here;
 		char *slash;
 
+		there |= !access(folder, F_OK);
 		if (reader(folder, file, &here) && (!found || here < *limit)) {
 			found = true;
 			*limit = here;
@@ -274,6 +277,64 @@ static void cgroup_cpu(struct platform_fact *fact)
 	where(fact, levels);
 }
 
+/* How often its time was used up; the more, the tighter. */
+static bool throttled(const char *folder, const char *file, double *limit)
+{
+	static const char name[] = "nr_throttled ";
+	char path[PATH_MAX], text[1024], *at;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	if (fact_read(path, text, sizeof(text)))
+		return false;
+	at = strstr(text, name);
+	if (at)
+		*limit = -strtod(at + strlen(name), NULL);
+	return at != NULL;
+}
+
+static void cgroup_throttled(struct platform_fact *fact)
+{
+	static const struct knob knob = { "cpu", "cpu.stat", "cpu.stat", throttled, throttled };
+	unsigned levels;
+	double times;
+
+	if (!groups_are_there(fact))
+		return;
+	if (!find_limit(&knob, &times, &levels)) {
+		fact_say(fact, "not told");
+		return;
+	}
+	fact_add(fact, "%.0f times", -times);
+	where(fact, levels);
+}
+
+/* The CPUs of our cpuset, whatever the affinity mask leaves of them. */
+static void cgroup_cpus(struct platform_fact *fact)
+{
+	static const char *const files[] = { "cpuset.cpus.effective", "cpuset.effective_cpus" };
+	char group[PATH_MAX / 2], path[PATH_MAX];
+
+	if (!groups_are_there(fact))
+		return;
+	for (int i = 0; i < 3; i++) {
+		const char *mount = i < 2 ? v2_mounts[i] : "/sys/fs/cgroup/cpuset";
+		char *end = path;
+
+		if (find_group(i < 2 ? "" : "cpuset", group, sizeof(group)))
+			continue;
+		snprintf(path, sizeof(path), "%s%s", mount, group);
+		/* In a container the path may be that of elsewhere. */
+		if (access(path, F_OK))
+			snprintf(path, sizeof(path), "%s", mount);
+		end += strlen(path);
+		snprintf(end, sizeof(path) - (size_t)(end - path), "/%s", files[i / 2]);
+		fact_read_line(path, fact->value, sizeof(fact->value));
+		if (fact->value[0])
+			return;
+	}
+	fact_say(fact, "no cpuset seen");
+}
+
 static void cgroup_hugetlb(struct platform_fact *fact)
 {
 	static const char *const sizes[] = { "64KB", "2MB", "32MB", "512MB", "1GB", "16GB" };
@@ -344,16 +405,32 @@ static void uid_map(struct platform_fact *fact)
 {
 	static const char path[] = "/proc/self/uid_map";
 	unsigned long inside, outside, count;
+	char text[4096], *line, *save = NULL;
+	int err = fact_read(path, text, sizeof(text));
 
-	fact_tell_file(fact, path);
-	if (fact->note[0])
+	if (err) {
+		fact_cannot(fact, path, err);
 		return;
-	if (sscanf(fact->value, "%lu %lu %lu", &inside, &outside, &count) != 3)
+	}
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) != 3)
+			continue;
+		if (!inside && !outside && count == 4294967295)
+			fact_say(fact, "whole");
+		else
+			fact_add(fact, "%s%lu from %lu on", fact->value[0] ? "and " : "", count,
+				 inside);
+	}
+	if (!fact->value[0])
 		fact_say(fact, "none");
-	else if (!inside && !outside && count == 4294967295)
-		fact_say(fact, "whole");
-	else
-		snprintf(fact->value, sizeof(fact->value), "%lu users from %lu on", count, inside);
+}
+
+/* By number. */
+static void user(struct platform_fact *fact)
+{
+	fact_add(fact, "%u, group %u", geteuid(), getegid());
+	if (getuid() != geteuid())
+		snprintf(fact->note, sizeof(fact->note), "started by %u", getuid());
 }
 
 /*
@@ -420,7 +497,10 @@ const struct fact_source confinement_facts[] = {
 	{ "confinement", "cgroup-memory", cgroup_memory },
 	{ "confinement", "cgroup-hugetlb", cgroup_hugetlb },
 	{ "confinement", "cgroup-cpu", cgroup_cpu },
+	{ "confinement", "cgroup-throttled", cgroup_throttled },
+	{ "confinement", "cgroup-cpus", cgroup_cpus },
 	{ "confinement", "namespaces", namespaces },
+	{ "confinement", "user", user },
 	{ "confinement", "users-mapped", uid_map },
 	{ "confinement", "seccomp", seccomp },
 	{ "confinement", "no-new-privileges", no_new_privileges },

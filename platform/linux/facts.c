@@ -12,8 +12,9 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
-#include <stddef.h>
+#include <sched.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,9 +232,37 @@ static void huge_pools(struct platform_fact *fact)
 		fact_say(fact, "none");
 }
 
+/* The word in brackets, of the line in a file. */
+static const char *chosen(const char *path, char *line, size_t size)
+{
+	char *word;
+
+	fact_read_line(path, line, size);
+	word = strchr(line, '[');
+	if (!word)
+		return "not told";
+	word[strcspn(word, "]")] = 0;
+	return word + 1;
+}
+
+/* Since Linux 6.11 each size has its own word, which may be to inherit the common one. */
 static void thp_shmem(struct platform_fact *fact)
 {
-	fact_tell_file(fact, "/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+	static const char folder[] = "/sys/kernel/mm/transparent_hugepage";
+	unsigned long long kib = platform_huge_size() >> 10;
+	char path[128], all[128], own[128];
+	const char *why;
+
+	fact_say(fact, platform_transparent(&why) ? "yes" : "no");
+	snprintf(path, sizeof(path), "%s/shmem_enabled", folder);
+	if (why && access(path, R_OK)) {
+		fact_note(fact, why);
+		return;
+	}
+	why = chosen(path, all, sizeof(all));
+	snprintf(path, sizeof(path), "%s/hugepages-%llukB/shmem_enabled", folder, kib);
+	snprintf(fact->note, sizeof(fact->note), "shmem_enabled is %s, that of %llu KiB %s", why,
+		 kib, chosen(path, own, sizeof(own)));
 }
 
 static void thp_anonymous(struct platform_fact *fact)
@@ -243,6 +272,7 @@ static void thp_anonymous(struct platform_fact *fact)
 
 static void cpus_allowed(struct platform_fact *fact)
 {
+	char online[128];
 	int32_t *numbers;
 	int count = platform_allowed(&numbers);
 
@@ -252,8 +282,10 @@ static void cpus_allowed(struct platform_fact *fact)
 		return;
 	}
 	platform_cpu_list(fact->value, sizeof(fact->value), numbers, (unsigned)count);
-	snprintf(fact->note, sizeof(fact->note), "%d of %ld online", count,
-		 sysconf(_SC_NPROCESSORS_ONLN));
+	/* What sysconf says comes from the affinity mask, here and there. */
+	fact_read_line("/sys/devices/system/cpu/online", online, sizeof(online));
+	snprintf(fact->note, sizeof(fact->note), "%d; online are %s", count,
+		 online[0] ? online : "not told");
 	free(numbers);
 }
 
@@ -369,6 +401,37 @@ static void capacities(struct platform_fact *fact)
 	tell_groups(fact, &capacity);
 }
 
+static void nodes_allowed(struct platform_fact *fact)
+{
+	int err = fact_status("Mems_allowed_list", fact->value, sizeof(fact->value));
+
+	if (err)
+		fact_cannot(fact, "Mems_allowed_list in /proc/self/status", err);
+}
+
+static void scheduling(struct platform_fact *fact)
+{
+	static const char *const policies[] = { "other", "fifo", "round robin", "batch",
+						NULL,    "idle", "deadline",    "extensible" };
+	/* Not every C library has a function for it. */
+	long policy = syscall(SYS_sched_getscheduler, 0);
+	int niceness;
+
+	errno = policy < 0 ? errno : 0;
+	niceness = errno ? 0 : getpriority(PRIO_PROCESS, 0);
+	if (errno) {
+		fact_say(fact, "unknown");
+		fact_note(fact, strerror(errno));
+		return;
+	}
+	policy &= ~(long)SCHED_RESET_ON_FORK;
+	if (policy < (long)(sizeof(policies) / sizeof(policies[0])) && policies[policy])
+		fact_add(fact, "%s, nice %d", policies[policy], niceness);
+	else
+		fact_add(fact, "policy %ld, nice %d", policy, niceness);
+	fact_note(fact, "of this process");
+}
+
 /* The type of what getrlimit is asked for is another one in each C library. */
 #define LIMIT(fact, which)                      \
 	do {                                    \
@@ -481,6 +544,8 @@ static const struct fact_source own_facts[] = {
 	{ "placement", "numa-nodes", nodes },
 	{ "placement", "packages", packages },
 	{ "placement", "capacities", capacities },
+	{ "placement", "nodes-allowed", nodes_allowed },
+	{ "placement", "scheduling", scheduling },
 	{ "limits", "memlock", limit_memlock },
 	{ "limits", "nofile", limit_nofile },
 	{ "limits", "file-size", limit_file },

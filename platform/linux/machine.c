@@ -8,11 +8,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -154,19 +154,74 @@ static void overcommit(struct platform_fact *fact)
 		fact_note(fact, "0: by heuristic, 1: always, 2: never");
 }
 
+/* Who else wants the CPUs. */
+static void load(struct platform_fact *fact)
+{
+	char *end = fact->value;
+
+	fact_tell_file(fact, "/proc/loadavg");
+	if (fact->note[0])
+		return;
+	/* Three averages; then come tasks. */
+	for (int i = 0; i < 3; i++)
+		end += strspn(end, " ") + strcspn(end + strspn(end, " "), " ");
+	*end = 0;
+	fact_note(fact, "of the whole machine, in 1, 5 and 15 minutes");
+}
+
+/*
+ * The folders of servers that have a bare name. Where one's own is may have a name in it, and is
+ * not told.
+ */
+
+static void tell_folder(struct platform_fact *fact, const char *path)
+{
+	struct stat at;
+
+	if (lstat(path, &at))
+		fact_say(fact, errno == ENOENT ? "absent" : strerror(errno));
+	else if (!S_ISDIR(at.st_mode))
+		fact_say(fact, "no folder");
+	else
+		fact_add(fact, "a folder of %s, mode %04o",
+			 at.st_uid == geteuid() ? "this user's" :
+			 at.st_uid              ? "another user's" :
+						  "root's",
+			 (unsigned)at.st_mode & 07777);
+}
+
+static void system_names(struct platform_fact *fact)
+{
+	tell_folder(fact, "/run/peal");
+	fact_note(fact, "/run/peal, where names of root's servers are");
+}
+
+static void own_names(struct platform_fact *fact)
+{
+	const char *folder = platform_variable("XDG_RUNTIME_DIR");
+
+	if (!folder || !*folder)
+		fact_say(fact, "not set");
+	else
+		tell_folder(fact, folder);
+	fact_note(fact, "XDG_RUNTIME_DIR, where names of other users' servers are");
+}
+
 /*
  * How CPUs are clocked and sleep: of the first one that this thread may use.
  */
 
 static unsigned first_cpu(void)
 {
-	cpu_set_t allowed;
+	int32_t *allowed;
+	unsigned first = 0;
+	int count = platform_allowed(&allowed);
 
-	if (!sched_getaffinity(0, sizeof(allowed), &allowed))
-		for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
-			if (CPU_ISSET(cpu, &allowed))
-				return cpu;
-	return 0;
+	if (count > 0)
+		first = (unsigned)allowed[0];
+	if (count >= 0)
+		free(allowed);
+	return first;
 }
 
 static void of_first_cpu(struct platform_fact *fact, const char *file)
@@ -310,6 +365,9 @@ const struct fact_source machine_facts[] = {
 	{ "system", "memory", total_memory },
 	{ "system", "overcommit", overcommit },
 	{ "system", "dev-shm", dev_shm },
+	{ "system", "load", load },
+	{ "system", "names-of-root", system_names },
+	{ "system", "names-of-users", own_names },
 	{ "power", "governor", governor },
 	{ "power", "driver", frequency_driver },
 	{ "power", "frequencies", frequency_range },

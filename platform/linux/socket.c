@@ -210,6 +210,20 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+/* The number of users that have none here. */
+static unsigned long overflow_uid(void)
+{
+	unsigned long overflow = 65534;
+	FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
+
+	if (file) {
+		if (fscanf(file, "%lu", &overflow) != 1)
+			overflow = 65534;
+		fclose(file);
+	}
+	return overflow;
+}
+
 int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel)
 {
 	union ancillary ancillary;
@@ -241,7 +255,8 @@ int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel
 			struct ucred peer;
 
 			memcpy(&peer, CMSG_DATA(item), sizeof(peer));
-			parcel->has_credentials = true;
+			/* So it looks, too, where none were sent before we asked for them. */
+			parcel->has_credentials = peer.pid || peer.uid != overflow_uid();
 			parcel->credentials = (struct platform_credentials){ .pid = peer.pid,
 									     .uid = peer.uid,
 									     .gid = peer.gid };
@@ -310,16 +325,11 @@ uint32_t platform_gid(void)
 
 bool platform_uid_is_mapped(uint32_t uid)
 {
-	unsigned long first = 0, below = 0, count = 0, overflow = 65534;
+	unsigned long first = 0, below = 0, count = 0;
 	bool whole = false;
-	FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
+	FILE *file;
 
-	if (file) {
-		if (fscanf(file, "%lu", &overflow) != 1)
-			overflow = 65534;
-		fclose(file);
-	}
-	if (uid != overflow)
+	if (uid != overflow_uid())
 		return true;
 	/* Where every user is mapped, the number is a user like any other. */
 	file = fopen("/proc/self/uid_map", "re");

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #ifndef CLONE_NEWTIME
@@ -22,6 +23,7 @@
 #endif
 
 #define USER 12345
+#define UNMAPPED 65534 /* a user that has no number here */
 
 /* Everything that a container has of its own, but the users. */
 #define APART (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS)
@@ -82,7 +84,17 @@ static void expect_apart(const struct peer *peer, const struct surroundings *whe
 		ck_assert_int_ne(access(path, F_OK), 0);
 }
 
-/* A visit, for which what is before the first listen is left to the caller. */
+/* What a link needs, twice over; who may lock more is not asked, since it is lost in a user
+ * namespace. */
+static bool can_lock(void)
+{
+	struct rlimit limit;
+
+	return !getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur >= 1 << 17;
+}
+
+/* A visit, for which what is before the first listen is left to the caller. All that is optional is
+ * asked for. */
 static void prepare(struct visit *visit, const struct surroundings *server,
 		    const struct surroundings *client, const char *name)
 {
@@ -90,10 +102,14 @@ static void prepare(struct visit *visit, const struct surroundings *server,
 
 	*visit = (struct visit){ .what = server == &outside ? client->name : server->name };
 	for (int side = 0; side < VISIT_SIDES; side++) {
+		bool lock = can_lock() && !(where[side]->what & SURROUNDINGS_NO_MEMLOCK);
+
 		snprintf(visit->address[side], sizeof(visit->address[side]), "%s",
 			 surroundings_path(where[side], name));
 		peer_start_in(&visit->side[side], where[side]);
 		expect_apart(&visit->side[side], where[side]);
+		peer_tell(&visit->side[side], "node 1\nflags %d",
+			  PEAL_PREFAULT | (lock ? PEAL_LOCK : 0));
 	}
 }
 
@@ -109,8 +125,22 @@ static bool missing(const struct surroundings *surroundings)
 static void expect_to_work(struct visit *visits, unsigned count)
 {
 	visits_run(visits, count);
-	for (struct visit *v = visits; v < visits + count; v++)
+	for (struct visit *v = visits; v < visits + count; v++) {
 		ck_assert_msg(!v->refused, "%s: %d %s", v->what, v->refused, v->sentence);
+		for (int side = 0; side < VISIT_SIDES; side++)
+			ck_assert_msg(!v->told[side].pin, "%s: %d %s", v->what, v->told[side].pin,
+				      v->told[side].pin_sentence);
+	}
+}
+
+/* Who the other one is to whom, from there. */
+static void expect_known(const struct visit *visit, int viewer, bool pid_is_told, unsigned uid)
+{
+	const struct told *told = &visit->told[viewer];
+
+	ck_assert_msg(
+		told->peer_pid == (pid_is_told ? visit->pid[!viewer] : 0) && told->peer_uid == uid,
+		"%s: the peer is pid %lld, user %u", visit->what, told->peer_pid, told->peer_uid);
 }
 
 START_TEST(it_works_from_and_to_and_between)
@@ -139,6 +169,23 @@ START_TEST(it_works_from_and_to_and_between)
 					  scene_waits[wait], bell);
 		}
 		expect_to_work(visits, PLACES);
+		for (unsigned place = 0; place < PLACES; place++) {
+			for (int side = 0; side < VISIT_SIDES; side++) {
+				const struct surroundings *here = where[place + (unsigned)side];
+				bool inside = here != &outside;
+
+				/* Who makes a user namespace is root in it. */
+				expect_known(
+					&visits[place], side, !(here->namespaces & CLONE_NEWPID),
+					inside && (geteuid() || here->namespaces & CLONE_NEWUSER) ?
+						0 :
+						geteuid());
+			}
+			for (int side = 0; can_lock() && side < VISIT_SIDES; side++)
+				ck_assert_msg(strstr(visits[place].told[side].memory, "locked 1"),
+					      "%s: %s", kind->name,
+					      visits[place].told[side].memory);
+		}
 	}
 END_TEST
 
@@ -154,6 +201,17 @@ START_TEST(it_works_without_memory_to_lock)
 			return;
 		prepare(&visit, &poor, &poor, "poor");
 		expect_to_work(&visit, 1);
+		/* And who asks for it is told the limit; but sanitizers lock none, and say that
+		 * they did. */
+		if (runner_burdened())
+			return;
+		prepare(&visit, &poor, &poor, "poorer");
+		visit.counted = true;
+		peer_tell(&visit.side[_i], "flags %d", PEAL_LOCK);
+		visits_run(&visit, 1);
+		ck_assert_int_eq(visit.refused, _i == VISIT_CLIENT ? -ENOMEM : -EBUSY);
+		ck_assert_msg(strstr(visit.sentence, "locked memory being 0: raise it (ulimit -l)"),
+			      "%s", visit.sentence);
 	}
 END_TEST
 
@@ -171,6 +229,7 @@ static const struct surroundings nobodys = { .name = "a namespace without users"
 START_TEST(a_user_of_another_number_gets_in_where_anyone_does)
 	{
 		const struct surroundings *there = _i & 2 ? &nobodys : &theirs;
+		int in = _i & 1 ? VISIT_CLIENT : VISIT_SERVER;
 		struct visit visit;
 		char name[32];
 
@@ -181,6 +240,14 @@ START_TEST(a_user_of_another_number_gets_in_where_anyone_does)
 		for (int side = 0; side < VISIT_SIDES; side++)
 			peer_tell(&visit.side[side], "allow %d\nmode 0666", PEAL_ALLOW_ANYONE);
 		expect_to_work(&visit, 1);
+		/* From in there by the number that stands for all who have none; or by that of
+		 * outside. */
+		expect_known(&visit, in, !(there->namespaces & CLONE_NEWPID),
+			     there->nobody || !geteuid() ? UNMAPPED : 0);
+		/* A server that has no number in there cannot name itself, and then it depends. */
+		if (!there->nobody || in == VISIT_CLIENT)
+			expect_known(&visit, !in, true,
+				     there->user && !geteuid() ? there->user : geteuid());
 	}
 END_TEST
 
@@ -213,6 +280,8 @@ START_TEST(a_server_in_another_pid_namespace_is_called_by_its_number_here)
 		struct peal_listener *listener;
 		struct peer server, other;
 		char expected[32];
+		FILE *lock;
+		int number;
 
 		if (missing(&apart))
 			return;
@@ -223,6 +292,12 @@ START_TEST(a_server_in_another_pid_namespace_is_called_by_its_number_here)
 				 -EADDRINUSE);
 		snprintf(expected, sizeof(expected), "(pid %ld)", (long)server.pid);
 		ck_assert_msg(strstr(peal_error(), expected) != NULL, "%s", peal_error());
+		/* Its lock file has what it is called in there. */
+		lock = fopen(scene_path("server.lock"), "re");
+		ck_assert_ptr_nonnull(lock);
+		ck_assert_int_eq(fscanf(lock, "%d", &number), 1);
+		fclose(lock);
+		ck_assert_int_eq(number, 1);
 		/* To another one in there it has no number. */
 		peer_start_in(&other, &apart);
 		peer_tell(&other, "listen %s", scene_path("server"));
@@ -239,7 +314,7 @@ static Suite *containers(void)
 	TCase *tcase = scene_case("surroundings");
 
 	tcase_add_loop_test(tcase, it_works_from_and_to_and_between, 0, KINDS);
-	tcase_add_test(tcase, it_works_without_memory_to_lock);
+	tcase_add_loop_test(tcase, it_works_without_memory_to_lock, 0, VISIT_SIDES);
 	tcase_add_loop_test(tcase, a_user_of_another_number_gets_in_where_anyone_does, 0, 4);
 	tcase_add_loop_test(tcase, a_user_of_another_number_is_refused_otherwise, 0, 2);
 	tcase_add_test(tcase, a_server_in_another_pid_namespace_is_called_by_its_number_here);

@@ -141,6 +141,8 @@ static void set_option(char *words[])
 		options.spin_ns = value;
 	else if (!strcmp(words[0], "allow"))
 		options.allow = (uint32_t)value;
+	else if (!strcmp(words[0], "node"))
+		options.node = (uint32_t)value;
 	else if (!strcmp(words[0], "group"))
 		options.group = (uint32_t)value;
 	else if (!strcmp(words[0], "mode"))
@@ -247,6 +249,36 @@ static void do_facts(char *words[])
 	while (!peal_runtime_fact(facts, &fact))
 		facts++;
 	answer("facts", choices && facts ? 0 : -ENODATA);
+}
+
+/* Keeps this thread on a CPU for a moment. */
+static void do_pin(char *words[])
+{
+	struct peal_affinity *before;
+	struct peal_cpu first;
+	int err = peal_cpu_list(&first, 1);
+
+	(void)words;
+	if (err > 0)
+		err = peal_cpu_pin(first.number, &before);
+	if (!err)
+		err = peal_cpu_unpin(before);
+	answer("pin", err);
+}
+
+/* What the ring got that this side sends into. */
+static void do_memory(char *words[])
+{
+	struct peal_memory memory = { .size = sizeof(memory) };
+	int err = peal_link_memory(link_now, &memory);
+
+	(void)words;
+	if (err)
+		answer("memory", err);
+	else
+		say("memory 0 locked %d node %d of %d: %s",
+		    (memory.tx.has & PEAL_MEMORY_LOCKED) != 0, memory.tx.node,
+		    memory.tx.wanted_node, memory.tx.why);
 }
 
 /*
@@ -536,7 +568,8 @@ static const struct {
 	{ "welcome", do_welcome },  { "visit", do_visit },       { "fork", do_fork },
 	{ "probe", do_probe },      { "await", do_await },       { "forbid", set_forbidden },
 	{ "bell", set_option },     { "barrier", set_option },   { "flags", set_option },
-	{ "facts", do_facts },
+	{ "facts", do_facts },      { "node", set_option },      { "pin", do_pin },
+	{ "memory", do_memory },
 };
 
 static void run(char *line)

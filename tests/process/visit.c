@@ -19,10 +19,33 @@
 /* Longer than a wait is by futex: then it goes on by descriptor. */
 #define LONG_WAIT (15 * MS)
 
-static void give_up(struct visit *visit, int side, long result)
+/* Before anything of Peal's is there, but its options. */
+static struct holdings holdings_of_peer(struct peer *peer)
+{
+	/* When it answers it has begun, and done what it was told so far. */
+	peer_tell(peer, "begun");
+	ck_assert_int_eq(peer_hear(peer, "what?"), -ENOSYS);
+	return holdings_of(peer->pid);
+}
+
+static void note_all(struct visit *visits, unsigned count)
+{
+	for (struct visit *v = visits; v < visits + count; v++) {
+		for (int side = 0; side < VISIT_SIDES; side++) {
+			v->pid[side] = v->side[side].pid;
+			if (v->counted)
+				v->before[side] = holdings_of_peer(&v->side[side]);
+		}
+	}
+}
+
+/* A listener stays, though it cannot accept. */
+static void give_up(struct visit *visit, int side, long result, bool listens)
 {
 	visit->refused = (int)result;
 	snprintf(visit->sentence, sizeof(visit->sentence), "%s", visit->side[side].text);
+	if (visit->counted && !listens)
+		holdings_expect(visit->side[side].pid, &visit->before[side]);
 	for (side = 0; side < VISIT_SIDES; side++)
 		peer_kill(&visit->side[side]);
 }
@@ -45,7 +68,7 @@ static void listen_all(struct visit *visits, unsigned count)
 		long result = peer_hear(&v->side[VISIT_SERVER], "listen");
 
 		if (result)
-			give_up(v, VISIT_SERVER, result);
+			give_up(v, VISIT_SERVER, result, false);
 	}
 }
 
@@ -55,6 +78,15 @@ static bool one_has_answered(void *data)
 
 	return peer_has_answered(&visit->side[VISIT_SERVER]) ||
 	       peer_has_answered(&visit->side[VISIT_CLIENT]);
+}
+
+static void note_peer(struct visit *visit, int side)
+{
+	struct told *told = &visit->told[side];
+
+	ck_assert_msg(sscanf(visit->side[side].text, "pid %lld uid %u", &told->peer_pid,
+			     &told->peer_uid) == 2,
+		      "%s", visit->side[side].text);
 }
 
 static void meet(struct visit *visit)
@@ -68,16 +100,20 @@ static void meet(struct visit *visit)
 	if (peer_has_answered(server)) {
 		result = peer_hear(server, "accept");
 		if (result) {
-			give_up(visit, VISIT_SERVER, result);
+			give_up(visit, VISIT_SERVER, result, true);
 			return;
 		}
 		server = NULL;
 	}
 	result = peer_hear(client, "connect");
-	if (result)
-		give_up(visit, VISIT_CLIENT, result);
-	else if (server)
+	if (result) {
+		give_up(visit, VISIT_CLIENT, result, false);
+		return;
+	}
+	if (server)
 		expect(visit, VISIT_SERVER, "accept", peer_hear(server, "accept"), 0);
+	note_peer(visit, VISIT_SERVER);
+	note_peer(visit, VISIT_CLIENT);
 }
 
 static void meet_all(struct visit *visits, unsigned count)
@@ -107,6 +143,25 @@ static void hear_all(struct visit *visits, unsigned count, int side, const char 
 	for (struct visit *v = visits; v < visits + count; v++)
 		if (!v->refused)
 			expect(v, side, verb, peer_hear(&v->side[side], verb), wanted);
+}
+
+/* To be kept on a CPU, and on a node, goes wrong here and there; what is made of it is the
+ * caller's. */
+static void place_all(struct visit *visits, unsigned count, int side)
+{
+	tell_all(visits, count, side, "facts\npin\nmemory");
+	for (struct visit *v = visits; v < visits + count; v++) {
+		struct peer *peer = &v->side[side];
+		struct told *told = &v->told[side];
+
+		if (v->refused)
+			continue;
+		expect(v, side, "facts", peer_hear(peer, "facts"), 0);
+		told->pin = (int)peer_hear(peer, "pin");
+		snprintf(told->pin_sentence, sizeof(told->pin_sentence), "%s", peer->text);
+		expect(v, side, "memory", peer_hear(peer, "memory"), 0);
+		snprintf(told->memory, sizeof(told->memory), "%s", peer->text);
+	}
 }
 
 static void exchange_all(struct visit *visits, unsigned count, int from)
@@ -163,12 +218,11 @@ static void kill_all(struct visit *visits, unsigned count)
 void visits_run(struct visit *visits, unsigned count)
 {
 	ck_assert_uint_le(count, VISITS_MAX);
+	note_all(visits, count);
 	listen_all(visits, count);
 	meet_all(visits, count);
-	for (int side = 0; side < VISIT_SIDES; side++) {
-		tell_all(visits, count, side, "facts");
-		hear_all(visits, count, side, "facts", 0);
-	}
+	for (int side = 0; side < VISIT_SIDES; side++)
+		place_all(visits, count, side);
 	for (int from = 0; from < VISIT_SIDES; from++) {
 		exchange_all(visits, count, from);
 		wake_all(visits, count, from);

@@ -1044,6 +1044,45 @@ static const char *serve_as_nobody(void *data)
 	return NULL;
 }
 
+/* In a child: the answer is there already, and came without credentials. */
+static const char *take_it_for_nobodys(void *data)
+{
+	const int *fd = data;
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	const char *failed = become_nobody();
+	struct peal_link *link;
+	char address[16];
+
+	if (failed)
+		return failed;
+	snprintf(address, sizeof(address), "fd:%d", *fd);
+	if (peal_connect(&link, address, &options, LONG) != -EPERM)
+		return wrong("by its user it is accepted");
+	return NULL;
+}
+
+START_TEST(an_answer_that_nobody_vouches_for_is_not_user_nobodys)
+	{
+		struct wire_message answer = { .magic = WIRE_MAGIC,
+					       .type = WIRE_WELCOME,
+					       .kind = WIRE_LINK,
+					       .version_low = 1,
+					       .version_high = 1,
+					       .layout_low = 1,
+					       .layout_high = 1 };
+		int ends[2];
+
+		if (!may_be_nobody())
+			return;
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+		/* Before the client asks for credentials, as one that is fast would. */
+		ck_assert_int_eq(send(ends[0], &answer, sizeof(answer), 0), sizeof(answer));
+		child_run(take_it_for_nobodys, &ends[1]);
+		close(ends[0]);
+		close(ends[1]);
+	}
+END_TEST
+
 START_TEST(a_client_accepts_only_servers_whom_it_allows)
 	{
 		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
@@ -1239,6 +1278,7 @@ static Suite *suite(void)
 	tcase_add_test(who, admit_is_asked_about_those_whom_allow_does_not_admit);
 	tcase_add_test(who, admit_is_not_asked_about_those_whom_allow_admits);
 	tcase_add_test(who, a_client_accepts_only_servers_whom_it_allows);
+	tcase_add_test(who, an_answer_that_nobody_vouches_for_is_not_user_nobodys);
 	tcase_add_test(who, a_user_without_a_number_gets_in_where_anyone_does);
 	tcase_add_test(who, a_server_with_too_many_descriptors_under_way_is_tried_again);
 	suite_add_tcase(s, who);

@@ -9,11 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +23,7 @@
 
 #include "lib/placement.h"
 #include "platform/platform.h"
+#include "tests/filter.h"
 #include "tests/unit/stage.h"
 
 /*
@@ -871,34 +870,13 @@ START_TEST(nothing_outside_the_mask_is_chosen)
 	}
 END_TEST
 
-/* A filter's answer to one system call. */
-struct denial {
-	int call;
-	int err;
-};
-
-/* False: there are no filters here. */
-static bool deny(const struct denial *denial)
-{
-	struct sock_filter program[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)denial->call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)denial->err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { sizeof(program) / sizeof(program[0]), program };
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
-}
-
 static const char *without_setaffinity(void *data)
 {
-	const struct denial *denial = data;
+	const struct filter *denial = data;
 	struct peal_affinity *before = NULL;
 	int count = platform_cpus() > 1 ? 2 : 1, pair[2];
 
-	if (!deny(denial))
+	if (!filter_install(denial))
 		return wrong("no filter: %s", strerror(errno));
 	if (peal_cpu_pin(mine[0], &before) != -denial->err || before)
 		return wrong("pinned");
@@ -913,12 +891,12 @@ static const char *without_setaffinity(void *data)
 
 static const char *without_getaffinity(void *data)
 {
-	const struct denial *denial = data;
+	const struct filter *denial = data;
 	struct peal_affinity *before = NULL;
 	struct peal_cpu cpu;
 	int pair[2];
 
-	if (!deny(denial))
+	if (!filter_install(denial))
 		return wrong("no filter: %s", strerror(errno));
 	if (peal_cpu_list(NULL, 0) != -denial->err || peal_cpu_find(0, &cpu) != -denial->err ||
 	    peal_cpu_pair(PEAL_SAME_LLC, pair) != -denial->err ||
@@ -935,10 +913,10 @@ static const char *without_getaffinity(void *data)
 
 START_TEST(a_filter_that_forbids_affinity_is_named)
 	{
-		struct denial denials[] = { { SYS_sched_setaffinity, EPERM },
-					    { SYS_sched_setaffinity, ENOSYS },
-					    { SYS_sched_getaffinity, EPERM },
-					    { SYS_sched_getaffinity, ENOSYS } };
+		struct filter denials[] = { { .call = SYS_sched_setaffinity, .err = EPERM },
+					    { .call = SYS_sched_setaffinity, .err = ENOSYS },
+					    { .call = SYS_sched_getaffinity, .err = EPERM },
+					    { .call = SYS_sched_getaffinity, .err = ENOSYS } };
 
 		/* Is answered with EFAULT where there are filters, as qemu-user has none. */
 		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != -1 || errno != EFAULT) {
