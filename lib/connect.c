@@ -303,7 +303,9 @@ static bool accepts(int fd, const struct platform_parcel *parcel,
 
 	if (options->allow == PEAL_ALLOW_ANYONE)
 		return true;
-	if (!parcel->has_credentials &&
+	if (!parcel->has_credentials)
+		return false;
+	if (!platform_is_somebody(&parcel->credentials) &&
 	    (platform_peer(fd, &listens) || listens.uid != parcel->credentials.uid))
 		return false;
 	return wire_allows(options, &parcel->credentials, -1);

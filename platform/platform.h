@@ -208,9 +208,7 @@ struct platform_parcel {
 	int count; /* of descriptors */
 	int fd[PLATFORM_DESCRIPTORS];
 	bool has_credentials;
-	/* Received: the kernel vouches for the sender. Without has_credentials it need not: then
-	 * they are those of a user without a number, if any. */
-	struct platform_credentials credentials;
+	struct platform_credentials credentials; /* received: the kernel vouches for the sender */
 };
 
 int platform_socket(void);
@@ -261,6 +259,10 @@ int platform_peer(int fd, struct platform_credentials *peer);
 
 /* Whether who connected, or called listen, has the group as a supplementary one. */
 bool platform_peer_in_group(int fd, uint32_t gid);
+
+/* Whether received credentials are those of a user or a process with a number here. Others may be
+ * nobody's: so looks, too, what was sent before credentials were asked for. */
+bool platform_is_somebody(const struct platform_credentials *who);
 
 /* Our own effective user and group, and whether a user number is one that stands for a real user
  * here (in a user namespace all unmapped users share one number). */

@@ -210,20 +210,6 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* The number of users that have none here. */
-static unsigned long overflow_uid(void)
-{
-	unsigned long overflow = 65534;
-	FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
-
-	if (file) {
-		if (fscanf(file, "%lu", &overflow) != 1)
-			overflow = 65534;
-		fclose(file);
-	}
-	return overflow;
-}
-
 int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel)
 {
 	union ancillary ancillary;
@@ -255,8 +241,7 @@ int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel
 			struct ucred peer;
 
 			memcpy(&peer, CMSG_DATA(item), sizeof(peer));
-			/* So it looks, too, where none were sent before we asked for them. */
-			parcel->has_credentials = peer.pid || peer.uid != overflow_uid();
+			parcel->has_credentials = true;
 			parcel->credentials = (struct platform_credentials){ .pid = peer.pid,
 									     .uid = peer.uid,
 									     .gid = peer.gid };
@@ -321,6 +306,25 @@ uint32_t platform_uid(void)
 uint32_t platform_gid(void)
 {
 	return getegid();
+}
+
+/* The number of users that have none here. */
+static unsigned long overflow_uid(void)
+{
+	unsigned long overflow = 65534;
+	FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
+
+	if (file) {
+		if (fscanf(file, "%lu", &overflow) != 1)
+			overflow = 65534;
+		fclose(file);
+	}
+	return overflow;
+}
+
+bool platform_is_somebody(const struct platform_credentials *who)
+{
+	return who->pid || who->uid != overflow_uid();
 }
 
 bool platform_uid_is_mapped(uint32_t uid)
