@@ -243,41 +243,40 @@ static void cgroup_version(struct platform_fact *fact)
 		fact_say(fact, "1");
 }
 
-static void cgroup_memory(struct platform_fact *fact)
+/* The tightest limit of our groups, in these words, or what is said where there is none. */
+static void tell_limit(struct platform_fact *fact, const struct knob *knob, int decimals,
+		       const char *unit, const char *none)
 {
-	static const struct knob knob = { "memory", "memory.max", "memory.limit_in_bytes",
-					  plain_limit, plain_limit };
 	unsigned levels;
 	double limit;
 
 	if (!groups_are_there(fact))
 		return;
-	if (!find_limit(&knob, &limit, &levels)) {
-		fact_say(fact, "no limit seen");
+	if (!find_limit(knob, &limit, &levels)) {
+		fact_say(fact, none);
 		return;
 	}
-	fact_add(fact, "%.0f bytes", limit);
+	fact_add(fact, "%.*f %s", decimals, __builtin_fabs(limit), unit);
 	where(fact, levels);
+}
+
+static void cgroup_memory(struct platform_fact *fact)
+{
+	static const struct knob knob = { "memory", "memory.max", "memory.limit_in_bytes",
+					  plain_limit, plain_limit };
+
+	tell_limit(fact, &knob, 0, "bytes", "no limit seen");
 }
 
 static void cgroup_cpu(struct platform_fact *fact)
 {
 	static const struct knob knob = { "cpu", "cpu.max", "cpu.cfs_quota_us", quota_v2,
 					  quota_v1 };
-	unsigned levels;
-	double limit;
 
-	if (!groups_are_there(fact))
-		return;
-	if (!find_limit(&knob, &limit, &levels)) {
-		fact_say(fact, "no limit seen");
-		return;
-	}
-	fact_add(fact, "%.2f CPUs", limit);
-	where(fact, levels);
+	tell_limit(fact, &knob, 2, "CPUs", "no limit seen");
 }
 
-/* How often its time was used up; the more, the tighter. */
+/* How often its time was used up; the more, the tighter: so it is told negative. */
 static bool throttled(const char *folder, const char *file, double *limit)
 {
 	static const char name[] = "nr_throttled ";
@@ -295,17 +294,8 @@ static bool throttled(const char *folder, const char *file, double *limit)
 static void cgroup_throttled(struct platform_fact *fact)
 {
 	static const struct knob knob = { "cpu", "cpu.stat", "cpu.stat", throttled, throttled };
-	unsigned levels;
-	double times;
 
-	if (!groups_are_there(fact))
-		return;
-	if (!find_limit(&knob, &times, &levels)) {
-		fact_say(fact, "not told");
-		return;
-	}
-	fact_add(fact, "%.0f times", -times);
-	where(fact, levels);
+	tell_limit(fact, &knob, 0, "times", "not told");
 }
 
 /* The CPUs of our cpuset, whatever the affinity mask leaves of them. */
