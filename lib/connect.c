@@ -182,9 +182,9 @@ static bool is_nothing(int err)
 }
 
 /*
- * By name: in our own folder, then in the other. Where a server does not let us in, is busy, or is
- * none of Peal's, the other is looked at as well: of what was found in vain both are told, and so
- * nobody mistakes a stale socket of one's own for the system's server.
+ * By name: in our own folder, then in the other. Where a socket does not let us in, or is none of
+ * Peal's, the other is looked at as well: of what was found in vain both are told, and so nobody
+ * mistakes a stale socket of one's own for the system's server.
  */
 static int reach_name(struct opening *opening)
 {

@@ -219,7 +219,12 @@ static int open_socket(struct peal_listener *listener)
 	if (address_is_file(address)) {
 		listener->bound = true;
 		err = platform_give(address->where, options->mode, (uint32_t)options->socket_group);
-		if (err == -EPERM)
+		if (err == -EOPNOTSUPP)
+			return error_set(
+				-ENOSYS,
+				"the socket of %s cannot be given mode 0%o, of which the umask takes bits: that takes Linux 6.6 or a /proc; mount that, or change the umask",
+				address->shown, options->mode);
+		if (err == -EPERM && options->socket_group)
 			return error_set(
 				err,
 				"the socket of %s cannot be given to group %llu, which this user (%u) is not in: add it there, or pass another options.socket_group",

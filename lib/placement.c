@@ -204,7 +204,7 @@ enum peal_sharing peal_cpu_sharing(const struct peal_cpu *a, const struct peal_c
 		return PEAL_SAME_CPU;
 	if (a->core >= 0 && a->core == b->core)
 		return PEAL_SAME_CORE;
-	if (a->node != b->node)
+	if (a->node >= 0 && b->node >= 0 && a->node != b->node)
 		return PEAL_OTHER_NODE;
 	if (a->cache >= 0 && a->cache == b->cache && a->cache_level == b->cache_level)
 		return PEAL_SAME_LLC;

@@ -217,7 +217,7 @@ int platform_bind(int fd, const char *name, uint32_t mode);
 
 /* Gives a socket's path a group, unless that is 0, and these permission bits, whatever the umask.
  * Only a socket's: -EEXIST for what else somebody may have put there meanwhile; -EPERM: not a
- * group of ours. */
+ * group of ours; -EOPNOTSUPP: bits that the umask has taken cannot be given here. */
 int platform_give(const char *path, uint32_t mode, uint32_t group);
 int platform_listen(int fd, int backlog);
 

@@ -109,8 +109,9 @@ tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_b
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
-tests_unit_forms_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_forms_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_handshake_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_handshake_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)

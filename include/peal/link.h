@@ -73,9 +73,10 @@ struct peal_rx;
  * no group of ours; -EADDRINUSE: another server lives here (its pid is named, if it has one in this
  * pid namespace); -EEXIST: something that is no socket is in the way, or where the lock file should
  * be no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a symbolic link; -ENOSYS:
- * the system cannot seal memory, or, as -EPERM and -EACCES, a filter denies a system call; -EMFILE,
- * -ENFILE, -ENOMEM. Of a descriptor: -EBADF: not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no
- * such socket; -ENOTCONN, -EINVAL: it does not listen.
+ * the system cannot seal memory, or not give the socket bits that the umask takes, or, as -EPERM
+ * and -EACCES, a filter denies a system call; -EMFILE, -ENFILE, -ENOMEM. Of a descriptor: -EBADF:
+ * not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN, -EINVAL: it does not
+ * listen.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,

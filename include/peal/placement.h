@@ -46,7 +46,7 @@ enum peal_sharing {
 	PEAL_SAME_CPU = 0,  /* they are one */
 	PEAL_SAME_CORE = 1, /* SMT siblings */
 	PEAL_SAME_LLC = 2,  /* another core; the same last-level cache, and node */
-	PEAL_SAME_NODE = 3, /* another last-level cache, or none is told of */
+	PEAL_SAME_NODE = 3, /* another last-level cache, or none is told of; likewise the node */
 	PEAL_OTHER_NODE = 4
 };
 

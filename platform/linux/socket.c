@@ -31,6 +31,10 @@
 #define SO_PEERGROUPS 59
 #endif
 
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4
+#endif
+
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
@@ -80,7 +84,9 @@ static int change_mode(int fd, uint32_t mode)
 	if (!syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH))
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return chmod(path, mode) ? -errno : 0;
+	if (!chmod(path, mode))
+		return 0;
+	return errno == ENOENT ? -EOPNOTSUPP : -errno;
 }
 
 int platform_give(const char *path, uint32_t mode, uint32_t group)
@@ -239,6 +245,13 @@ int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel
 			parcel->credentials = (struct platform_credentials){ .pid = peer.pid,
 									     .uid = peer.uid,
 									     .gid = peer.gid };
+		}
+		/* The kernel's, by the wish of who made the socket (SO_PASSPIDFD). */
+		if (item->cmsg_type == SCM_PIDFD && item->cmsg_len == CMSG_LEN(sizeof(int))) {
+			int pidfd;
+
+			memcpy(&pidfd, CMSG_DATA(item), sizeof(pidfd));
+			platform_close(pidfd);
 		}
 	}
 	/* There was room for all: what is missing did not fit our table of descriptors. */
@@ -494,6 +507,19 @@ void platform_close_aside(const int *fds, int count)
 	pthread_mutex_unlock(&aside.lock);
 }
 
+/* Gives the number of a descriptor back at once, for the program may have chosen it and use it
+ * again, and closes what is behind it aside. Without another number it is closed under its own. */
+static void close_behind_aside(int fd)
+{
+	int other = platform_duplicate(fd);
+
+	if (other >= 0) {
+		close(fd);
+		fd = other;
+	}
+	platform_close_aside(&fd, 1);
+}
+
 void platform_close_socket(int fd)
 {
 	char byte[CMSG_SPACE(sizeof(struct ucred))];
@@ -510,7 +536,7 @@ void platform_close_socket(int fd)
 	if ((length == 0 && !message.msg_controllen) || (length < 0 && errno == ENOTCONN))
 		close(fd);
 	else
-		platform_close_aside(&fd, 1);
+		close_behind_aside(fd);
 }
 
 void platform_close_listening(int fd, bool ours)
@@ -520,7 +546,7 @@ void platform_close_listening(int fd, bool ours)
 	if (fd < 0)
 		return;
 	if (!ours) {
-		platform_close_aside(&fd, 1);
+		close_behind_aside(fd);
 		return;
 	}
 	/* From here on nobody comes. Without those who did, it can be closed here. */
@@ -661,7 +687,7 @@ int64_t platform_listening_pid(const char *path)
 
 		if (!err)
 			platform_peer(fd, &who);
-		platform_close(fd);
+		platform_close_socket(fd);
 		if (err != -ENOENT && err != -ECONNREFUSED)
 			break;
 		platform_sleep(1000000);
@@ -707,7 +733,7 @@ int platform_probe_socket(const char *path)
 	if (fd < 0)
 		return fd;
 	err = platform_connect(fd, path);
-	close(fd);
+	platform_close_socket(fd); /* whoever listens there is a stranger */
 	return err == -ECONNREFUSED ? 0 : -EADDRINUSE;
 }
 

@@ -15,16 +15,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
+#include "tests/filter.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/stranger.h"
+
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 
 static struct folder folder;
 static struct peal_listener *listener;
@@ -98,7 +110,7 @@ static bool child_may(bool (*something)(void))
  * Abstract addresses.
  */
 
-/* One that no other run of these tests has. Written once: the test's threads read it. */
+/* One that no other run of these tests has. Written once: callers in other threads read it. */
 static const char *abstract(void)
 {
 	static char address[64];
@@ -261,9 +273,10 @@ START_TEST(credentials_decide_at_an_abstract_address_as_at_a_path)
 	}
 END_TEST
 
+/* As an ordinary user, too, where that may have a user namespace. */
 static bool have_own_network(void)
 {
-	return !unshare(CLONE_NEWNET);
+	return !unshare(CLONE_NEWNET) || !unshare(CLONE_NEWUSER | CLONE_NEWNET);
 }
 
 static const char *connect_from_another_network(void *address)
@@ -364,6 +377,96 @@ START_TEST(a_descriptor_that_is_connected_is_a_clients)
 		ck_assert_int_eq(peal_recv(peal_link_rx(server), &(char){ 0 }, 1, NULL, LONG),
 				 -EPIPE);
 		peal_close(server);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+START_TEST(a_socket_whose_maker_wants_a_pidfd_with_each_message_leaves_none_open)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5), on = 1, client;
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct peal_link *server;
+		struct caller caller;
+		int count;
+
+		if (setsockopt(fd, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof(on))) {
+			skip("no SO_PASSPIDFD here: %s", strerror(errno));
+			close(fd);
+			return;
+		}
+		options.bell = PEAL_BELL_SOCKET;
+		ck_assert_int_eq(peal_listen(&listener, of_descriptor(fd), &options), 0);
+		client = stranger_connect(folder.path);
+		ck_assert_int_eq(setsockopt(client, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof(on)), 0);
+		caller_start(&caller, of_descriptor(client), &options, LONG);
+		ck_assert_int_eq(peal_accept(listener, &server, LONG), 0);
+		caller_end(&caller);
+		ck_assert_msg(!caller.err, "%s", caller.sentence);
+		/* Bells are messages, too. */
+		ck_assert_int_ge(peal_link_fd(server), 0);
+		count = descriptors_count();
+		for (int i = 0; i < 10; i++) {
+			ck_assert_int_eq(peal_link_arm(server, PEAL_DATA), 0);
+			ck_assert_int_eq(peal_send(peal_link_tx(caller.link), "x", 1, 0, 0), 0);
+			ck_assert_int_eq(peal_recv(peal_link_rx(server), &(char){ 0 }, 1, NULL, 0),
+					 1);
+		}
+		ck_assert_int_eq(peal_link_arm(server, PEAL_DATA), 0);
+		ck_assert_int_eq(descriptors_count(), count);
+		peal_close(caller.link);
+		peal_close(server);
+		peal_listener_close(listener);
+	}
+END_TEST
+
+/* It may be used again by then: those who pass descriptors by number make what they pass there. */
+START_TEST(the_number_of_a_descriptor_is_free_when_who_had_it_is_closed)
+	{
+		int fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5), client;
+		struct peal_link *server;
+		struct caller caller;
+
+		ck_assert_int_eq(peal_listen(&listener, of_descriptor(fd), NULL), 0);
+		client = stranger_connect(folder.path);
+		caller_start(&caller, of_descriptor(client), NULL, LONG);
+		ck_assert_int_eq(peal_accept(listener, &server, LONG), 0);
+		caller_end(&caller);
+		ck_assert_msg(!caller.err, "%s", caller.sentence);
+		/* With something unread in it, which is closed aside. */
+		ck_assert_int_ge(peal_link_fd(caller.link), 0);
+		ck_assert_int_eq(peal_link_arm(caller.link, PEAL_DATA), 0);
+		ck_assert_int_eq(peal_send(peal_link_tx(server), "x", 1, 0, 0), 0);
+		ck_assert(stranger_hears(client));
+		peal_close(caller.link);
+		ck_assert(!is_open(client));
+		peal_close(server);
+		peal_listener_close(listener);
+		ck_assert(!is_open(fd));
+	}
+END_TEST
+
+static const char *look_at_descriptor(void *data)
+{
+	const int *fds = data;
+
+	if (is_open(fds[0]))
+		return wrong("the listener's descriptor is open");
+	if (!is_open(fds[1]))
+		return wrong("the caller's descriptor is closed");
+	return NULL;
+}
+
+START_TEST(a_child_has_no_descriptor_that_was_taken_and_keeps_one_that_was_refused)
+	{
+		int fds[2] = { stranger_bind(folder.path, SOCK_SEQPACKET, 5), -1 };
+
+		fds[1] = stranger_connect(folder.path);
+		ck_assert_int_eq(peal_listen(&listener, of_descriptor(fds[0]), NULL), 0);
+		expect_error(peal_connect(&wrong_link, of_descriptor(fds[1]), NULL, 1), -ETIMEDOUT,
+			     NULL);
+		child_run(look_at_descriptor, fds);
+		ck_assert(is_open(fds[0]));
+		close(fds[1]);
 		peal_listener_close(listener);
 	}
 END_TEST
@@ -971,8 +1074,147 @@ START_TEST(a_service_is_started_with_its_socket)
 END_TEST
 
 /*
- * The group of a socket.
+ * Raised privileges.
  */
+
+#define USER 12345
+
+/* Of a program that has got no other user's rights when it was started. */
+#define UNPRIVILEGED 77
+
+/* The program that is started: what it makes of variables that its user has set. */
+static int main_privileged(void)
+{
+	const char *failed;
+
+	if (!getauxval(AT_SECURE))
+		return UNPRIVILEGED;
+	failed = check_words(peal_listen(&listener, "echo", NULL), -ENOENT,
+			     "XDG_RUNTIME_DIR is not set", "raised privileges");
+	if (!failed)
+		failed = check_words(peal_connect(&wrong_link, "peal-unit", NULL, LONG),
+				     -ECONNREFUSED, "XDG_RUNTIME_DIR is not set",
+				     "/run/peal/peal-unit");
+	if (!failed)
+		failed = check_passed("systemd:", -ENOENT, "LISTEN_PID is not set",
+				      "raised privileges");
+	if (failed)
+		fprintf(stderr, "%s\n", failed);
+	return failed ? 1 : 0;
+}
+
+/* A copy of this program that runs as nobody, whoever starts it. */
+static void make_privileged(const char *path)
+{
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+
+	ck_assert_int_ge(from, 0);
+	ck_assert_int_ge(to, 0);
+	while (sendfile(to, from, NULL, 1 << 20) > 0)
+		;
+	ck_assert_int_eq(fchown(to, NOBODY, NOBODY), 0);
+	ck_assert_int_eq(fchmod(to, 04755), 0);
+	close(from);
+	close(to);
+}
+
+START_TEST(a_program_with_raised_privileges_goes_by_no_variable)
+	{
+		char program[100];
+		int fd, status = -1;
+		pid_t pid;
+
+		if (geteuid() != 0 || runner_burdened()) {
+			skip("only root, without a sanitizer, can make a program of nobody's");
+			return;
+		}
+		snprintf(program, sizeof(program), "%s/program", folder.name);
+		make_privileged(program);
+		fd = stranger_bind(folder.path, SOCK_SEQPACKET, 5);
+		pid = fork();
+		if (!pid) {
+			/* Nobody's folder, and a socket: all is well, but for who says so. */
+			pass_sockets(own_pid(), "1", "echo");
+			setenv("XDG_RUNTIME_DIR", folder.name, 1);
+			fd = fcntl(fd, F_DUPFD, 4);
+			if (dup2(fd, 3) == 3 && !setgroups(0, NULL) && !setgid(USER) &&
+			    !setuid(USER))
+				execl(program, program, "privileged", NULL);
+			_exit(127);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		close(fd);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == UNPRIVILEGED)
+			skip("programs get no other user's rights in %s", folder.name);
+		else
+			ck_assert_int_eq(status, 0);
+	}
+END_TEST
+
+/*
+ * The mode and the group of a socket.
+ */
+
+static bool have_no_proc(void)
+{
+	static const struct filter none = { .call = SYS_fchmodat2, .err = ENOSYS };
+
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", "/proc", "tmpfs", 0, "size=4k") && filter_install(&none);
+}
+
+/* As before Linux 6.6. */
+static const char *serve_without_fchmodat2(void *data)
+{
+	static const struct filter none = { .call = SYS_fchmodat2, .err = ENOSYS };
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	struct stat status;
+
+	(void)data;
+	options.mode = 0666;
+	if (!filter_install(&none))
+		return wrong("no filter: %s", strerror(errno));
+	umask(022);
+	if (peal_listen(&listener, folder.path, &options))
+		return wrong("listening");
+	if (stat(folder.path, &status) || (status.st_mode & 07777) != 0666)
+		return wrong("the socket has mode 0%o", status.st_mode & 07777);
+	peal_listener_close(listener);
+	return NULL;
+}
+
+static const char *serve_without_proc(void *data)
+{
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	const char *failed;
+
+	(void)data;
+	options.mode = 0666;
+	if (!have_no_proc())
+		return wrong("no /proc of its own: %s", strerror(errno));
+	umask(022);
+	failed = check_words(peal_listen(&listener, folder.path, &options), -ENOSYS, "mode 0666",
+			     "umask");
+	if (!failed && !access(folder.path, F_OK))
+		return wrong("%s is left", folder.path);
+	umask(0);
+	if (failed || peal_listen(&listener, folder.path, &options))
+		return failed ? failed : wrong("listening");
+	peal_listener_close(listener);
+	return NULL;
+}
+
+START_TEST(an_older_kernel_gives_a_socket_its_mode_by_way_of_proc)
+	{
+		if (!child_may(have_no_proc)) {
+			skip("nobody here can have a /proc of his own, or a filter");
+			return;
+		}
+		child_run(serve_without_fchmodat2, NULL);
+		child_run(serve_without_proc, NULL);
+	}
+END_TEST
 
 #define GROUP 54321
 
@@ -1098,6 +1340,11 @@ static Suite *suite(void)
 	tcase_add_test(descriptors, a_descriptor_that_listens_is_served_and_closed);
 	tcase_add_test(descriptors, who_else_has_a_listening_descriptor_goes_on);
 	tcase_add_test(descriptors, a_descriptor_that_is_connected_is_a_clients);
+	tcase_add_test(descriptors,
+		       a_socket_whose_maker_wants_a_pidfd_with_each_message_leaves_none_open);
+	tcase_add_test(descriptors, the_number_of_a_descriptor_is_free_when_who_had_it_is_closed);
+	tcase_add_test(descriptors,
+		       a_child_has_no_descriptor_that_was_taken_and_keeps_one_that_was_refused);
 	tcase_add_test(descriptors, a_descriptor_of_another_kind_is_refused_and_stays_the_callers);
 	tcase_add_test(descriptors, a_server_needs_one_that_listens_and_a_client_one_that_does_not);
 	tcase_add_test(descriptors, what_is_no_number_is_no_descriptor);
@@ -1111,6 +1358,7 @@ static Suite *suite(void)
 	tcase_add_test(folders, a_folder_of_another_user_is_refused);
 	tcase_add_test(folders, what_is_no_name_is_refused);
 	tcase_add_test(folders, roots_names_are_the_systems_and_users_look_for_their_own_first);
+	tcase_add_test(folders, a_program_with_raised_privileges_goes_by_no_variable);
 	suite_add_tcase(s, folders);
 
 	tcase_add_checked_fixture(services, set_up, tear_down);
@@ -1123,6 +1371,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(groups, set_up, tear_down);
 	tcase_set_timeout(groups, 30);
+	tcase_add_test(groups, an_older_kernel_gives_a_socket_its_mode_by_way_of_proc);
 	tcase_add_loop_test(groups, a_socket_is_given_to_a_group, 0, 2);
 	tcase_add_test(groups, a_group_that_the_user_is_not_in_is_refused);
 	tcase_add_test(groups, what_stands_in_a_sockets_place_is_not_given_away);
@@ -1130,7 +1379,9 @@ static Suite *suite(void)
 	return s;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "privileged"))
+		return main_privileged();
 	return runner_main((Suite *(*const[])(void)){ suite, NULL });
 }

@@ -501,6 +501,52 @@ START_TEST(a_descriptor_that_is_slow_to_close_holds_up_no_other)
 	}
 END_TEST
 
+/* A stranger's door, and what whoever comes in by it is given at once, before it can look round. */
+static int gift_door = -1, gift;
+
+int __real_connect(int fd, const struct sockaddr *address, socklen_t length);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t length);
+
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	int client, err = __real_connect(fd, address, length);
+
+	if (!err && gift_door >= 0 && address->sa_family == AF_UNIX) {
+		client = stranger_accept(gift_door);
+		stranger_say(client, "", 1, gift, 1);
+		close(client);
+		close(gift); /* the visitor has the last one */
+		gift_door = -1;
+	}
+	return err;
+}
+
+START_TEST(who_only_knocks_to_see_if_a_server_lives_waits_for_no_stranger)
+	{
+		int lock = -1, door, peer;
+		char path[128];
+
+		gift = slow_to_close(&peer);
+		if (gift < 0) {
+			skip("TCP needs a loopback interface");
+			return;
+		}
+		door = gift_door = stranger_bind(folder.path, SOCK_SEQPACKET, 5);
+		if (_i) {
+			/* Who has the lock is asked for its pid. */
+			snprintf(path, sizeof(path), "%s.lock", folder.path);
+			lock = platform_lock(path, true);
+			ck_assert_int_ge(lock, 0);
+		}
+		expect_error(peal_listen(&listener, folder.path, NULL), -EADDRINUSE,
+			     "another server", NULL);
+		ck_assert_int_eq(gift_door, -1);
+		platform_unlock(lock);
+		close(peer);
+		close(door);
+	}
+END_TEST
+
 /* Whether a function is true in a child, which ends with it. */
 static bool is_true_in_a_child(bool (*is_true)(void))
 {
@@ -1162,6 +1208,8 @@ static Suite *suite(void)
 	tcase_add_test(door, a_server_that_only_polls_drops_stalling_clients_too);
 	tcase_add_test(door, a_server_that_polls_is_woken_to_drop_who_stalls);
 	tcase_add_test(door, a_descriptor_that_is_slow_to_close_holds_up_no_other);
+	tcase_add_loop_test(door, who_only_knocks_to_see_if_a_server_lives_waits_for_no_stranger, 0,
+			    2);
 	tcase_add_test(door, who_comes_when_no_memory_can_be_locked_is_refused_and_unseated_once);
 	suite_add_tcase(s, door);
 

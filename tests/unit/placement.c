@@ -349,6 +349,25 @@ START_TEST(what_is_not_told_is_not_made_up)
 	}
 END_TEST
 
+START_TEST(what_is_not_told_of_is_not_said_to_be_apart)
+	{
+		laptop();
+		record_write("0", "cpu/cpu3/online"); /* it goes while all are read */
+		machine_read();
+		expect_pair(PEAL_OTHER_NODE, PEAL_SAME_NODE, 0, 3);
+		expect_pair(PEAL_SAME_LLC, PEAL_SAME_LLC, 0, 1);
+		/* No /sys at all. */
+		ck_assert_int_eq(placement_read("/nowhere", machine.numbers, machine.count,
+						machine.cpus),
+				 0);
+		expect_cpu(7, -1, -1, 0, -1, -1);
+		for (int asked = PEAL_SAME_CORE; asked <= PEAL_OTHER_NODE; asked++)
+			expect_pair((enum peal_sharing)asked, PEAL_SAME_NODE, 0, 1);
+		expect_choice(-1, 9, "0 1 2 3 4 5 6 7 0");
+		expect_choice(2, 8, "0 1 3 4 5 6 7 2");
+	}
+END_TEST
+
 START_TEST(nonsense_in_a_file_is_not_told)
 	{
 		static const char *const texts[] = {
@@ -1075,6 +1094,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_node_may_have_several_last_level_caches);
 	tcase_add_test(all, without_an_l3_the_l2_is_the_last_level);
 	tcase_add_test(all, what_is_not_told_is_not_made_up);
+	tcase_add_test(all, what_is_not_told_of_is_not_said_to_be_apart);
 	tcase_add_test(all, nonsense_in_a_file_is_not_told);
 	tcase_add_test(all, older_kernels_name_the_siblings_otherwise);
 	tcase_add_test(all, cpus_that_are_offline_or_missing_are_not_there);
