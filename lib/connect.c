@@ -243,7 +243,7 @@ static int hear_answer(struct opening *opening, struct wire_message *answer,
 		if (length == -EPROTO)
 			return error_set(
 				-EPROTO,
-				"the answer of the server at %s came with more descriptors than %d, where one is right: update it",
+				"the answer of the server at %s came with more descriptors than %d, where at most 3 are right: update it",
 				opening->address.shown, PLATFORM_DESCRIPTORS);
 		if (length == -EMFILE)
 			return error_set(

@@ -455,7 +455,7 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 	} else if (length == -EPROTO) {
 		err = error_set(
 			-EPROTO,
-			"the handshake came with more descriptors than %d, where one is right: update that program",
+			"the handshake came with more descriptors than %d, where at most 3 are right: update that program",
 			PLATFORM_DESCRIPTORS);
 	} else if (length == 0 || length == -ECONNRESET) {
 		err = error_literal(-ECONNRESET, "it went away during the handshake");

@@ -66,6 +66,9 @@ _Static_assert(PEAL_MEMORY_TRANSPARENT == 4, "binary interface, version 1");
 _Static_assert(PEAL_MEMORY_PREFAULTED == 8, "binary interface, version 1");
 _Static_assert(PEAL_MEMORY_LOCKED == 16, "binary interface, version 1");
 
+/* As huge_left: it was not for want of huge pages. */
+#define NOT_THE_POOL INT64_MAX
+
 static bool is_hugetlb(const struct segment *segment)
 {
 	return segment->unit != segment->page;
@@ -87,6 +90,17 @@ static void explain_no_huge(const struct segment *segment, char *why, size_t siz
 	if (segment->huge_err == -ERANGE)
 		snprintf(why, size, "a ring of %llu bytes is less than a page of %llu KiB",
 			 (unsigned long long)segment->capacity, kib);
+	else if (segment->huge_left == NOT_THE_POOL)
+		snprintf(
+			why, size,
+			"a ring of pages of %llu KiB could not be made (errno %d), and not for want "
+			"of them: PEAL_HUGE_REQUIRE says why",
+			kib, err);
+	else if (segment->huge_left < 0 && segment->huge_err == -ENOSPC)
+		snprintf(why, size,
+			 "%llu pages of %llu KiB were not to be had (errno %d): raise nr_hugepages "
+			 "(how many are left is not told here), or the limit of the hugetlb cgroup",
+			 need, kib, err);
 	else if (segment->huge_left < 0)
 		snprintf(why, size,
 			 "no pool of pages of %llu KiB is here (errno %d): pass another "
@@ -135,11 +149,13 @@ static int say_no_huge(struct segment *segment, int err)
 static int say_no_memory(const struct segment *segment, int err)
 {
 	return error_set(
-		err,
-		"no shared memory of %llu bytes (errno %d): raise the limit of %s, or pass "
-		"a smaller ring",
+		err, "no shared memory of %llu bytes (errno %d): %s",
 		(unsigned long long)size_of(segment), -err,
-		err == -EFBIG ? "file size (fsize)" : "memory or of descriptors");
+		error_mend(err,
+			   err == -EFBIG ?
+				   "raise the limit of file size (fsize), or pass a smaller ring" :
+				   "raise the limit of memory or of descriptors, or pass a "
+				   "smaller ring"));
 }
 
 static int say_not_mapped(const char *whose, uint64_t bytes, int err)
@@ -214,7 +230,7 @@ static int seal_objects(const struct segment *segment)
 		"shared memory of %llu bytes cannot be sealed (errno %d): allow F_ADD_SEALS where a "
 		"filter forbids it%s",
 		(unsigned long long)size_of(segment), -err,
-		is_hugetlb(segment) ? ", and pass PEAL_HUGE_OFF before Linux 5.13" : "");
+		is_hugetlb(segment) ? ", and pass PEAL_HUGE_OFF before Linux 5.14" : "");
 }
 
 /* All of both parts, in both mappings of the data area. */
@@ -327,6 +343,7 @@ int segment_create(struct segment *segment, const struct peal_options *options, 
 		if (!segment->no_huge) {
 			segment->no_huge = unit;
 			segment->huge_err = err;
+			segment->huge_left = NOT_THE_POOL;
 		}
 		log_line(LOG_INFO, "a ring of %llu bytes has no huge pages of the pool (errno %d)",
 			 (unsigned long long)segment->capacity, -err);
@@ -353,6 +370,12 @@ static int prove(const struct segment_offer *offer)
 
 static int say_not_proved(const struct segment_offer *offer, int err)
 {
+	if (err == -EOPNOTSUPP)
+		return error_set(
+			-EPROTO,
+			"the peer's huge pages cannot be proved to be there: have a filter (seccomp) "
+			"allow MADV_POPULATE_READ here, or pass PEAL_HUGE_OFF there before Linux "
+			"5.14");
 	return error_set(
 		-EPROTO,
 		"the peer's memory is not what it must be, %llu sealed bytes: %s; update the peer",
@@ -361,7 +384,25 @@ static int say_not_proved(const struct segment_offer *offer, int err)
 		err == -ERANGE      ? "it has another size than was said" :
 		err == -EMEDIUMTYPE ? "it has other pages than was said" :
 		err == -EFAULT      ? "it is sparse" :
-				      "it cannot be looked at");
+				      "it cannot be looked at (fstat, fstatfs)");
+}
+
+/*
+ * What cannot be touched now would be a signal later. One huge page at a time: at the first hole,
+ * which is filled from our pool, it is over.
+ */
+static int prove_pages(const struct segment *segment, const struct segment_offer *offer)
+{
+	int err = 0;
+
+	for (uint64_t at = 0; at < offer->capacity && !err; at += offer->unit) {
+		err = platform_populate(segment_data(segment) + at, offer->unit, false);
+		if (err)
+			return err == -EINVAL || err == -EPERM || err == -ENOSYS ? -EOPNOTSUPP :
+										   -EFAULT;
+		err = runtime_get()->memory->prove(offer->data_fd, offer->capacity, offer->unit);
+	}
+	return err;
 }
 
 int segment_adopt(struct segment *segment, const struct segment_offer *offer, uint32_t flags)
@@ -390,13 +431,12 @@ int segment_adopt(struct segment *segment, const struct segment_offer *offer, ui
 	if (err)
 		return say_not_mapped("the peer's ", page + 2 * capacity, err);
 	if (is_hugetlb(segment)) {
-		/* What cannot be touched now would be a signal later. */
-		err = platform_populate(segment_data(segment), capacity, false);
-		err = err ? -EFAULT : prove(offer);
+		err = prove_pages(segment, offer);
 		if (err) {
 			segment_destroy(segment);
 			return say_not_proved(offer, err);
 		}
+		segment->wanted |= PEAL_MEMORY_HUGETLB;
 		segment->has |= PEAL_MEMORY_HUGETLB;
 	}
 	err = grant(segment, flags, false);
@@ -445,7 +485,8 @@ static void explain_node(const struct segment *segment, int32_t node, char *why,
 void segment_tell(const struct segment *segment, struct peal_ring_memory *memory)
 {
 	const char *why, *none = "there was no free huge page when the ring was made";
-	int64_t transparent = is_hugetlb(segment) ?
+	/* A shorter one has none, and need not be looked for. */
+	int64_t transparent = is_hugetlb(segment) || segment->capacity < platform_huge_size() ?
 				      0 :
 				      platform_transparent_bytes(segment_data(segment));
 
@@ -470,6 +511,8 @@ void segment_tell(const struct segment *segment, struct peal_ring_memory *memory
 		memory->wanted &= ~(uint32_t)PEAL_MEMORY_TRANSPARENT;
 		explain_no_huge(segment, memory->why, sizeof(memory->why));
 	} else if (memory->page < memory->wanted_page) {
+		if (transparent < 0)
+			none = "what pages it has cannot be told without /proc/self/smaps";
 		if (!platform_transparent(&why))
 			none = why;
 		snprintf(memory->why, sizeof(memory->why), "%s", none);

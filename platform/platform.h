@@ -33,12 +33,14 @@ struct peal_memory_ops {
 	/* Allocates all of it. -ENOSPC: the pool of huge pages, or a limit on it, is used up. */
 	int (*fill)(int fd, uint64_t size, uint64_t unit);
 
-	/* No new writable mapping, write, truncation or hole punch from here on. */
+	/* No new writable mapping, write, truncation or hole punch from here on. -ENOSYS: the
+	 * system cannot do that with such pages, or not prove it to a peer. */
 	int (*seal)(int fd, uint64_t unit);
 
 	/* Proves a peer's object: sealed so, size bytes long, of such pages, no holes. -EPERM: not
-	 * sealed memory; -ERANGE: another size; -EMEDIUMTYPE: other pages; -EFAULT: sparse. Of huge
-	 * pages it must be proved once more after platform_populate: only that finds all holes.
+	 * sealed memory; -ERANGE: another size; -EMEDIUMTYPE: other pages; -EFAULT: sparse; -EIO:
+	 * it cannot be looked at. Of huge pages it must be proved once more after
+	 * platform_populate: only that finds all holes.
 	 * Never calls into a file system of the peer's. */
 	int (*prove)(int fd, uint64_t size, uint64_t unit);
 };

@@ -66,6 +66,7 @@ paged_tests = \
 	tests/unit/batch \
 	tests/unit/fork \
 	tests/unit/handshake \
+	tests/unit/large \
 	tests/unit/options \
 	tests/unit/ring \
 	tests/unit/segment
@@ -116,7 +117,7 @@ tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
-tests_unit_memory_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_memory_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_placement_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \

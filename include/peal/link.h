@@ -267,8 +267,9 @@ struct peal_memory {
  * pages come and go, and are looked for now; so is the node, by some of the pages, which are
  * touched.
  *
- * -EINVAL: memory->size; -ESTALE: after a fork. Any thread; enters the kernel, and reads
- * /proc/self/smaps, which takes milliseconds where there are thousands of mappings.
+ * -EINVAL: memory->size; -ESTALE: after a fork. Any thread; enters the kernel, and for a ring of
+ * 2 MiB or more reads /proc/self/smaps, which takes milliseconds where there are thousands of
+ * mappings.
  */
 PEAL_API int peal_link_memory(const struct peal_link *link, struct peal_memory *memory);
 

@@ -90,7 +90,8 @@ enum peal_flag {
 	PEAL_DISTRUST_PEER = 8,
 	/* Lock the memory of both rings, so that it is never swapped out: -ENOMEM where the limit
 	 * of locked memory (RLIMIT_MEMLOCK) is less than that needs, the size of each ring and a
-	 * page. Huge pages of the pool do not count. */
+	 * page. Huge pages of the pool do not count; what the peer's ring may take of the limit,
+	 * max_peer_ring says. */
 	PEAL_LOCK = 16
 };
 

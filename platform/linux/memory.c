@@ -97,6 +97,7 @@ static int fill(int fd, uint64_t size, uint64_t unit)
 static int seal(int fd, uint64_t unit)
 {
 	void *map;
+	int err;
 
 	if (fcntl(fd, F_ADD_SEALS, SEALS))
 		return -errno;
@@ -104,10 +105,17 @@ static int seal(int fd, uint64_t unit)
 		return 0; /* usable() has seen that the kernel means it */
 	/* Before Linux 5.13 it did not, with huge pages. */
 	map = mmap(NULL, unit, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (map != MAP_FAILED)
+		munmap(map, unit);
+	if (map != MAP_FAILED || errno != EPERM)
+		return map != MAP_FAILED ? -ENOSYS : -errno;
+	/* And before 5.14 a peer has no way to prove that they are there. */
+	map = mmap(NULL, unit, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (map == MAP_FAILED)
-		return 0;
+		return -errno;
+	err = platform_populate(map, unit, false);
 	munmap(map, unit);
-	return -ENOSYS;
+	return err ? -ENOSYS : 0;
 }
 
 /* There is a cachestat, and it is allowed: found out when memory is tried out. */
@@ -142,19 +150,24 @@ static int prove_huge(int fd, const struct stat *status, uint64_t unit)
 	struct statfs system;
 
 	if (fstatfs(fd, &system))
-		return -errno;
+		return -EIO;
 	if (system.f_type != HUGETLBFS_MAGIC || (uint64_t)system.f_bsize != unit)
 		return -EMEDIUMTYPE;
 	return (uint64_t)status->st_blocks * 512 == (uint64_t)status->st_size ? 0 : -EFAULT;
 }
 
-/* Whether its mappings must be whole huge pages, although its owner said nothing of them. */
-static bool is_huge(int fd, uint64_t size)
+/* Whether its mappings must be whole huge pages, although its owner said nothing of them. What says
+ * that it has plain ones need not be asked twice; and where nobody may ask, all_cached() finds
+ * nothing in huge ones. */
+static bool is_huge(int fd, const struct stat *status)
 {
 	struct statfs system;
 
-	return size % platform_huge_size() == 0 && !fstatfs(fd, &system) &&
-	       system.f_type == HUGETLBFS_MAGIC;
+	if ((uint64_t)status->st_blksize <= platform_page_size())
+		return false;
+	if (fstatfs(fd, &system))
+		return !__atomic_load_n(&can_count, __ATOMIC_RELAXED);
+	return system.f_type == HUGETLBFS_MAGIC;
 }
 
 static int prove(int fd, uint64_t size, uint64_t unit)
@@ -167,12 +180,12 @@ static int prove(int fd, uint64_t size, uint64_t unit)
 	if (seals < 0 || (seals & SEALS) != SEALS)
 		return -EPERM;
 	if (fstat(fd, &status))
-		return -errno;
+		return -EIO; /* whatever the reason: nothing is known of it */
 	if (status.st_size < 0 || (uint64_t)status.st_size != size)
 		return -ERANGE;
 	if (unit != platform_page_size())
 		return prove_huge(fd, &status, unit);
-	if (is_huge(fd, size))
+	if (is_huge(fd, &status))
 		return -EMEDIUMTYPE;
 	if ((uint64_t)status.st_blocks * 512 < size)
 		return -EFAULT;
@@ -304,6 +317,7 @@ int64_t platform_huge_left(uint64_t unit)
 {
 	unsigned long long kib = unit >> 10;
 	char path[96], unused[32], reserved[32];
+	int64_t left;
 
 	snprintf(path, sizeof(path), PLATFORM_HUGE_POOL "free_hugepages", kib);
 	if (!read_line(path, unused, sizeof(unused)))
@@ -311,7 +325,8 @@ int64_t platform_huge_left(uint64_t unit)
 	snprintf(path, sizeof(path), PLATFORM_HUGE_POOL "resv_hugepages", kib);
 	if (!read_line(path, reserved, sizeof(reserved)))
 		return -ENOENT;
-	return strtoll(unused, NULL, 10) - strtoll(reserved, NULL, 10);
+	left = strtoll(unused, NULL, 10) - strtoll(reserved, NULL, 10);
+	return left > 0 ? left : 0; /* the two were not read at once */
 }
 
 #define TRANSPARENT "/sys/kernel/mm/transparent_hugepage/"

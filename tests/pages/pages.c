@@ -29,15 +29,23 @@ static int refuse(void)
 	return -1;
 }
 
-/* So many bytes of address space where a page begins; MAP_FAILED if there are none. */
+/* So many bytes of address space where a page begins; MAP_FAILED if there are none. They are not
+ * locked, whatever else is: they grow out of a page that has been let loose. */
 static void *find_room(size_t size)
 {
 	uintptr_t whole = (size + PAGE - 1) & ~(PAGE - 1), at;
-	long got = syscall(SYS_mmap, NULL, whole + PAGE, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long page = syscall(SYS_mmap, NULL, PAGE, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long got;
 
-	if (got == -1)
+	if (page == -1)
 		return MAP_FAILED;
+	syscall(SYS_munlock, page, PAGE);
+	got = syscall(SYS_mremap, page, PAGE, whole + PAGE, MREMAP_MAYMOVE);
+	if (got == -1) {
+		syscall(SYS_munmap, page, PAGE);
+		return MAP_FAILED;
+	}
 	at = ((uintptr_t)got + PAGE - 1) & ~(PAGE - 1);
 	if (at > (uintptr_t)got)
 		syscall(SYS_munmap, got, at - (uintptr_t)got);

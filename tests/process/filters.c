@@ -63,6 +63,7 @@ static const struct {
 	{ CALL(fcntl), BOTH },
 	{ CALL(flock), SERVER },
 	{ CALL(fstat), NOBODY },
+	{ CALL(fstatfs), NOBODY },
 	{ CALL(ftruncate), BOTH },
 	{ CALL(futex_waitv), NOBODY },
 	{ CALL(get_mempolicy), NOBODY },

@@ -27,6 +27,8 @@ static struct peal_tx *tx;
 static struct peal_rx *rx;
 static uint64_t capacity;
 static size_t record; /* longest message of one */
+static size_t some;   /* bytes of a message that takes a few laps */
+static char some_text[16], less_text[16];
 static uint8_t *text, *buffer;
 
 static void open_links(uint64_t most)
@@ -43,6 +45,9 @@ static void set_up(void)
 {
 	capacity = stage_page();
 	record = capacity - 16;
+	some = capacity > 4096 ? 500000 : 50000;
+	snprintf(some_text, sizeof(some_text), "%zu", some);
+	snprintf(less_text, sizeof(less_text), "%zu", some - 1);
 	open_links(MOST);
 	text = malloc(MOST);
 	buffer = malloc(MOST);
@@ -115,10 +120,16 @@ static const uint32_t around[] = { 0, 1, 2, 3, 4, 5, 8, 16, 64, 255 }; /* quarte
 
 #define LENGTHS 50
 
-/* Around all multiples of what a fragment holds, of the longest record and of the ring. */
+static size_t at_most(size_t length, size_t most)
+{
+	return length < most ? length : most;
+}
+
+/* Around all multiples of what a fragment holds, of the longest record and of the ring; where pages
+ * are large, and so is the smallest ring, a few laps at most. */
 static size_t length_of(uint32_t n)
 {
-	size_t quarters = around[n / 5 % 10] * (capacity / 4);
+	size_t quarters = at_most(around[n / 5 % 10] * (capacity / 4), MOST / 4);
 
 	switch (n % 5) {
 	case 0:
@@ -130,7 +141,7 @@ static size_t length_of(uint32_t n)
 	case 3:
 		return quarters < 15 ? 9 : quarters - 15;
 	default:
-		return around[n / 5 % 10] * (capacity / 4 - 16) + n % 25;
+		return at_most(around[n / 5 % 10] * (capacity / 4 - 16), MOST / 4) + n % 25;
 	}
 }
 
@@ -218,7 +229,7 @@ START_TEST(two_threads_exchange_messages_of_every_size)
 		capacity = stage_page();
 		options.max_message = MOST;
 		combination_open(_i, links, &options);
-		if (links[0]->data.spin_ns == UINT64_MAX)
+		if (links[0]->data.spin_ns == UINT64_MAX || capacity > 4096)
 			sides[0].count = sides[1].count = LENGTHS;
 		for (int i = 0; i < 2; i++) {
 			sides[i].link = links[i];
@@ -296,15 +307,15 @@ END_TEST
 START_TEST(a_message_is_counted_once)
 	{
 		struct peal_stats stats = { .size = sizeof(stats) };
-		struct peal_sending sending = sending_of(100000, 0);
+		struct peal_sending sending = sending_of(2 * some, 0);
 
-		ck_assert_int_eq(pump(&sending, NULL), 100000);
+		ck_assert_int_eq(pump(&sending, NULL), (ssize_t)(2 * some));
 		ck_assert_int_eq(peal_link_stats(links[0], &stats), 0);
 		ck_assert_uint_eq(stats.tx.messages, 1);
-		ck_assert_uint_eq(stats.tx.bytes, 100000);
+		ck_assert_uint_eq(stats.tx.bytes, 2 * some);
 		ck_assert_int_eq(peal_link_stats(links[1], &stats), 0);
 		ck_assert_uint_eq(stats.rx.messages, 1);
-		ck_assert_uint_eq(stats.rx.bytes, 100000);
+		ck_assert_uint_eq(stats.rx.bytes, 2 * some);
 	}
 END_TEST
 
@@ -312,10 +323,10 @@ START_TEST(a_fragment_is_at_most_a_quarter_of_the_ring)
 	{
 		uint64_t total, header;
 
-		send_some(100000, 9);
+		send_some(2 * some, 9);
 		memcpy(&header, tx->data, 8);
 		memcpy(&total, tx->data + 8, 8);
-		ck_assert_uint_eq(total, 100000);
+		ck_assert_uint_eq(total, 2 * some);
 		ck_assert_uint_eq(header >> 32, 9);
 		ck_assert_uint_eq((uint32_t)header, PEAL_HEADER_MORE | (capacity / 4 - 16 + 1));
 		ck_assert_mem_eq(tx->data + 16, text, capacity / 4 - 24);
@@ -361,24 +372,24 @@ END_TEST
 START_TEST(a_receivers_deadline_keeps_what_has_come)
 	{
 		struct peal_message about = { .length = 0 };
-		struct peal_sending sending = send_some(50000, 3);
-		uint8_t *other = malloc(50000);
+		struct peal_sending sending = send_some(some, 3);
+		uint8_t *other = malloc(some);
 
 		ck_assert_ptr_nonnull(other);
-		expect_error(peal_recv(rx, buffer, MOST, NULL, MS), -ETIMEDOUT, "50000", NULL);
+		expect_error(peal_recv(rx, buffer, MOST, NULL, MS), -ETIMEDOUT, some_text, NULL);
 		ck_assert_uint_eq(links[1]->join.have, sending.sent);
 		expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN, NULL);
 		memset(buffer, 0, MOST); /* it is the caller's */
 		ck_assert_int_eq(peal_send_part(tx, &sending, MS), -ETIMEDOUT);
 		/* Too small now as before; the message stays. */
-		expect_error(peal_recv(rx, other, 49999, &about, LONG), -ENOBUFS, "50000", "49999",
-			     NULL);
-		ck_assert_uint_eq(about.length, 50000);
+		expect_error(peal_recv(rx, other, some - 1, &about, LONG), -ENOBUFS, some_text,
+			     less_text, NULL);
+		ck_assert_uint_eq(about.length, some);
 		ck_assert_uint_eq(about.tag, 3);
-		expect_error(peal_recv(rx, other, 50000, &about, MS), -ETIMEDOUT, "50000", NULL);
-		ck_assert_int_eq(pump(&sending, &about), 50000);
-		ck_assert_mem_eq(buffer, text, 50000);
-		ck_assert_uint_eq(about.length, 50000);
+		expect_error(peal_recv(rx, other, some, &about, MS), -ETIMEDOUT, some_text, NULL);
+		ck_assert_int_eq(pump(&sending, &about), (ssize_t)some);
+		ck_assert_mem_eq(buffer, text, some);
+		ck_assert_uint_eq(about.length, some);
 		ck_assert_uint_eq(about.tag, 3);
 		expect_well();
 		free(other);
@@ -388,18 +399,18 @@ END_TEST
 START_TEST(a_buffer_too_small_leaves_a_long_message)
 	{
 		struct peal_message about = { .length = 0 };
-		struct peal_sending sending = send_some(50000, 3);
+		struct peal_sending sending = send_some(some, 3);
 
 		for (int i = 0; i < 2; i++) {
-			expect_error(peal_recv(rx, buffer, 49999, &about, LONG), -ENOBUFS, "50000",
-				     "49999", NULL);
-			ck_assert_uint_eq(about.length, 50000);
+			expect_error(peal_recv(rx, buffer, some - 1, &about, LONG), -ENOBUFS,
+				     some_text, less_text, NULL);
+			ck_assert_uint_eq(about.length, some);
 			ck_assert_uint_eq(about.tag, 3);
-			expect_error(peal_recv(rx, NULL, 0, NULL, 0), -ENOBUFS, "50000", NULL);
+			expect_error(peal_recv(rx, NULL, 0, NULL, 0), -ENOBUFS, some_text, NULL);
 		}
 		ck_assert_uint_eq(links[1]->page->head, 0);
-		ck_assert_int_eq(pump(&sending, &about), 50000);
-		ck_assert_mem_eq(buffer, text, 50000);
+		ck_assert_int_eq(pump(&sending, &about), (ssize_t)some);
+		ck_assert_mem_eq(buffer, text, some);
 		expect_well();
 	}
 END_TEST
@@ -418,20 +429,20 @@ START_TEST(a_long_message_cannot_be_shown_in_place_and_stays)
 		int shown = 0;
 
 		ck_assert_int_eq(peal_send(tx, "well", 4, 0, 0), 0);
-		sending = send_some(50000, 3);
+		sending = send_some(some, 3);
 		/* It ends a drain and a batch before it. */
 		ck_assert_int_eq(peal_drain(rx, never, &shown, 0, 0), 1);
 		for (int i = 0; i < 2; i++) {
-			expect_error(peal_peek(rx, &message, LONG), -EMSGSIZE, "50000", "peal_recv",
-				     NULL);
-			ck_assert_uint_eq(message.length, 50000);
+			expect_error(peal_peek(rx, &message, LONG), -EMSGSIZE, some_text,
+				     "peal_recv", NULL);
+			ck_assert_uint_eq(message.length, some);
 			ck_assert_uint_eq(message.tag, 3);
 			ck_assert_ptr_null(message.data);
-			expect_error(peal_drain(rx, never, &shown, 0, LONG), -EMSGSIZE, "50000",
+			expect_error(peal_drain(rx, never, &shown, 0, LONG), -EMSGSIZE, some_text,
 				     NULL);
-			expect_error(peal_recv_batch(rx, buffer, 49999, got, 4, 0), -ENOBUFS,
-				     "50000", NULL);
-			ck_assert_uint_eq(got[0].length, 50000);
+			expect_error(peal_recv_batch(rx, buffer, some - 1, got, 4, 0), -ENOBUFS,
+				     some_text, NULL);
+			ck_assert_uint_eq(got[0].length, some);
 			/* Also when a part of it has been taken. */
 			expect_error(peal_recv(rx, buffer, MOST, NULL, i ? MS : 0),
 				     i ? -ETIMEDOUT : -EAGAIN, NULL);
@@ -441,8 +452,8 @@ START_TEST(a_long_message_cannot_be_shown_in_place_and_stays)
 		while (peal_send_part(tx, &sending, 0) == -EAGAIN)
 			ck_assert_int_eq(peal_recv_batch(rx, buffer, MOST, got, 4, 0), -EAGAIN);
 		ck_assert_int_eq(peal_recv_batch(rx, buffer, MOST, got, 4, 0), 1);
-		ck_assert_uint_eq(got[0].length, 50000);
-		ck_assert_mem_eq(buffer, text, 50000);
+		ck_assert_uint_eq(got[0].length, some);
+		ck_assert_mem_eq(buffer, text, some);
 		expect_well();
 	}
 END_TEST
@@ -450,24 +461,24 @@ END_TEST
 /* In a ring that has nothing more of it. */
 START_TEST(what_cannot_be_taken_is_told_at_once_when_some_of_it_is_kept)
 	{
-		struct peal_sending sending = send_some(50000, 3);
+		struct peal_sending sending = send_some(some, 3);
 		struct peal_message about = { .length = 0 };
 		int shown = 0;
 
 		expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN, NULL);
-		expect_error(peal_peek(rx, &about, PEAL_FOREVER), -EMSGSIZE, "50000", NULL);
-		ck_assert_uint_eq(about.length, 50000);
+		expect_error(peal_peek(rx, &about, PEAL_FOREVER), -EMSGSIZE, some_text, NULL);
+		ck_assert_uint_eq(about.length, some);
 		ck_assert_uint_eq(about.tag, 3);
 		expect_error(peal_drain(rx, never, &shown, 0, PEAL_FOREVER), -EMSGSIZE, NULL);
 		about = (struct peal_message){ .length = 0 };
-		expect_error(peal_recv(rx, buffer, 49999, &about, PEAL_FOREVER), -ENOBUFS, "50000",
-			     NULL);
-		ck_assert_uint_eq(about.length, 50000);
+		expect_error(peal_recv(rx, buffer, some - 1, &about, PEAL_FOREVER), -ENOBUFS,
+			     some_text, NULL);
+		ck_assert_uint_eq(about.length, some);
 		ck_assert_uint_eq(about.tag, 3);
 		about = (struct peal_message){ .length = 0 };
-		expect_error(peal_recv_batch(rx, buffer, 49999, &about, 1, PEAL_FOREVER), -ENOBUFS,
-			     NULL);
-		ck_assert_uint_eq(about.length, 50000);
+		expect_error(peal_recv_batch(rx, buffer, some - 1, &about, 1, PEAL_FOREVER),
+			     -ENOBUFS, NULL);
+		ck_assert_uint_eq(about.length, some);
 		if (_i) {
 			/* Nor is its end hidden by that. */
 			peal_close(links[0]);
@@ -477,7 +488,7 @@ START_TEST(what_cannot_be_taken_is_told_at_once_when_some_of_it_is_kept)
 				     -EPIPE, NULL);
 			return;
 		}
-		ck_assert_int_eq(pump(&sending, NULL), 50000);
+		ck_assert_int_eq(pump(&sending, NULL), (ssize_t)some);
 		expect_well();
 	}
 END_TEST
@@ -506,7 +517,7 @@ static void refuse(int how)
 START_TEST(a_long_message_that_is_not_wanted_is_released_and_never_seen_again)
 	{
 		struct peal_stats stats = { .size = sizeof(stats) };
-		struct peal_sending sending = send_some(50000, 3);
+		struct peal_sending sending = send_some(some, 3);
 		bool kept = _i & 4;
 		uint64_t head;
 
@@ -530,7 +541,7 @@ START_TEST(a_long_message_that_is_not_wanted_is_released_and_never_seen_again)
 			expect_error(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN, NULL);
 			ck_assert_int_eq(peal_link_stats(links[1], &stats), 0);
 			ck_assert_uint_eq(stats.rx.messages, 1);
-			ck_assert_uint_eq(stats.rx.bytes, 50000);
+			ck_assert_uint_eq(stats.rx.bytes, some);
 			break;
 		case 1: /* unless it is given up */
 			peal_abort(tx);
@@ -549,22 +560,22 @@ START_TEST(a_long_message_that_is_not_wanted_is_released_and_never_seen_again)
 		}
 		expect_well();
 		peal_release(rx); /* nothing */
-		sending = sending_of(50000, 6);
-		ck_assert_int_eq(pump(&sending, NULL), 50000);
-		ck_assert_mem_eq(buffer, text, 50000);
+		sending = sending_of(some, 6);
+		ck_assert_int_eq(pump(&sending, NULL), (ssize_t)some);
+		ck_assert_mem_eq(buffer, text, some);
 		expect_well();
 	}
 END_TEST
 
 START_TEST(a_message_that_was_refused_and_then_taken_is_not_released_again)
 	{
-		struct peal_sending sending = send_some(50000, 3);
+		struct peal_sending sending = send_some(some, 3);
 
 		refuse(_i);
-		ck_assert_int_eq(pump(&sending, NULL), 50000);
-		sending = send_some(40000, 4);
+		ck_assert_int_eq(pump(&sending, NULL), (ssize_t)some);
+		sending = send_some(some - 10000, 4);
 		peal_release(rx);
-		ck_assert_int_eq(pump(&sending, NULL), 40000);
+		ck_assert_int_eq(pump(&sending, NULL), (ssize_t)(some - 10000));
 		expect_well();
 	}
 END_TEST
@@ -747,14 +758,14 @@ START_TEST(a_batch_goes_out_before_a_long_message)
 
 		for (uint32_t i = 0; i < 3; i++)
 			ck_assert_int_eq(peal_send_more(tx, "well", 4, i, 0), 0);
-		sending = send_some(50000, 3);
+		sending = send_some(some, 3);
 		for (uint32_t i = 0; i < 3; i++) {
 			struct peal_message about;
 
 			ck_assert_int_eq(peal_recv(rx, buffer, MOST, &about, 0), 4);
 			ck_assert_uint_eq(about.tag, i);
 		}
-		ck_assert_int_eq(pump(&sending, NULL), 50000);
+		ck_assert_int_eq(pump(&sending, NULL), (ssize_t)some);
 		expect_well();
 	}
 END_TEST
@@ -769,7 +780,7 @@ static void *send_next(void *data)
 {
 	struct iovec piece = { .iov_base = text, .iov_len = 20 };
 	struct peal_message more = { .data = text, .length = 20, .tag = 8 };
-	struct peal_sending sending = sending_of(50000, 8);
+	struct peal_sending sending = sending_of(some, 8);
 	void *at;
 
 	switch (*(enum next *)data) {
@@ -785,7 +796,7 @@ static void *send_next(void *data)
 	case LONGEST:
 		return (void *)(intptr_t)peal_send(tx, text, record, 8, LONG);
 	case LARGE:
-		return (void *)(intptr_t)peal_send(tx, text, 50000, 8, LONG);
+		return (void *)(intptr_t)peal_send(tx, text, some, 8, LONG);
 	case PART:
 		return (void *)(intptr_t)peal_send_part(tx, &sending, LONG);
 	case MORE:
@@ -800,7 +811,7 @@ static void *send_next(void *data)
 
 static size_t length_of_next(enum next next)
 {
-	return next == LONGEST ? record : next == LARGE || next == PART ? 50000 : 20;
+	return next == LONGEST ? record : next == LARGE || next == PART ? some : 20;
 }
 
 /* The part has been given up; the next message is sent in every way, and is what arrives. */
@@ -965,12 +976,12 @@ static const char *use_parents_links(void *data)
 
 START_TEST(a_childs_copy_is_dead_in_the_midst_of_a_message)
 	{
-		struct peal_sending sending = send_some(50000, 3);
+		struct peal_sending sending = send_some(some, 3);
 
 		ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, 0), -EAGAIN);
 		child_run(use_parents_links, &sending);
-		ck_assert_int_eq(pump(&sending, NULL), 50000);
-		ck_assert_mem_eq(buffer, text, 50000);
+		ck_assert_int_eq(pump(&sending, NULL), (ssize_t)some);
+		ck_assert_mem_eq(buffer, text, some);
 		expect_well();
 	}
 END_TEST
@@ -1004,7 +1015,7 @@ START_TEST(memory_is_used_for_parts_only_and_given_back)
 		ck_assert_uint_eq(join->size, MOST);
 		/* Received in one call: in the caller's buffer. */
 		ck_assert_int_eq(pthread_create(&thread, NULL, send_next, &large), 0);
-		ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, LONG), 50000);
+		ck_assert_int_eq(peal_recv(rx, buffer, MOST, NULL, LONG), (ssize_t)some);
 		pthread_join(thread, NULL);
 		ck_assert_uint_eq(resident(join->at, join->size), 0);
 		/* In many calls. */

@@ -9,27 +9,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/options.h"
 #include "lib/segment.h"
+#include "tests/filter.h"
 #include "tests/unit/stage.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
 #endif
 
 #define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
@@ -80,6 +82,31 @@ static bool write_word(const char *path, const char *word)
 	return done;
 }
 
+/* Writes a word again, or removes a folder; true: and so it is. */
+static bool undone(const char *path, const char *old)
+{
+	char now[64];
+
+	if (!old)
+		return !rmdir(path);
+	/* Of a list of words nothing is read but the first. */
+	return write_word(path, old) &&
+	       (*old == '-' || (read_word(path, now) && !strcmp(now, old)));
+}
+
+/* A process that failed may just be leaving the folder, or giving huge pages back. */
+static bool undo(const char *path, const char *old)
+{
+	const struct timespec moment = { .tv_nsec = 10 * MS };
+
+	for (int i = 0; i < 500; i++) {
+		if (undone(path, old))
+			return true;
+		nanosleep(&moment, NULL);
+	}
+	return false;
+}
+
 static void guard(int end, const char *path, const char *old)
 {
 	char byte;
@@ -90,7 +117,7 @@ static void guard(int end, const char *path, const char *old)
 	signal(SIGINT, SIG_IGN);
 	while (read(end, &byte, 1) < 0 && errno == EINTR)
 		;
-	_exit(write_word(path, old) ? 0 : 1);
+	_exit(undo(path, old) ? 0 : 1);
 }
 
 static void take_turn(void)
@@ -102,15 +129,11 @@ static void take_turn(void)
 		ck_assert_int_eq(flock(turn, LOCK_EX), 0);
 }
 
-/* Until the end of the test. False: it cannot be changed. */
-static bool change(const char *path, const char *word)
+/* Has a guard undo something at the end of the test; old: as of undo(). */
+static void undo_later(const char *path, const char *old)
 {
-	char old[64];
 	int ends[2];
 
-	take_turn();
-	if (!read_word(path, old) || access(path, W_OK))
-		return false;
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	fflush(NULL);
 	changes[changed].guard = fork();
@@ -121,6 +144,17 @@ static bool change(const char *path, const char *word)
 	}
 	close(ends[0]);
 	changes[changed++].end = ends[1];
+}
+
+/* Until the end of the test. False: it cannot be changed. */
+static bool change(const char *path, const char *word)
+{
+	char old[64];
+
+	take_turn();
+	if (!read_word(path, old) || access(path, W_OK))
+		return false;
+	undo_later(path, old);
 	return write_word(path, word);
 }
 
@@ -219,7 +253,7 @@ static void expect_huge(const struct peal_ring_memory *memory)
 	ck_assert_uint_eq(memory->bytes, 2 * huge);
 	ck_assert_uint_eq(memory->page, huge);
 	ck_assert_uint_eq(memory->wanted_page, huge);
-	ck_assert_uint_eq(memory->has & (PEAL_MEMORY_TWICE | PEAL_MEMORY_HUGETLB),
+	ck_assert_uint_eq(memory->has & memory->wanted & (PEAL_MEMORY_TWICE | PEAL_MEMORY_HUGETLB),
 			  PEAL_MEMORY_TWICE | PEAL_MEMORY_HUGETLB);
 	ck_assert_str_eq(memory->why, "");
 }
@@ -346,44 +380,177 @@ START_TEST(a_pool_that_is_dry_is_told_of_where_huge_pages_are_tried)
 	}
 END_TEST
 
-/* In a child, and for good: no huge page can be allocated, as if a cgroup's limit said so. */
-static bool limit_huge_pages(void)
-{
-	struct sock_filter lines[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)huge, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { .len = 6, .filter = lines };
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
-}
-
-/* In a child. */
+/* In a child, with fewer huge pages allowed than the pool has left. */
 static const char *meet_a_limit(void *data)
 {
 	struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
-	struct segment segment;
-	int err;
+	struct peal_memory memory = { .size = sizeof(memory) };
+	struct peal_link *links[2];
+	int err = peal_pair(links, &options);
 
 	(void)data;
-	if (!limit_huge_pages())
-		return NULL;
-	options.huge_size = huge;
-	err = segment_create(&segment, &options, 0);
-	return err == -ENOMEM && strstr(peal_error(), "hugetlb cgroup") ?
-		       NULL :
-		       wrong("a limit gives %d", err);
+	if (err != -ENOMEM || !strstr(peal_error(), "pool has 4") ||
+	    !strstr(peal_error(), "hugetlb cgroup"))
+		return wrong("a limit gives %d", err);
+	options.huge = PEAL_HUGE_TRY;
+	if (peal_pair(links, &options) || peal_link_memory(links[0], &memory))
+		return wrong("no link");
+	if (memory.tx.page == huge || !strstr(memory.tx.why, "hugetlb cgroup"))
+		return wrong("of pages of %llu it is said: %s", (unsigned long long)memory.tx.page,
+			     memory.tx.why);
+	pair_close(links);
+	return NULL;
+}
+
+/* In a child: as if a cgroup's limit said so. */
+static const char *meet_a_filter(void *data)
+{
+	/* The length: only of huge pages is so much allocated at a time. */
+	const struct filter filter = {
+		.call = SYS_fallocate, .err = ENOSPC, .argument = 3, .bits = (uint32_t)huge
+	};
+
+	return filter_install(&filter) ? meet_a_limit(data) : NULL;
 }
 
 START_TEST(a_limit_on_huge_pages_is_told_from_a_dry_pool)
 	{
 		if (leave_free(4))
-			child_run(meet_a_limit, NULL);
+			child_run(meet_a_filter, NULL);
+	}
+END_TEST
+
+/* Where cgroups are found that can limit huge pages: of version 2, then of version 1. */
+static const char *const cgroups[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified",
+				       "/sys/fs/cgroup/hugetlb" };
+
+/* Whether a file has a line with this word. */
+static bool has_word(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "re");
+	char line[256] = "";
+	bool has = file && fgets(line, sizeof(line), file) && strstr(line, word);
+
+	if (file)
+		fclose(file);
+	return has;
+}
+
+/* A cgroup that lets its processes have one huge page; false: not to be had. */
+static bool make_cgroup(const char *root, char folder[96])
+{
+	char path[160], word[32];
+
+	snprintf(path, sizeof(path), "%s/cgroup.controllers", root);
+	if (has_word(path, "hugetlb")) {
+		snprintf(path, sizeof(path), "%s/cgroup.subtree_control", root);
+		if (!has_word(path, "hugetlb")) {
+			if (!write_word(path, "+hugetlb"))
+				return false;
+			undo_later(path, "-hugetlb");
+		}
+	} else if (!strstr(root, "hugetlb")) {
+		return false;
+	}
+	snprintf(folder, 96, "%s/peal-unit-%d", root, (int)getpid());
+	if (mkdir(folder, 0700))
+		return false;
+	undo_later(folder, NULL);
+	snprintf(word, sizeof(word), "%llu", (unsigned long long)huge);
+	snprintf(path, sizeof(path), "%s/hugetlb.%lluMB.max", folder,
+		 (unsigned long long)huge >> 20);
+	if (write_word(path, word))
+		return true;
+	snprintf(path, sizeof(path), "%s/hugetlb.%lluMB.limit_in_bytes", folder,
+		 (unsigned long long)huge >> 20);
+	return write_word(path, word);
+}
+
+/* In a child. */
+static const char *meet_a_cgroup(void *data)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", (const char *)data);
+	return write_word(path, "0") ? meet_a_limit(data) : wrong("it cannot go into %s", path);
+}
+
+START_TEST(a_cgroup_that_limits_huge_pages_is_met_like_a_dry_pool)
+	{
+		char folder[96];
+		size_t i = 0;
+
+		if (!leave_free(4))
+			return;
+		while (i < 3 && !make_cgroup(cgroups[i], folder))
+			i++;
+		if (i == 3) {
+			skip("no cgroup that limits huge pages can be made here");
+			return;
+		}
+		child_run(meet_a_cgroup, folder);
+		ck_assert_int_eq(platform_huge_left(huge), 4);
+	}
+END_TEST
+
+/* In a child: as without /sys. */
+static const char *find_the_pool_dry_unseen(void *data)
+{
+	const struct filter filter = { .call = SYS_openat, .err = ENOENT };
+	struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
+	struct peal_link *links[2];
+	int err;
+
+	(void)data;
+	if (!filter_install(&filter))
+		return NULL;
+	err = peal_pair(links, &options);
+	return err == -ENOMEM && strstr(peal_error(), "raise nr_hugepages") ?
+		       NULL :
+		       wrong("a dry pool gives %d", err);
+}
+
+START_TEST(a_pool_that_is_dry_is_called_so_without_sys_too)
+	{
+		if (leave_free(1))
+			child_run(find_the_pool_dry_unseen, NULL);
+	}
+END_TEST
+
+/* Before Linux 5.14 nobody can populate a mapping. */
+static const struct filter populating = { .call = SYS_madvise,
+					  .err = EINVAL,
+					  .argument = 2,
+					  .bits = MADV_POPULATE_READ };
+
+/* In a child. */
+static const char *make_what_no_peer_can_prove(void *data)
+{
+	struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
+	struct peal_memory memory = { .size = sizeof(memory) };
+	struct peal_link *links[2];
+	int err;
+
+	(void)data;
+	if (!filter_install(&populating))
+		return NULL;
+	err = peal_pair(links, &options);
+	if (err != -ENOSYS || !strstr(peal_error(), "Linux 5.14"))
+		return wrong("huge pages that are required give %d", err);
+	options.huge = PEAL_HUGE_TRY;
+	if (peal_pair(links, &options) || peal_link_memory(links[0], &memory))
+		return wrong("no link");
+	if (memory.tx.page == huge || !strstr(memory.tx.why, "not for want of them"))
+		return wrong("of pages of %llu it is said: %s", (unsigned long long)memory.tx.page,
+			     memory.tx.why);
+	pair_close(links);
+	return NULL;
+}
+
+START_TEST(huge_pages_that_no_peer_could_prove_are_done_without)
+	{
+		if (leave_free(2))
+			child_run(make_what_no_peer_can_prove, NULL);
 	}
 END_TEST
 
@@ -424,18 +591,20 @@ END_TEST
  * What a peer may send.
  */
 
-/* A data area of two huge pages, sealed; one page may be beyond its end instead. */
-static int huge_memory(bool beyond)
+/* A data area of two huge pages, sealed, with these two pages behind it: from 2 on they are beyond
+ * its end. */
+static int huge_memory(int one, int other)
 {
 	int fd = memfd_create("unit", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB |
 					      (unsigned)__builtin_ctzll(huge) << 26);
+	const int pages[] = { one, other };
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, (off_t)(2 * huge)), 0);
-	ck_assert_int_eq(fallocate(fd, 0, 0, (off_t)huge), 0);
-	ck_assert_int_eq(fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)((beyond ? 2 : 1) * huge),
-				   (off_t)huge),
-			 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(fallocate(fd, FALLOC_FL_KEEP_SIZE,
+					   (off_t)((uint64_t)pages[i] * huge), (off_t)huge),
+				 0);
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, ALL_SEALS), 0);
 	return fd;
 }
@@ -471,7 +640,7 @@ START_TEST(a_peers_huge_pages_are_adopted)
 
 		if (!leave_free(2))
 			return;
-		ck_assert_msg(!adopt(&segment, huge_memory(false), huge), "%s", peal_error());
+		ck_assert_msg(!adopt(&segment, huge_memory(0, 1), huge), "%s", peal_error());
 		ck_assert_uint_eq((uintptr_t)segment_data(&segment) % huge, 0);
 		segment_destroy(&segment);
 	}
@@ -484,9 +653,63 @@ START_TEST(a_hole_in_a_peers_huge_pages_is_refused)
 		/* Where the pool has a page to fill the hole with, and where it has none. */
 		if (!leave_free(2 + _i))
 			return;
-		expect_error(adopt(&segment, huge_memory(true), huge), -EPROTO, "sparse", NULL);
+		expect_error(adopt(&segment, huge_memory(0, 2), huge), -EPROTO, "sparse", NULL);
 		ck_assert_ptr_null(segment.at);
 		ck_assert_int_eq(platform_huge_left(huge), 2 + _i);
+	}
+END_TEST
+
+START_TEST(holes_in_a_peers_huge_pages_cost_one_page_of_ours)
+	{
+		struct segment segment;
+		int fd;
+
+		if (!leave_free(4))
+			return;
+		fd = huge_memory(2, 3);
+		expect_error(adopt(&segment, dup(fd), huge), -EPROTO, "sparse", NULL);
+		ck_assert_int_eq(platform_huge_left(huge), 1);
+		close(fd);
+		ck_assert_int_eq(platform_huge_left(huge), 4);
+	}
+END_TEST
+
+struct proof {
+	int fd;
+	const struct filter *filter;
+	const char *said;
+};
+
+/* In a child. */
+static const char *adopt_what_cannot_be_proved(void *data)
+{
+	const struct proof *proof = data;
+	struct segment segment;
+	int err;
+
+	if (!filter_install(proof->filter))
+		return NULL;
+	err = adopt(&segment, dup(proof->fd), huge);
+	return err == -EPROTO && strstr(peal_error(), proof->said) ?
+		       NULL :
+		       wrong("huge pages that cannot be proved give %d", err);
+}
+
+START_TEST(huge_pages_that_cannot_be_proved_are_refused_in_words)
+	{
+		static const struct filter asking = { .call = SYS_fstatfs, .err = EPERM };
+		struct proof proofs[] = {
+			{ .filter = &populating, .said = "MADV_POPULATE_READ" },
+			{ .filter = &asking, .said = "cannot be looked at" },
+		};
+
+		if (!leave_free(2))
+			return;
+		for (int i = 0; i < 2; i++) {
+			proofs[i].fd = huge_memory(0, 1);
+			child_run(adopt_what_cannot_be_proved, &proofs[i]);
+			close(proofs[i].fd);
+		}
 	}
 END_TEST
 
@@ -498,9 +721,9 @@ START_TEST(a_peer_that_lies_about_its_pages_is_refused)
 			     NULL);
 		if (!leave_free(2))
 			return;
-		expect_error(adopt(&segment, huge_memory(false), page), -EPROTO, "other pages",
+		expect_error(adopt(&segment, huge_memory(0, 1), page), -EPROTO, "other pages",
 			     NULL);
-		expect_error(adopt(&segment, huge_memory(false), 2 * huge), -EPROTO, "other pages",
+		expect_error(adopt(&segment, huge_memory(0, 1), 2 * huge), -EPROTO, "other pages",
 			     NULL);
 	}
 END_TEST
@@ -653,6 +876,36 @@ END_TEST
  * What is told.
  */
 
+/* In a child: as without /proc. */
+static const char *ask_without_smaps(void *data)
+{
+	const struct filter filter = { .call = SYS_openat, .err = ENOENT };
+	struct peal_options options = wishing(PEAL_HUGE_AUTO, 2 * huge);
+	struct peal_memory memory = { .size = sizeof(memory) };
+	struct peal_link *links[2];
+
+	(void)data;
+	if (peal_pair(links, &options))
+		return wrong("no link");
+	if (!filter_install(&filter))
+		return NULL;
+	if (peal_link_memory(links[0], &memory))
+		return wrong("nothing is told");
+	if (!strstr(memory.tx.why, "/proc/self/smaps"))
+		return wrong("it is said: %s", memory.tx.why);
+	pair_close(links);
+	return NULL;
+}
+
+START_TEST(that_transparent_huge_pages_cannot_be_seen_is_told)
+	{
+		if (change(transparent, "advise"))
+			child_run(ask_without_smaps, NULL);
+		else
+			skip("transparent huge pages cannot be allowed for shared memory here");
+	}
+END_TEST
+
 START_TEST(a_small_ring_has_plain_pages_and_lacks_nothing)
 	{
 		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 16 * page);
@@ -720,18 +973,11 @@ START_TEST(a_node_that_is_none_is_done_without_and_told)
 END_TEST
 
 /* In a child, and for good: a system call fails. */
-static bool forbid(uint32_t call, uint32_t err)
+static bool forbid(long call, uint32_t err)
 {
-	struct sock_filter lines[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { .len = 4, .filter = lines };
+	const struct filter filter = { .call = call, .err = (int)err };
 
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+	return filter_install(&filter);
 }
 
 /* In a child. */
@@ -913,16 +1159,22 @@ static Suite *suite(void)
 	tcase_add_test(all, a_pool_that_is_dry_is_an_error_where_huge_pages_are_required);
 	tcase_add_test(all, a_pool_that_is_dry_is_told_of_where_huge_pages_are_tried);
 	tcase_add_test(all, a_limit_on_huge_pages_is_told_from_a_dry_pool);
+	tcase_add_test(all, a_cgroup_that_limits_huge_pages_is_met_like_a_dry_pool);
+	tcase_add_test(all, a_pool_that_is_dry_is_called_so_without_sys_too);
+	tcase_add_test(all, huge_pages_that_no_peer_could_prove_are_done_without);
 	tcase_add_test(all, a_ring_shorter_than_a_huge_page_tries_in_vain);
 	tcase_add_test(all, a_size_of_which_there_is_no_pool_is_refused_in_words);
 	tcase_add_test(all, a_peers_huge_pages_are_adopted);
 	tcase_add_loop_test(all, a_hole_in_a_peers_huge_pages_is_refused, 0, 2);
+	tcase_add_test(all, holes_in_a_peers_huge_pages_cost_one_page_of_ours);
+	tcase_add_test(all, huge_pages_that_cannot_be_proved_are_refused_in_words);
 	tcase_add_test(all, a_peer_that_lies_about_its_pages_is_refused);
 	tcase_add_test(all, plain_memory_apart_is_adopted);
 	tcase_add_test(all, nobody_can_write_huge_pages_but_their_first_mapping);
 	tcase_add_test(all, a_page_of_1_gib_is_got_where_it_is_asked_for);
 	tcase_add_loop_test(all, transparent_huge_pages_are_used_where_there_are_some, 0, 2);
 	tcase_add_test(all, why_there_are_no_transparent_huge_pages_is_told);
+	tcase_add_test(all, that_transparent_huge_pages_cannot_be_seen_is_told);
 	tcase_add_loop_test(all, a_small_ring_has_plain_pages_and_lacks_nothing, 0, 2);
 	tcase_add_test(all, a_ring_is_put_on_the_node_that_was_asked_for);
 	tcase_add_test(all, a_node_that_is_none_is_done_without_and_told);
