@@ -176,7 +176,7 @@ START_TEST(each_call_is_done_without_or_asked_for)
 		int side = _i & 1, err = errnos[_i >> 1 & 1];
 
 		if (runner_burdened()) {
-			skip("a sanitizer needs calls of its own");
+			skip("a sanitizer or an emulator needs calls of its own");
 			return;
 		}
 		if (missing())
