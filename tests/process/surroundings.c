@@ -149,7 +149,7 @@ const char *surroundings_missing(const struct surroundings *s)
 
 	if (runner_burdened() && (s->namespaces & CLONE_NEWPID ||
 				  s->what & (SURROUNDINGS_NO_PROC | SURROUNDINGS_OWN_ROOT)))
-		return "a sanitizer or an emulator needs a /proc that knows its process";
+		return "a sanitizer needs a /proc that knows its process";
 	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	child = fork();
 	if (!child) {
