@@ -230,7 +230,7 @@ static int seal_objects(const struct segment *segment)
 		"shared memory of %llu bytes cannot be sealed (errno %d): allow F_ADD_SEALS where a "
 		"filter forbids it%s",
 		(unsigned long long)size_of(segment), -err,
-		is_hugetlb(segment) ? ", and pass PEAL_HUGE_OFF before Linux 5.14" : "");
+		is_hugetlb(segment) ? ", and pass PEAL_HUGE_OFF before Linux 5.13" : "");
 }
 
 /* All of both parts, in both mappings of the data area. */
@@ -380,8 +380,7 @@ static int say_not_proved(const struct segment_offer *offer, int err)
 		return error_set(
 			-EPROTO,
 			"the peer's huge pages cannot be proved to be there: have a filter (seccomp) "
-			"allow MADV_POPULATE_READ here, or pass PEAL_HUGE_OFF there before Linux "
-			"5.14");
+			"allow futex here, or pass PEAL_HUGE_OFF there");
 	return error_set(
 		-EPROTO,
 		"the peer's memory is not what it must be, %llu sealed bytes: %s; update the peer",
@@ -402,9 +401,9 @@ static int prove_pages(const struct segment *segment, const struct segment_offer
 	int err = 0;
 
 	for (uint64_t at = 0; at < offer->capacity && !err; at += offer->unit) {
-		err = platform_populate(segment_data(segment) + at, offer->unit, false);
+		err = platform_touch(segment_data(segment) + at);
 		if (err)
-			return err == -EINVAL || err == -EPERM || err == -ENOSYS ? -EOPNOTSUPP :
+			return err == -EPERM || err == -EACCES || err == -ENOSYS ? -EOPNOTSUPP :
 										   -EFAULT;
 		err = runtime_get()->memory->prove(offer->data_fd, offer->capacity, offer->unit);
 	}

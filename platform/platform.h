@@ -40,7 +40,7 @@ struct peal_memory_ops {
 	/* Proves a peer's object: sealed so, size bytes long, of such pages, no holes. -EPERM: not
 	 * sealed memory; -ERANGE: another size; -EMEDIUMTYPE: other pages; -EFAULT: sparse; -EIO:
 	 * it cannot be looked at. Of huge pages it must be proved once more after
-	 * platform_populate: only that finds all holes.
+	 * platform_touch: only that finds all holes.
 	 * Never calls into a file system of the peer's. */
 	int (*prove)(int fd, uint64_t size, uint64_t unit);
 };
@@ -76,6 +76,10 @@ int platform_lock_capability(const char **name);
 /* Touches all of it now. Where not all can be touched, or the system has no such call, a negative
  * errno, and never a signal. */
 int platform_populate(uint8_t *at, uint64_t size, bool writable);
+
+/* Reads a word of it by way of the system: 0, or a negative errno where it cannot be read and a
+ * load would be a signal (-EFAULT), or the system cannot say. */
+int platform_touch(const uint8_t *at);
 
 /* The size of the huge pages that a page table's second level maps: 2 MiB where pages have 4 KiB.
  * Transparent ones have it, and pools mostly. */
