@@ -234,6 +234,7 @@ struct peal_agreed {
  * Any thread, after a fork too; never enters the kernel.
  */
 PEAL_API int peal_link_agreed(const struct peal_link *link, struct peal_agreed *agreed);
+
 /* What a ring's memory has, or was to have. */
 enum peal_memory_bit {
 	PEAL_MEMORY_TWICE = 1,       /* mapped twice, back to back: always so */

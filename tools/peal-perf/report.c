@@ -30,12 +30,12 @@ char *report_time(char *text, double ns)
 		snprintf(text, REPORT_TEXT, "-");
 		return text;
 	}
-	while (ns >= 999.5 && unit < 3) {
+	while (fabs(ns) >= 999.5 && unit < 3) {
 		ns /= 1000;
 		unit++;
 	}
-	snprintf(text, REPORT_TEXT, "%.*f %s", unit && ns < 99.95 ? (ns < 9.995 ? 2 : 1) : 0, ns,
-		 units[unit]);
+	snprintf(text, REPORT_TEXT, "%.*f %s",
+		 unit && fabs(ns) < 99.95 ? (fabs(ns) < 9.995 ? 2 : 1) : 0, ns, units[unit]);
 	return text;
 }
 
