@@ -69,15 +69,14 @@ bool arch_fact(unsigned index, const char **name, char *buffer, size_t size);
  * part of the loop. The acquires pair with the release of whoever writes the word.
  */
 
-#define ARCH_PAUSES_MAX 64u
-
 /* How many pauses in a row last as long: they take from a cycle to 60 ns, by CPU, so they are
- * counted out. With a slow counter that takes many. */
+ * counted out. With a slow counter that takes many. None is believed to be shorter than half a
+ * nanosecond, which only a counter that stands still says. */
 static inline unsigned arch_count_pauses(double ticks_per_ns, void (*hint)(void),
 					 uint64_t (*now)(void))
 {
 	uint64_t best = UINT64_MAX;
-	unsigned sample = 8, count;
+	unsigned sample = 8, count, most = 2 * arch_gap_ns + 8;
 
 	for (int i = 0; i < 4;) {
 		uint64_t took = now();
@@ -95,7 +94,7 @@ static inline unsigned arch_count_pauses(double ticks_per_ns, void (*hint)(void)
 		i++;
 	}
 	count = (unsigned)(sample * arch_gap_ns * ticks_per_ns / (double)(best ? best : 1) + 0.5);
-	return count < 1 ? 1 : count > ARCH_PAUSES_MAX ? ARCH_PAUSES_MAX : count;
+	return count < 1 ? 1 : count > most ? most : count;
 }
 
 /*

@@ -405,7 +405,10 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 		options.max_message = options_client_message(&options);
 	for (;;) {
 		err = shake_hands(&opening, &options, &plan);
-		if (err != -ETOOMANYREFS || opening.address.fd >= 0)
+		/* A socket that the caller has brought is good for one. */
+		if (err == -ETOOMANYREFS && opening.address.fd >= 0)
+			err = -EBUSY;
+		if (err != -ETOOMANYREFS)
 			break;
 		end_opening(&opening, false);
 		drop(&plan); /* no segment is used for a second handshake */

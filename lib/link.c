@@ -264,6 +264,7 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	link->ring = runtime_get()->ring;
 	link->waiter = runtime_get()->waiter;
 	link->own = plan->own;
+	link->own.fd = link->own.data_fd = -1; /* they stay the plan's */
 	link->theirs = plan->theirs;
 	link->page = segment_page(&link->own);
 	link->peer_page = segment_page(&link->theirs);

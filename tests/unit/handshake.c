@@ -771,6 +771,26 @@ START_TEST(a_client_passes_on_why_it_was_refused)
 	}
 END_TEST
 
+START_TEST(a_server_short_of_descriptors_is_busy_to_who_brings_a_socket)
+	{
+		struct wire_message answer = homework(WIRE_REFUSE);
+		struct peal_link *link;
+		char address[16];
+		int ends[2];
+
+		answer.code = ETOOMANYREFS;
+		strcpy(answer.text, "too many");
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+		ck_assert_int_eq(send(ends[0], &answer, sizeof(answer), 0), sizeof(answer));
+		snprintf(address, sizeof(address), "fd:%d", ends[1]);
+		expect_error(peal_connect(&link, address, NULL, LONG), -EBUSY, "too many", NULL);
+		ck_assert_ptr_null(link);
+		/* It is still the caller's. */
+		close(ends[0]);
+		ck_assert_int_eq(close(ends[1]), 0);
+	}
+END_TEST
+
 START_TEST(a_refusal_that_does_not_end_is_cut)
 	{
 		struct wire_message hello, answer = homework(WIRE_REFUSE);
@@ -1260,6 +1280,7 @@ static Suite *suite(void)
 	tcase_add_test(client, a_client_hears_a_hello_for_an_answer);
 	tcase_add_test(client, a_client_takes_an_answer_that_is_right);
 	tcase_add_test(client, a_client_passes_on_why_it_was_refused);
+	tcase_add_test(client, a_server_short_of_descriptors_is_busy_to_who_brings_a_socket);
 	tcase_add_test(client, a_refusal_that_does_not_end_is_cut);
 	tcase_add_test(client, a_client_is_told_if_the_server_goes_away);
 	tcase_add_test(client, a_server_that_never_answers_is_waited_for_as_long_as_was_said);

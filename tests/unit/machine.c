@@ -195,6 +195,28 @@ START_TEST(a_gap_lasts_28_ns_whatever_a_pause_takes)
 	}
 END_TEST
 
+START_TEST(a_gap_lasts_as_long_as_it_is_told_to)
+	{
+		static const uint32_t gaps[] = { 0, 7, 112, 448, 1000 };
+		const struct variant *variant = &machine_variants[_i];
+		unsigned looks = !variant->watches || variant->least_ns > 0 ? 80 : 64;
+
+		for (int i = 0; i < 5; i++) {
+			unsigned each;
+
+			arch_gap_ns = gaps[i];
+			set_up(2.5, 7);
+			arch_gap_ns = ARCH_GAP_NS;
+			wait_on(variant->ops, 0);
+			each = machine.hints / looks;
+			/* There is one pause at least. */
+			ck_assert_msg(fabs(each * 7.0 - gaps[i]) <= 3.5 + gaps[i] * 0.1 ||
+					      (each == 1 && gaps[i] < 7),
+				      "%u pauses for %u ns", each, gaps[i]);
+		}
+	}
+END_TEST
+
 START_TEST(the_deadline_ends_it_in_time)
 	{
 		static const double lengths[] = { 3, 20, 75, 299, 301, 400, 1000 };
@@ -327,6 +349,7 @@ Suite *machine_suite(void)
 	tcase_add_loop_test(all, what_has_come_already_is_told_at_once, 0, count);
 	tcase_add_loop_test(all, a_first_look_lasts_2_us_and_never_rests, 0, count);
 	tcase_add_loop_test(all, a_gap_lasts_28_ns_whatever_a_pause_takes, 0, count);
+	tcase_add_loop_test(all, a_gap_lasts_as_long_as_it_is_told_to, 0, count);
 	tcase_add_loop_test(all, the_deadline_ends_it_in_time, 0, count);
 	suite_add_tcase(suite, all);
 
