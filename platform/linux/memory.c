@@ -112,7 +112,8 @@ static int seal(int fd, uint64_t unit)
 	return -ENOSYS;
 }
 
-/* There is a cachestat, and it is allowed: found out when memory is tried out. */
+/* There is a cachestat, and it is allowed: found out when memory is tried out. Atomic, and relaxed:
+ * it stands for nothing but itself. */
 static bool can_count;
 
 /*

@@ -186,7 +186,7 @@ static void answer_lines(struct stage *stage)
 	uint64_t seen = 0;
 
 	while (seen != FLOOR_END) {
-		/* Pairs with the release in time_lines. */
+		/* Pairs with the release in hand_over. */
 		uint64_t now = __atomic_load_n(&stage->there, __ATOMIC_ACQUIRE);
 
 		if (now == seen)
