@@ -199,7 +199,9 @@ enum peal_agreed_flag {
 	PEAL_AGREED_ASYMMETRIC = 2,
 	/* This process is, and the peer has been told: its sleeps may be, if its options allow
 	 * that. */
-	PEAL_AGREED_PEER_ASYMMETRIC = 4
+	PEAL_AGREED_PEER_ASYMMETRIC = 4,
+	/* The peer knows of calls (PEAL_CALLS): it may be sent errors and cancels. */
+	PEAL_AGREED_CALLS = 8
 };
 
 /* What the two sides of a link agreed on when it was made. All sizes in bytes. */

@@ -92,7 +92,10 @@ enum peal_flag {
 	 * of locked memory (RLIMIT_MEMLOCK) is less than that needs, the size of each ring and a
 	 * page. Huge pages of the pool do not count; what the peer's ring may take of the limit,
 	 * max_peer_ring says. */
-	PEAL_LOCK = 16
+	PEAL_LOCK = 16,
+	/* The program knows of calls: errors and cancels of the peer's are handed out to it, as
+	 * peal/call.h says. */
+	PEAL_CALLS = 32
 };
 
 /* The other side of a link. */
