@@ -28,7 +28,7 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard);
  * peal_set_next say what. */
 int set_arm(struct peal_set *set, uint32_t *heard);
 
-/* How often it has come back from sleep. */
+/* How often it has come back from sleep. Any thread. */
 uint64_t set_wakeups(const struct peal_set *set);
 
 #endif
