@@ -24,6 +24,7 @@
 /* member->flags */
 #define ENDED 1u
 #define WANTS_ROOM 2u
+#define MUTED 4u
 
 /* Events taken at a time. A key is a member's index, with this for its eventfd; or a watch's number,
  * with that. */
@@ -259,6 +260,30 @@ int peal_set_want_room(struct peal_set *set, struct peal_link *link)
 	return 0;
 }
 
+/* What a muted member is looked at for: nothing ever comes. */
+static const uint64_t silence;
+static const struct peal_rx silent = { .data = (const uint8_t *)&silence };
+
+void set_mute(struct peal_set *set, struct peal_link *link, bool muted)
+{
+	struct peal_set_member *member;
+
+	if (set->stale || link->set != set)
+		return;
+	member = &set->head.members[link->in_set - 1];
+	member->rx = muted ? &silent : &link->rx;
+	member->flags = (member->flags & ~(uint64_t)MUTED) | (muted ? MUTED : 0);
+	peal_set_look_up(&set->head, link->in_set - 1);
+	bell_disarm(link, PEAL_DATA);
+}
+
+/* What a member is waited for. */
+static uint32_t wants(const struct peal_set_member *member)
+{
+	return (member->flags & MUTED ? 0 : PEAL_DATA) |
+	       (member->flags & WANTS_ROOM ? PEAL_ROOM : 0);
+}
+
 /* Whether a member has the room that it wants. */
 static bool has_room(const struct peal_set_member *member)
 {
@@ -369,12 +394,11 @@ static bool arm_all(struct peal_set *set, bool program_waits)
 
 	for (uint32_t i = 0; i < head->count; i++) {
 		struct peal_link *link = head->members[i].link;
-		bool wants = head->members[i].flags & WANTS_ROOM;
+		uint32_t what = wants(&head->members[i]);
 
-		if (!link->data.armed || (wants && !link->room.armed))
-			set->fresh[count++] = (struct arming){
-				.link = link, .what = wants ? PEAL_DATA | PEAL_ROOM : PEAL_DATA
-			};
+		if (((what & PEAL_DATA) && !link->data.armed) ||
+		    ((what & PEAL_ROOM) && !link->room.armed))
+			set->fresh[count++] = (struct arming){ .link = link, .what = what };
 	}
 	if (bell_arm(set->fresh, count, program_waits))
 		set->doubt_ends = platform_later(platform_now(), BELL_DOUBT_NS);
