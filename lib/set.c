@@ -30,6 +30,7 @@
 #define WANTS_ROOM 2u
 #define SPINS 4u /* nobody rings for it, so it never sleeps */
 #define VACANT 8u
+#define MUTED 16u
 
 #define NOWHERE UINT32_MAX
 
@@ -443,6 +444,37 @@ int peal_set_want_room(struct peal_set *set, struct peal_link *link)
 	return 0;
 }
 
+/* What a muted member is looked at for: nothing ever comes. */
+static const uint64_t silence;
+static const struct peal_rx silent = { .data = (const uint8_t *)&silence };
+
+void set_mute(struct peal_set *set, struct peal_link *link, bool muted)
+{
+	struct peal_set_member *member;
+
+	if (set->stale || link->set != set)
+		return;
+	member = &set->head.members[link->in_set - 1];
+	if (muted == ((member->flags & MUTED) != 0))
+		return;
+	rouse(set, member);
+	member->rx = muted ? &silent : &link->rx;
+	member->flags ^= MUTED;
+	peal_set_look_up(&set->head, member->place);
+}
+
+/* What a member is waited for. */
+static uint32_t wants(const struct peal_set_member *member)
+{
+	return (member->flags & MUTED ? 0 : PEAL_DATA) |
+	       (member->flags & WANTS_ROOM ? PEAL_ROOM : 0);
+}
+
+static struct arming arming_of(const struct peal_set_member *member)
+{
+	return (struct arming){ .link = member->link, .what = wants(member) };
+}
+
 /* Whether a member has the room that it wants. */
 static bool has_room(const struct peal_set_member *member)
 {
@@ -563,13 +595,6 @@ static bool put_to_sleep(struct peal_set *set, uint32_t count, bool program_wait
 	return news;
 }
 
-static struct arming arming_of(const struct peal_set_member *member)
-{
-	return (struct arming){ .link = member->link,
-				.what = member->flags & WANTS_ROOM ? PEAL_DATA | PEAL_ROOM :
-								     PEAL_DATA };
-}
-
 /* All that are awake, before the set sleeps itself. */
 static bool put_all_to_sleep(struct peal_set *set, bool program_waits)
 {
@@ -613,7 +638,7 @@ static void look_again(struct peal_set *set, uint64_t now)
 		struct peal_set_member *member = &set->head.members[link->in_set - 1];
 
 		doubt_no_more(set, link);
-		if (bell_is_news(link, arming_of(member).what)) { /* [second-look-set] */
+		if (bell_is_news(link, wants(member))) { /* [second-look-set] */
 			rouse(set, member);
 			look_after(set, member);
 		} else {
