@@ -412,6 +412,16 @@ const char *platform_variable(const char *name);
 
 int64_t platform_pid(void);
 
+/*
+ * Tells the one who started this process, if he wants to know, how it is: lines of sd_notify(3), as
+ * "READY=1". Looks at NOTIFY_SOCKET each time, and so does a child of a fork: what it tells is
+ * taken for its parent's word, so it should not. 1: told; 0: nobody wants to know; or why it could
+ * not be told: -EAFNOSUPPORT: neither a path from the root on nor "@" and an abstract name;
+ * -ENAMETOOLONG; -ENOENT, -ECONNREFUSED: nobody is there; -EPROTOTYPE: no datagram socket; -EAGAIN:
+ * it is full; or what the system says. Never waits.
+ */
+int platform_notify(const char *state);
+
 /* The calling thread's number, never 0. */
 uint32_t platform_thread(void);
 

@@ -31,6 +31,7 @@ unit_tests = \
 	tests/unit/large \
 	tests/unit/layout \
 	tests/unit/memory \
+	tests/unit/notify \
 	tests/unit/options \
 	tests/unit/placement \
 	tests/unit/pollable \
@@ -118,6 +119,7 @@ tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_memory_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
+tests_unit_notify_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_placement_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
