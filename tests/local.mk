@@ -40,6 +40,7 @@ unit_tests = \
 	tests/unit/runner \
 	tests/unit/runtime \
 	tests/unit/segment \
+	tests/unit/server \
 	tests/unit/spin \
 	tests/unit/variants_arm64 \
 	tests/unit/variants_riscv \
@@ -132,6 +133,7 @@ tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runner_LDADD = $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
+tests_unit_server_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
 
 # The ring variants of all families, each a program that has its sources and nothing of the library.
