@@ -8,6 +8,8 @@ noinst_LTLIBRARIES += libpealcore.la
 libpealcore_la_SOURCES = \
 	lib/address.c \
 	lib/address.h \
+	lib/admission.c \
+	lib/admission.h \
 	lib/bell.c \
 	lib/bell.h \
 	lib/clients.c \
@@ -26,6 +28,7 @@ libpealcore_la_SOURCES = \
 	lib/link.c \
 	lib/link.h \
 	lib/listen.c \
+	lib/listen.h \
 	lib/options.c \
 	lib/options.h \
 	lib/placement.c \
