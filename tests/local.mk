@@ -193,6 +193,7 @@ EXTRA_DIST += \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
+	tests/tools/cat \
 	tests/tools/json.awk \
 	tests/tools/schema.awk \
 	tests/tools/run
@@ -221,7 +222,8 @@ check-installed: all
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
 check-tools: all
-	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/run
+	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/run && \
+		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/cat
 
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
