@@ -34,8 +34,8 @@
 
 #define NOWHERE UINT32_MAX
 
-/* Events taken at a time. A key is a member's index, with this for its eventfd; or a watch's number,
- * with that. */
+/* Events taken at a time. A key is a member's index, with this for its eventfd; or a watch's
+ * number, with that. */
 #define KEYS 16
 #define KEY_EVENTFD 0x80000000u
 #define KEY_WATCH 0x40000000u
@@ -754,7 +754,7 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 		return stale();
 	/* Who always finds messages hears the others, too. */
 	if (arch_ticks() - set->heard_ticks >= set->hear_ticks)
-		attend(set, platform_now());
+		attend(set, platform_now()); /* [hear] */
 	count = look(set);
 	if (count || set->heard) {
 		set->came++;
