@@ -8,6 +8,7 @@
 #ifndef PEAL_H
 #define PEAL_H
 
+#include <peal/call.h>
 #include <peal/error.h>
 #include <peal/link.h>
 #include <peal/options.h>

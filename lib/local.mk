@@ -10,6 +10,8 @@ libpealcore_la_SOURCES = \
 	lib/address.h \
 	lib/bell.c \
 	lib/bell.h \
+	lib/call.c \
+	lib/call.h \
 	lib/connect.c \
 	lib/descriptor.c \
 	lib/error.c \
