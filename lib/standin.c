@@ -16,27 +16,6 @@
 
 #define WEAK __attribute__((weak))
 
-WEAK void listen_limit(struct peal_listener *listener, const struct listen_limits *limits)
-{
-	(void)listener;
-	(void)limits;
-}
-WEAK void listen_forget(struct peal_listener *listener, uint32_t uid)
-{
-	(void)listener;
-	(void)uid;
-}
-WEAK int listen_prepare(struct peal_listener *listener, uint32_t ready)
-{
-	(void)listener;
-	(void)ready;
-	return 0;
-}
-WEAK uint64_t listen_refused(const struct peal_listener *listener)
-{
-	(void)listener;
-	return 0;
-}
 WEAK int large_send_part(struct peal_tx *tx, struct peal_sending *sending, uint32_t flags,
 			 int64_t timeout)
 {

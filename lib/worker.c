@@ -163,7 +163,7 @@ static void end(struct worker *worker, struct client *client, int reason)
 		count(&worker->counts.disconnected, 1);
 	/* Who has gone by itself need not be told soon. */
 	client->late = reason == PEAL_END_CLOSED || reason == PEAL_END_DIED;
-	if (handlers->closed)
+	if (handlers->closed && !worker->server->stale)
 		handlers->closed(worker->server->options.data, client->link, client->data, reason);
 }
 
@@ -698,6 +698,8 @@ int worker_round_armed(struct worker *worker)
 	here = worker;
 	if (armed || is_busy(worker) || platform_now() >= next_deadline(worker)) {
 		handed = (int)do_all(worker, heard);
+		if (!handed)
+			tidy(worker);
 		armed = set_arm(worker->set, &heard);
 	} else if (tidy(worker)) {
 		handed = 0;
