@@ -40,7 +40,18 @@ static void count(uint64_t *counter, uint64_t by)
 
 void worker_wake(struct worker *worker)
 {
-	platform_ring_eventfd(worker->bell);
+	if (worker->bell_is_timer)
+		platform_timer_set(worker->bell, 1);
+	else
+		platform_ring_eventfd(worker->bell);
+}
+
+static void clear_bell(struct worker *worker)
+{
+	if (worker->bell_is_timer)
+		platform_timer_set(worker->bell, 0);
+	else
+		platform_clear_eventfd(worker->bell);
 }
 
 void worker_post(struct worker *worker, struct item *item)
@@ -280,6 +291,28 @@ static int send_reply(struct worker *worker, struct client *client, struct reply
 	return err;
 }
 
+/* Bytes of room that a reply needs which one record holds. */
+static uint64_t room_of(const struct reply *reply)
+{
+	return reply->err ? sizeof(uint64_t) + reply->length : reply->length;
+}
+
+/* There was not so much room. The client is slow until there is some more, or it would be woken for
+ * with each message that it reads; false: there is some more now. */
+static bool lacks_room(struct worker *worker, struct client *client, uint64_t room)
+{
+	struct peal_tx *tx = &client->link->tx;
+	uint64_t more = room + (tx->mask + 1) / 4;
+	void *at;
+
+	if (peal_reserve(tx, more < tx->largest ? more : tx->largest, &at, 0) != -EAGAIN) {
+		tx->reserved = 0;
+		return false;
+	}
+	stall(worker, client);
+	return true;
+}
+
 /* Sends what there is room for of the replies that wait: 0: all; -EAGAIN: not yet, and the client
  * is slow; else it has gone, and so have they. */
 static int send_waiting(struct worker *worker, struct client *client)
@@ -289,7 +322,10 @@ static int send_waiting(struct worker *worker, struct client *client)
 		int err = send_reply(worker, client, reply);
 
 		if (err == -EAGAIN) {
-			stall(worker, client);
+			if (reply->sending.data)
+				stall(worker, client);
+			else if (!lacks_room(worker, client, room_of(reply)))
+				continue;
 			return err;
 		}
 		if (ring_ends(err)) {
@@ -318,29 +354,21 @@ void worker_reply(struct worker *worker, struct client *client, struct reply *re
 		count(&worker->counts.queued, 1);
 }
 
-/*
- * Whether a message may be handed out: the replies before it are sent, and there is room for the
- * one that was promised. If not, the client is slow until there is some more, or it would be woken
- * for each message.
- */
+/* Whether a message may be handed out: the replies before it are sent, and there is room for the one
+ * that was promised. If not, the client is slow. */
 static bool may_hand_out(struct worker *worker, struct client *client)
 {
 	struct peal_tx *tx = &client->link->tx;
-	uint64_t room = worker->server->promise, more;
+	uint64_t room = worker->server->promise;
 	void *at;
 
 	if (send_waiting(worker, client) == -EAGAIN)
 		return false;
 	if (room > tx->largest)
 		room = tx->largest;
-	if (!peal_reserve_is_slow(tx, room) || peal_reserve(tx, room, &at, 0) != -EAGAIN)
-		goto yes;
-	more = room + (tx->mask + 1) / 4;
-	if (peal_reserve(tx, more < tx->largest ? more : tx->largest, &at, 0) != -EAGAIN)
-		goto yes;
-	stall(worker, client);
-	return false;
-yes:
+	if (peal_reserve_is_slow(tx, room) && peal_reserve(tx, room, &at, 0) == -EAGAIN &&
+	    lacks_room(worker, client, room))
+		return false;
 	/* Also one who has gone is heard to the end. */
 	tx->reserved = 0;
 	if (client->slow_since)
@@ -636,7 +664,7 @@ static uint32_t do_all(struct worker *worker, uint32_t heard)
 	while (peal_set_next(worker->set, &client))
 		handed += turn(worker, client);
 	if (heard & 1u << WATCH_BELL)
-		platform_clear_eventfd(worker->bell);
+		clear_bell(worker);
 	if (heard & 1u << WATCH_TIMER)
 		platform_timer_set(worker->timer, 0);
 	if (inbox_has(&worker->inbox))
@@ -732,6 +760,9 @@ int worker_open(struct worker *worker, struct peal_server *server, uint32_t inde
 	pthread_mutex_init(&worker->slow_lock, NULL);
 	registry_lock();
 	worker->bell = platform_eventfd();
+	worker->bell_is_timer = worker->bell == -EPERM || worker->bell == -ENOSYS;
+	if (worker->bell_is_timer)
+		worker->bell = platform_timer();
 	worker->timer = timed && !index ? platform_timer() : -1;
 	registry_unlock();
 	err = worker->bell < 0                     ? worker->bell :
