@@ -11,12 +11,18 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/link.h"
+#include "tests/filter.h"
 #include "tests/unit/stage.h"
 
 #define CLIENTS 8
@@ -35,7 +41,8 @@ struct play {
 	size_t last_length;
 	struct peal_token token;
 	struct peal_request *kept;
-	int result;  /* of what the handler did last */
+	int result; /* of what the handler did last */
+	int extra_result;
 	int refuse;  /* what `connected` returns */
 	bool silent; /* no replies */
 	size_t reply;
@@ -96,7 +103,7 @@ static void on_message(void *data, struct peal_request *request)
 		free(to);
 		break;
 	case 'f':
-		play->result = play->extra(play, request);
+		play->extra_result = play->result = play->extra(play, request);
 		break;
 	default: /* nothing */
 		break;
@@ -1095,6 +1102,256 @@ START_TEST(options_that_make_no_sense_are_refused_with_a_sentence)
 	}
 END_TEST
 
+static int fill_the_ring(struct play *play, struct peal_request *request)
+{
+	static char text[1000];
+	int err;
+
+	play->reply = 0;
+	while (!(err = peal_reply(request, text, 1000, PEAL_REPLY_MORE)))
+		play->reply++;
+	/* What is queued goes first. */
+	ck_assert_int_eq(
+		peal_server_reply(play->server, request->token, text, 1000, PEAL_REPLY_MORE), 0);
+	expect_error(peal_reply(request, "x", 1, 0), -EAGAIN, "peal_server_reply", NULL);
+	ck_assert_int_eq(peal_server_reply(play->server, request->token, text, 1000, 0), 0);
+	return err;
+}
+
+START_TEST(replies_for_which_there_is_no_room_are_queued_or_refused)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct peal_message about = { .flags = 0 };
+		char got[1000];
+		size_t count = 0;
+
+		play.extra = fill_the_ring;
+		play_open(&play, &options);
+		join(&play);
+		ask(play.client[0], "f", 9);
+		ask(play.client[0], "e", 10);
+		serve(&play, 1);
+		ck_assert_int_eq(play.result, -EAGAIN);
+		ck_assert_uint_eq(counters_of(&play).queued, 2);
+		while (!about.flags) {
+			if (peal_recv(peal_link_rx(play.client[0]), got, 1000, &about, 0) == 1000)
+				count++;
+			step(&play);
+		}
+		ck_assert_uint_eq(count, play.reply + 2);
+		serve(&play, 2);
+		expect_reply(play.client[0], "e", 10, PEAL_HEADER_LAST);
+		expect_no_reply(play.client[0]);
+		play_close(&play);
+	}
+END_TEST
+
+static int reply_badly(struct play *play, struct peal_request *request)
+{
+	static char text[100000];
+
+	(void)play;
+	expect_error(peal_reply(request, text, sizeof(text), 0), -EMSGSIZE, NULL);
+	expect_error(peal_reply(request, text, 1, 2), -EINVAL, "0x2", NULL);
+	expect_error(peal_reply_commit(request, 1, 0), -EINVAL, NULL);
+	expect_error(peal_reply_error(request, 5, NULL), -EINVAL, NULL);
+	expect_error(peal_server_reply(request->server, request->token, text, 1, 4), -EINVAL, "0x4",
+		     NULL);
+	expect_error(peal_server_reply_error(request->server, request->token, 5, NULL), -EINVAL,
+		     NULL);
+	return peal_server_reply(request->server, request->token, "at once", 7, 0);
+}
+
+START_TEST(a_reply_that_cannot_be_is_refused_and_the_next_one_is_not)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+
+		play.extra = reply_badly;
+		play_open(&play, &options);
+		join(&play);
+		ask(play.client[0], "f", 9);
+		serve(&play, 1);
+		ck_assert_int_eq(play.result, 0);
+		expect_reply(play.client[0], "at once", 9, PEAL_HEADER_LAST);
+		ask(play.client[0], "r", 10);
+		ask(play.client[0], "e", 11);
+		serve(&play, 3);
+		expect_reply(play.client[0], "e", 11, PEAL_HEADER_LAST);
+		play_close(&play);
+	}
+END_TEST
+
+START_TEST(without_eventfds_other_threads_still_wake_a_worker)
+	{
+		struct filter none = { .call = SYS_eventfd2, .err = _i ? EPERM : ENOSYS };
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct pollfd look;
+
+		if (!filter_install(&none)) {
+			skip("no filter can be had here");
+			return;
+		}
+		play_open(&play, &options);
+		join(&play);
+		ask(play.client[0], "t", 1);
+		serve(&play, 1);
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		look = (struct pollfd){ .fd = peal_server_fd(play.server), .events = POLLIN };
+		ck_assert_int_eq(poll(&look, 1, 0), 0);
+		ck_assert_int_eq(peal_server_reply(play.server, play.token, "y", 1, 0), 0);
+		ck_assert_int_eq(poll(&look, 1, (int)(LONG / MS)), 1);
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		expect_reply(play.client[0], "y", 1, PEAL_HEADER_LAST);
+		ck_assert_int_eq(poll(&look, 1, 0), 0);
+		play_close(&play);
+	}
+END_TEST
+
+static void expect_note(int fd, const char *text)
+{
+	char got[64];
+	ssize_t length = recv(fd, got, sizeof(got), MSG_DONTWAIT);
+
+	ck_assert_int_eq(length, (ssize_t)strlen(text));
+	ck_assert_mem_eq(got, text, strlen(text));
+}
+
+START_TEST(who_started_the_server_is_told_that_it_is_ready_and_that_it_stops)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct sockaddr_un name = { .sun_family = AF_UNIX };
+		int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		options.flags = PEAL_SERVER_NOTIFY;
+		play_open(&play, &options);
+		snprintf(name.sun_path, sizeof(name.sun_path), "%s/notify", play.folder.name);
+		ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+		setenv("NOTIFY_SOCKET", name.sun_path, 1);
+		ck_assert_int_eq(peal_server_step(play.server, 0), -EAGAIN);
+		expect_note(fd, "READY=1");
+		ck_assert_int_eq(peal_server_step(play.server, 0), -EAGAIN);
+		peal_server_stop(play.server);
+		ck_assert_int_eq(peal_server_step(play.server, 0), -ECANCELED);
+		expect_note(fd, "STOPPING=1");
+		step(&play);
+		expect_note(fd, "READY=1");
+		peal_server_close(play.server);
+		play.server = NULL;
+		expect_note(fd, "STOPPING=1");
+		ck_assert_int_eq(recv(fd, &name, 1, MSG_DONTWAIT), -1);
+		close(fd);
+		play_close(&play);
+	}
+END_TEST
+
+START_TEST(the_limit_of_descriptors_is_raised_where_that_is_wanted)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct rlimit before, now;
+
+		ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+		now = before;
+		now.rlim_cur = 100 < now.rlim_max ? 100 : now.rlim_max;
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
+		options.flags = PEAL_SERVER_RAISE_NOFILE;
+		play_open(&play, &options);
+		ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &now), 0);
+		ck_assert_uint_eq(now.rlim_cur, before.rlim_max);
+		play_close(&play);
+		setrlimit(RLIMIT_NOFILE, &before);
+	}
+END_TEST
+
+static int count_my_cpus(struct play *play, struct peal_request *request)
+{
+	cpu_set_t set;
+
+	(void)play;
+	(void)request;
+	return sched_getaffinity(0, sizeof(set), &set) ? -1 : CPU_COUNT(&set);
+}
+
+START_TEST(a_worker_is_kept_on_a_cpu_where_that_is_wanted_and_the_caller_only_meanwhile)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct peal_options link = small_link();
+		int before = count_my_cpus(&play, NULL);
+		char byte;
+
+		options.flags = PEAL_SERVER_PIN;
+		play.extra = count_my_cpus;
+		play_open(&play, &options);
+		ck_assert_int_eq(pthread_create(&play.thread, NULL, run, &play), 0);
+		ck_assert_int_eq(peal_connect(&play.client[play.clients++], play.folder.path, &link,
+					      LONG),
+				 0);
+		ask(play.client[0], "f", 1);
+		ask(play.client[0], "e", 1);
+		ck_assert_int_eq(peal_recv(peal_link_rx(play.client[0]), &byte, 1, NULL, LONG), 1);
+		peal_server_stop(play.server);
+		pthread_join(play.thread, NULL);
+		ck_assert_int_eq(play.extra_result, 1);
+		peal_server_stop(play.server);
+		run(&play);
+		ck_assert_int_eq(count_my_cpus(&play, NULL), before);
+		play_close(&play);
+	}
+END_TEST
+
+START_TEST(clients_that_come_and_go_leave_nothing_behind)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct peal_options link = small_link();
+		int open = -1;
+
+		options.max_clients = 3;
+		options.ready = 2;
+		play_open(&play, &options);
+		for (int i = 0; i < 100; i++) {
+			play.clients = 0;
+			join(&play);
+			ask(play.client[0], "e", 1);
+			serve(&play, i + 1);
+			expect_reply(play.client[0], "e", 1, PEAL_HEADER_LAST);
+			leave(&play, 0);
+			if (i == 10) {
+				while (peal_server_step(play.server, 0) != -EAGAIN)
+					;
+				open = descriptors_count();
+			}
+		}
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		descriptors_expect(open);
+		ck_assert_uint_eq(counters_of(&play).accepted, 100);
+		/* The limit is of those who are there now. */
+		play.clients = 0;
+		for (int i = 0; i < 3; i++)
+			join(&play);
+		{
+			struct caller caller;
+
+			caller_start(&caller, play.folder.path, &link, LONG);
+			while (!caller_is_over(&caller))
+				step(&play);
+			caller_end(&caller);
+			expect_words(caller.err, caller.sentence, -EBUSY, "3", NULL);
+		}
+		ck_assert_uint_eq(counters_of(&play).refused, 1);
+		ck_assert_uint_eq(counters_of(&play).clients, 3);
+		play_close(&play);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("server");
@@ -1123,6 +1380,14 @@ static Suite *suite(void)
 	tcase_add_test(all, closing_tells_all_and_leaves_nothing_behind);
 	tcase_add_test(all, a_child_of_a_fork_can_only_close_it);
 	tcase_add_test(all, options_that_make_no_sense_are_refused_with_a_sentence);
+	tcase_add_test(all, replies_for_which_there_is_no_room_are_queued_or_refused);
+	tcase_add_test(all, a_reply_that_cannot_be_is_refused_and_the_next_one_is_not);
+	tcase_add_loop_test(all, without_eventfds_other_threads_still_wake_a_worker, 0, 2);
+	tcase_add_test(all, who_started_the_server_is_told_that_it_is_ready_and_that_it_stops);
+	tcase_add_test(all, the_limit_of_descriptors_is_raised_where_that_is_wanted);
+	tcase_add_test(
+		all, a_worker_is_kept_on_a_cpu_where_that_is_wanted_and_the_caller_only_meanwhile);
+	tcase_add_test(all, clients_that_come_and_go_leave_nothing_behind);
 	suite_add_tcase(s, all);
 	return s;
 }
