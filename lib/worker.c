@@ -305,7 +305,9 @@ static bool lacks_room(struct worker *worker, struct client *client, uint64_t ro
 	uint64_t more = room + (tx->mask + 1) / 4;
 	void *at;
 
-	if (peal_reserve(tx, more < tx->largest ? more : tx->largest, &at, 0) != -EAGAIN) {
+	/* An error's record may be longer than the client's messages. */
+	if (room <= tx->largest &&
+	    peal_reserve(tx, more < tx->largest ? more : tx->largest, &at, 0) != -EAGAIN) {
 		tx->reserved = 0;
 		return false;
 	}

@@ -1352,6 +1352,53 @@ START_TEST(clients_that_come_and_go_leave_nothing_behind)
 	}
 END_TEST
 
+START_TEST(an_error_is_a_reply_with_a_sentence_and_a_cancel_is_told_of)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct peal_message about;
+		struct peal_control control;
+		char got[PEAL_CONTROL_LONGEST];
+
+		play_open(&play, &options);
+		join(&play);
+		ask(play.client[0], "x", 21);
+		serve(&play, 1);
+		ck_assert_int_eq(play.result, 0);
+		ask(play.client[0], "t", 22);
+		serve(&play, 2);
+		ck_assert_int_eq(peal_server_reply_error(play.server, play.token, -EIO, "broken"),
+				 0);
+		ck_assert_int_eq(peal_server_reply_error(play.server, play.token, -EIO, NULL), 0);
+		step(&play);
+		for (int i = 0; i < 3; i++) {
+			ck_assert_int_gt(peal_recv(peal_link_rx(play.client[0]), got, sizeof(got),
+						   &about, 0),
+					 0);
+			ck_assert_int_eq(peal_control_read(&about, &control), 0);
+			ck_assert_uint_eq(about.tag, i ? 22 : 21);
+			ck_assert_int_eq(control.code, i ? -EIO : -ENOENT);
+			ck_assert_str_eq(control.sentence, i == 0 ? "no such thing" :
+							   i == 1 ? "broken" :
+								    "");
+		}
+		ck_assert_int_eq(peal_send_cancel(peal_link_tx(play.client[0]), 23, 0), 0);
+		while (!play.cancelled)
+			step(&play);
+		ck_assert_uint_eq(play.cancelled_tag, 23);
+		ck_assert_int_eq(play.messages, 2);
+		ck_assert_uint_eq(counters_of(&play).messages, 2);
+		/* One that knows of no calls is not sent what it cannot read. */
+		join_with(&play, NULL);
+		ask(play.client[1], "x", 1);
+		serve(&play, 3);
+		ck_assert_int_eq(play.result, -EOPNOTSUPP);
+		expect_error(peal_server_reply_error(play.server, play.token, -EIO, NULL),
+			     -EOPNOTSUPP, "PEAL_CALLS", NULL);
+		play_close(&play);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("server");
@@ -1388,6 +1435,7 @@ static Suite *suite(void)
 	tcase_add_test(
 		all, a_worker_is_kept_on_a_cpu_where_that_is_wanted_and_the_caller_only_meanwhile);
 	tcase_add_test(all, clients_that_come_and_go_leave_nothing_behind);
+	tcase_add_test(all, an_error_is_a_reply_with_a_sentence_and_a_cancel_is_told_of);
 	suite_add_tcase(s, all);
 	return s;
 }
