@@ -187,12 +187,18 @@ static void end_by(struct worker *worker, struct client *client, int err)
 				 PEAL_END_FAILED);
 }
 
-void worker_dismiss(struct worker *worker, struct peal_link *link)
+/* A link is none of this worker's any more, nor one of the server's. */
+static void forget_link(struct worker *worker, const struct peal_link *link)
 {
 	if (worker->server->limited)
 		listen_forget(worker->server->listener, link->peer.uid);
 	/* Pairs with the addition in server.c, for its amount only. */
 	__atomic_fetch_sub(&worker->load, 1, __ATOMIC_RELAXED);
+}
+
+void worker_dismiss(struct worker *worker, struct peal_link *link)
+{
+	forget_link(worker, link);
 	peal_close(link);
 }
 
@@ -204,11 +210,12 @@ static void sweep(struct worker *worker)
 		struct peal_link *link = client->link;
 
 		worker->leaving = client->next;
+		forget_link(worker, link);
 		if (client->late && worker->late_count < WORKER_LATE) {
 			peal_set_remove(worker->set, link);
 			worker->late[worker->late_count++] = link;
 		} else {
-			worker_dismiss(worker, link);
+			peal_close(link);
 		}
 		clients_give(&worker->clients, client);
 	}
@@ -220,7 +227,7 @@ static bool tidy(struct worker *worker)
 	struct peal_server *server = worker->server;
 
 	if (worker->late_count) {
-		worker_dismiss(worker, worker->late[--worker->late_count]);
+		peal_close(worker->late[--worker->late_count]);
 		return true;
 	}
 	if (worker->index || !server->preparing)
