@@ -11,6 +11,7 @@ libpealcore_la_SOURCES = \
 	lib/bell.c \
 	lib/bell.h \
 	lib/connect.c \
+	lib/connect.h \
 	lib/descriptor.c \
 	lib/error.c \
 	lib/error.h \
