@@ -14,6 +14,7 @@ libpealcore_la_SOURCES = \
 	lib/bell.h \
 	lib/call.c \
 	lib/call.h \
+	lib/client.c \
 	lib/clients.c \
 	lib/clients.h \
 	lib/connect.c \
