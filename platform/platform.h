@@ -283,6 +283,9 @@ bool platform_ring(int fd);
 int platform_eventfd(void);
 void platform_ring_eventfd(int fd);
 
+/* As if nobody had rung it: one of our own, that nobody else reads. */
+void platform_clear_eventfd(int fd);
+
 /*
  * Takes all bytes out of a socket that a peer rang us by. 0; -ECONNRESET: the other end is gone;
  * -EPROTO: there is more than an honest peer rings, or descriptors came with it (closed aside), and
@@ -421,6 +424,9 @@ int64_t platform_pid(void);
  * it is full; or what the system says. Never waits.
  */
 int platform_notify(const char *state);
+
+/* Raises the limit of descriptors as far as this process may: the new one, or a negative errno. */
+int64_t platform_raise_descriptors(void);
 
 /* The calling thread's number, never 0. */
 uint32_t platform_thread(void);
