@@ -57,6 +57,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/partner.h \
 	tools/peal-perf/payload.c \
 	tools/peal-perf/payload.h \
+	tools/peal-perf/process.c \
+	tools/peal-perf/process.h \
 	tools/peal-perf/progress.c \
 	tools/peal-perf/progress.h \
 	tools/peal-perf/report.c \

@@ -203,7 +203,7 @@ static int connection_listen(int type, const struct setup *setup, void **end)
 
 	if (!connection)
 		return -ENOMEM;
-	connection->listener = meeting_listen(setup->path, type);
+	connection->listener = meeting_listen(setup->path, type, 1);
 	if (connection->listener < 0) {
 		err = connection->listener;
 		connection_close(connection);
