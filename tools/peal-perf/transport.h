@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct service;
 struct slice;
 
 /* How a side waits; the same three for all transports, which need not have them all. */
@@ -101,6 +102,9 @@ struct transport {
 	/* Likewise, in batches. */
 	const struct loops *batched;
 	const struct loops *batched_in_place;
+
+	/* A server with many clients; NULL: it has none. */
+	const struct service *service;
 };
 
 /* Its loops for one way of doing things; NULL: it cannot. */

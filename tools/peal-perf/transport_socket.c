@@ -18,6 +18,7 @@
 
 #include "complaint.h"
 #include "meeting.h"
+#include "service.h"
 #include "slice.h"
 #include "transport.h"
 #include "watch.h"
@@ -302,6 +303,7 @@ const struct transport transport_uds = {
 	.pair = stream_pair,
 	.close = connection_close,
 	.loops = &stream_loops,
+	.service = &service_uds,
 };
 
 const struct transport transport_seqpacket = {
