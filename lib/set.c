@@ -15,17 +15,22 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
+#include "lib/set.h"
 
-#define LOOKS 64u /* at members, between two looks at the clock */
-#define WAITS 16u /* that find something at once, between two looks at the clock */
+#define LOOKS 64u       /* at members, between two looks at the clock */
+#define WATCH_NS 20000u /* between two looks at descriptors that are watched */
+#define WAITS 16u       /* that find something at once, between two looks at the clock */
 
 /* member->flags */
 #define ENDED 1u
 #define WANTS_ROOM 2u
+#define MUTED 4u
 
-/* Events taken at a time. A key is a member's index, with this for its eventfd. */
+/* Events taken at a time. A key is a member's index, with this for its eventfd; or a watch's number,
+ * with that. */
 #define KEYS 16
 #define KEY_EVENTFD 0x80000000u
+#define KEY_WATCH 0x40000000u
 
 _Static_assert(sizeof(struct peal_set_member) == 32, "binary interface, version 1");
 _Static_assert(offsetof(struct peal_set_member, rx) == 0, "binary interface, version 1");
@@ -54,7 +59,10 @@ struct peal_set {
 	uint64_t look_at;    /* monotonic ns of the next look at the descriptors */
 	uint64_t doubt_ends; /* and of the second look of a sleep that is in doubt; 0: none is */
 	struct spin spin;
-	uint64_t came; /* waits that ended with news */
+	uint64_t came;    /* waits that ended with news */
+	uint32_t watches; /* a bit for each */
+	uint32_t heard;   /* those that were readable in this wait */
+	uint64_t wakeups; /* atomic: counted here, read by any thread */
 };
 
 static void orphan(struct handle *handle)
@@ -252,6 +260,30 @@ int peal_set_want_room(struct peal_set *set, struct peal_link *link)
 	return 0;
 }
 
+/* What a muted member is looked at for: nothing ever comes. */
+static const uint64_t silence;
+static const struct peal_rx silent = { .data = (const uint8_t *)&silence };
+
+void set_mute(struct peal_set *set, struct peal_link *link, bool muted)
+{
+	struct peal_set_member *member;
+
+	if (set->stale || link->set != set)
+		return;
+	member = &set->head.members[link->in_set - 1];
+	member->rx = muted ? &silent : &link->rx;
+	member->flags = (member->flags & ~(uint64_t)MUTED) | (muted ? MUTED : 0);
+	peal_set_look_up(&set->head, link->in_set - 1);
+	bell_disarm(link, PEAL_DATA);
+}
+
+/* What a member is waited for. */
+static uint32_t wants(const struct peal_set_member *member)
+{
+	return (member->flags & MUTED ? 0 : PEAL_DATA) |
+	       (member->flags & WANTS_ROOM ? PEAL_ROOM : 0);
+}
+
 /* Whether a member has the room that it wants. */
 static bool has_room(const struct peal_set_member *member)
 {
@@ -308,13 +340,17 @@ static void hear_all(struct peal_set *set, uint64_t now)
 	uint32_t keys[KEYS], rounds = 2 * set->head.count / KEYS + 1;
 	int count;
 
-	set->look_at = now + BELL_LOOK_NS;
+	set->look_at = now + (set->watches ? WATCH_NS : BELL_LOOK_NS);
 	do {
 		count = platform_poller_ready(set->poller, keys, KEYS);
 		for (int i = 0; i < count; i++) {
 			uint32_t key = keys[i] & ~KEY_EVENTFD;
 			struct peal_set_member *member = &set->head.members[key];
 
+			if (key & KEY_WATCH) {
+				set->heard |= (1u << (key & ~KEY_WATCH)) & set->watches;
+				continue;
+			}
 			if (key >= set->head.count || (member->flags & ENDED))
 				continue;
 			if (!(keys[i] & KEY_EVENTFD))
@@ -358,12 +394,11 @@ static bool arm_all(struct peal_set *set, bool program_waits)
 
 	for (uint32_t i = 0; i < head->count; i++) {
 		struct peal_link *link = head->members[i].link;
-		bool wants = head->members[i].flags & WANTS_ROOM;
+		uint32_t what = wants(&head->members[i]);
 
-		if (!link->data.armed || (wants && !link->room.armed))
-			set->fresh[count++] = (struct arming){
-				.link = link, .what = wants ? PEAL_DATA | PEAL_ROOM : PEAL_DATA
-			};
+		if (((what & PEAL_DATA) && !link->data.armed) ||
+		    ((what & PEAL_ROOM) && !link->room.armed))
+			set->fresh[count++] = (struct arming){ .link = link, .what = what };
 	}
 	if (bell_arm(set->fresh, count, program_waits))
 		set->doubt_ends = platform_later(platform_now(), BELL_DOUBT_NS);
@@ -392,6 +427,8 @@ static void sleep_until(struct peal_set *set, uint64_t end)
 		      end == UINT64_MAX ? -1 :
 		      end > now         ? (int64_t)(end - now) :
 					  0);
+	/* Pairs with the load in set_wakeups. */
+	__atomic_store_n(&set->wakeups, set->wakeups + 1, __ATOMIC_RELAXED);
 	if (!set->doubt_ends || platform_now() < set->doubt_ends)
 		return;
 	set->doubt_ends = 0;
@@ -401,44 +438,60 @@ static void sleep_until(struct peal_set *set, uint64_t end)
 	}
 }
 
-static int check(const struct peal_set *set)
+int set_watch(struct peal_set *set, int fd, uint32_t which)
 {
-	if (set->stale)
-		return stale();
-	if (!set->head.count)
-		return error_literal(-ENOENT, "the set is empty: there is nothing to wait for");
+	int err = platform_poller_add(set->poller, fd, KEY_WATCH | which);
+
+	if (err)
+		return error_set(err, "a descriptor cannot be polled (epoll_ctl, errno %d): %s",
+				 -err, error_mend(err, "raise fs.epoll.max_user_watches"));
+	set->watches |= 1u << which;
 	return 0;
 }
 
-int peal_set_arm(struct peal_set *set)
+void set_unwatch(struct peal_set *set, int fd, uint32_t which)
 {
-	int err = check(set);
+	if (!set->stale)
+		platform_poller_remove(set->poller, fd);
+	set->watches &= ~(1u << which);
+}
 
-	if (err)
-		return err;
+uint64_t set_wakeups(const struct peal_set *set)
+{
+	/* Pairs with the store in sleep_until; it is a count. */
+	return __atomic_load_n(&set->wakeups, __ATOMIC_RELAXED);
+}
+
+int set_arm(struct peal_set *set, uint32_t *heard)
+{
+	*heard = set->heard = 0;
+	if (set->stale)
+		return stale();
 	if (prepare(set) == UINT64_MAX)
 		return error_literal(
 			-EOPNOTSUPP,
 			"a link in the set spins (PEAL_WAIT_SPIN), so nobody rings for it");
 	hear_all(set, platform_now()); /* [drain-before-arm] */
-	/* What peal_set_wait has armed looks again after a while; the program does not. */
+	/* What set_wait has armed looks again after a while; the program does not. */
 	for (uint32_t i = 0; set->doubt_ends && i < set->head.count; i++)
 		bell_disarm(set->head.members[i].link, PEAL_DATA | PEAL_ROOM);
 	set->doubt_ends = 0;
 	if (!look(set) && arm_all(set, true))
 		look(set);
-	return set->head.ready_count ? 1 : 0;
+	*heard = set->heard;
+	return set->head.ready_count || set->heard ? 1 : 0;
 }
 
-int peal_set_wait(struct peal_set *set, int64_t timeout)
+int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 {
 	uint64_t now, begun, end, spin, spin_end;
 	uint32_t looks;
 	bool slept = false;
-	int count, err = check(set);
+	int count;
 
-	if (err)
-		return err;
+	*heard = set->heard = 0;
+	if (set->stale)
+		return stale();
 	/* Who always finds messages is told who has ended, too. */
 	if (++set->waits % WAITS == 0) {
 		now = platform_now();
@@ -446,8 +499,9 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 			hear_all(set, now);
 	}
 	count = look(set);
-	if (count) {
+	if (count || set->heard) {
 		set->came++;
+		*heard = set->heard;
 		return count;
 	}
 	spin = prepare(set);
@@ -458,12 +512,13 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 	for (;;) {
 		if (now >= set->look_at || timeout == 0 || now >= spin_end)
 			hear_all(set, now);
-		looks = timeout && now < spin_end ? LOOKS / set->head.count : 0;
+		looks = timeout && now < spin_end && set->head.count ? LOOKS / set->head.count : 0;
 		for (;;) {
 			count = look(set);
-			if (count) {
+			if (count || set->heard) {
 				spin_learn(&set->spin, spin, platform_now() - begun, slept, true);
 				set->came++;
+				*heard = set->heard;
 				return count;
 			}
 			if (!looks--)
@@ -483,4 +538,29 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 			now = platform_now();
 		}
 	}
+}
+
+static int check(const struct peal_set *set)
+{
+	if (set->stale)
+		return stale();
+	if (!set->head.count)
+		return error_literal(-ENOENT, "the set is empty: there is nothing to wait for");
+	return 0;
+}
+
+int peal_set_arm(struct peal_set *set)
+{
+	uint32_t heard;
+	int err = check(set);
+
+	return err ? err : set_arm(set, &heard);
+}
+
+int peal_set_wait(struct peal_set *set, int64_t timeout)
+{
+	uint32_t heard;
+	int err = check(set);
+
+	return err ? err : set_wait(set, timeout, &heard);
 }

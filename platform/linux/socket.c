@@ -377,6 +377,15 @@ void platform_ring_eventfd(int fd)
 		return;
 }
 
+void platform_clear_eventfd(int fd)
+{
+	uint64_t rings;
+
+	/* Nothing there is as good. */
+	if (read(fd, &rings, sizeof(rings)) < 0)
+		return;
+}
+
 int platform_drain(int fd)
 {
 	struct platform_parcel parcel;
