@@ -77,6 +77,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/run.h \
 	tools/peal-perf/server.c \
 	tools/peal-perf/service.h \
+	tools/peal-perf/service_peal.c \
 	tools/peal-perf/service_uds.c \
 	tools/peal-perf/slice.c \
 	tools/peal-perf/slice.h \

@@ -52,6 +52,7 @@ struct service {
 	void (*leave)(void *clients);
 };
 
+extern const struct service service_peal;
 extern const struct service service_uds;
 
 #endif
