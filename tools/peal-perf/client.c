@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,11 +220,12 @@ static unsigned next_client(const struct group *group, unsigned client)
 /* When the i-th of this process is due. */
 static uint64_t due_of(const struct order *order, uint64_t i)
 {
-	/* Ticks times steps: a step has PACE_FRACTION bits behind the point. */
-	long double offset = (long double)(order->first + i * order->stride) *
-			     (long double)order->step / (1 << PACE_FRACTION);
+	const uint64_t fraction = ((uint64_t)1 << PACE_FRACTION) - 1;
+	uint64_t number = order->first + i * order->stride;
 
-	return order->begin + (uint64_t)offset;
+	/* In two parts, so that no product is too large. */
+	return order->begin + number * (order->step >> PACE_FRACTION) +
+	       (number * (order->step & fraction) >> PACE_FRACTION);
 }
 
 static int run_paced(struct group *group, const struct order *order)

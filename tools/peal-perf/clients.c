@@ -89,15 +89,18 @@ const char *clients_name(enum clients_test test)
 	return names[test];
 }
 
-struct figure clients_figure(const struct clients_row *row, enum clients_figure figure)
+struct figure clients_figure(const struct clients_row *row, enum clients_figure which)
 {
-	double values[row->rounds + 1];
+	double *values = calloc(row->rounds + 1, sizeof(*values));
+	struct figure figure;
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < row->rounds; i++)
-		if (!isnan(row->values[figure][i]))
-			values[count++] = row->values[figure][i];
-	return figure_of(values, count);
+	for (unsigned i = 0; i < row->rounds && values; i++)
+		if (!isnan(row->values[which][i]))
+			values[count++] = row->values[which][i];
+	figure = figure_of(values, count);
+	free(values);
+	return figure;
 }
 
 /* --- Processes ------------------------------------------------------------------------------- */
@@ -564,6 +567,7 @@ static int track_add(struct run *run, const struct transport *transport, enum wa
 	row->ring = run->setup.ring;
 	row->rate = run->rate;
 	row->clients = run->clients;
+	row->one_descriptor = run->setup.one_descriptor;
 	row->alone = alone;
 	for (unsigned f = 0; f < FIGURES; f++) {
 		row->values[f] = calloc(run->rounds, sizeof(double));
@@ -610,11 +614,9 @@ static void tracks_free(struct run *run)
 	run->count = 0;
 }
 
-/* As many descriptors as the server of so many clients needs, two for each; children inherit the
- * limit. */
-static bool allow_descriptors(struct run *run)
+/* Has the limit of descriptors be so high, here and in what is started from here. */
+static bool allow_descriptors(rlim_t wanted)
 {
-	rlim_t wanted = 2 * (rlim_t)run->clients + SPARE_DESCRIPTORS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
@@ -622,14 +624,35 @@ static bool allow_descriptors(struct run *run)
 	limit.rlim_cur = wanted;
 	if (limit.rlim_max < wanted)
 		limit.rlim_max = wanted;
-	if (!setrlimit(RLIMIT_NOFILE, &limit))
+	return !setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Peal's server has two descriptors for each client, or one if it is rung by its socket; and
+ * counters, for 64 clients each. */
+static bool make_room(struct run *run)
+{
+	rlim_t each = (rlim_t)run->clients, spare = SPARE_DESCRIPTORS + (rlim_t)run->clients / 50;
+	struct rlimit limit;
+
+	run->setup.one_descriptor = false;
+	if (allow_descriptors(2 * each + spare))
 		return true;
 	getrlimit(RLIMIT_NOFILE, &limit);
+	run->setup.one_descriptor = allow_descriptors(each + spare);
+	if (run->setup.one_descriptor) {
+		fprintf(stderr,
+			"peal-perf: the server of %u clients may have %llu open files, and not %llu: "
+			"Peal's clients ring it by their sockets, one for each\n",
+			run->clients, (unsigned long long)limit.rlim_max,
+			(unsigned long long)(2 * each + spare));
+		return true;
+	}
 	snprintf(
 		run->left_out, sizeof(run->left_out),
 		"%u clients are left out: their server may need %llu open files, and may have %llu: "
 		"raise the limit (ulimit -Hn), or be root",
-		run->clients, (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+		run->clients, (unsigned long long)(each + spare),
+		(unsigned long long)limit.rlim_max);
 	fprintf(stderr, "peal-perf: %s\n", run->left_out);
 	return false;
 }
@@ -673,7 +696,7 @@ static int run_one(struct run *run)
 	char label[REPORT_TITLE] = "";
 	int err;
 
-	if (!allow_descriptors(run))
+	if (!make_room(run))
 		return 0;
 	err = tracks_add(run);
 	if (!err)
@@ -684,8 +707,14 @@ static int run_one(struct run *run)
 		err = round_run(run, i);
 	processes_end(run, err);
 	progress_clear();
-	if (run->count && (!err || err == -EINTR))
+	if (run->count) {
+		/* The sentence of an error is still wanted. */
+		char why[COMPLAINT_SIZE];
+
+		snprintf(why, sizeof(why), "%s", complaint());
 		tracks_report(run);
+		complain(err, "%s", why);
+	}
 	tracks_free(run);
 	return err;
 }

@@ -56,7 +56,8 @@ struct clients_row {
 	uint64_t size, ring;
 	uint64_t rate; /* a second; 0: none was given */
 	unsigned clients;
-	bool alone; /* BESIDE: without the idle ones */
+	bool alone;          /* BESIDE: without the idle ones */
+	bool one_descriptor; /* as in struct setup */
 
 	unsigned rounds;
 	double *values[FIGURES]; /* a round's each */
@@ -72,7 +73,7 @@ struct clients_row {
 const char *clients_name(enum clients_test test);
 
 /* Of a row's rounds; NAN if there is nothing. */
-struct figure clients_figure(const struct clients_row *row, enum clients_figure figure);
+struct figure clients_figure(const struct clients_row *row, enum clients_figure which);
 
 /* What each sub-command takes if nothing is said. */
 void clients_connect_defaults(struct options *options);

@@ -122,6 +122,8 @@ void clients_json_row(struct json *json, const struct clients_row *row)
 	json_number(json, "server_rss_per_client", median(row, FIGURE_RESIDENT), 0);
 	json_number(json, "server_fds_per_client", median(row, FIGURE_DESCRIPTORS), 3);
 	json_number(json, "server_mappings_per_client", median(row, FIGURE_MAPPINGS), 3);
+	if (row->transport == &transport_peal)
+		json_string(json, "bell", row->one_descriptor ? "socket" : "auto");
 	json_string(json, "server_mem_by", row->grouped ? "cgroup" : "meminfo");
 	json_integer(json, "server_wakeups", row->sleeps);
 	json_number(json, "server_cpu_s", row->server.cpu_s, 6);
