@@ -255,7 +255,8 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
  */
 int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel);
 
-/* From here on platform_receive tells credentials. */
+/* From here on platform_receive tells credentials; of a listening socket: in those whom it accepts
+ * from then on. */
 int platform_want_credentials(int fd);
 
 /* Who connected, or whose listening socket it was. */
@@ -296,6 +297,10 @@ int platform_drain(int fd);
 /* Whether the other end of a connected socket is gone. */
 bool platform_hung_up(int fd);
 void platform_hang_up(int fd);
+
+/* Hangs up a socket that tells credentials, and takes out the bytes that a peer rang by. True:
+ * nothing is left in it, so platform_close does. Never waits. */
+bool platform_end(int fd);
 
 void platform_close(int fd);
 

@@ -424,6 +424,25 @@ void platform_hang_up(int fd)
 	shutdown(fd, SHUT_RDWR);
 }
 
+bool platform_end(int fd)
+{
+	struct platform_parcel parcel;
+	int64_t length;
+	char byte;
+
+	platform_hang_up(fd);
+	for (int i = 0; i < BELLS_MAX; i++) {
+		length = platform_receive(fd, &byte, sizeof(byte), &parcel);
+		/* An empty message has credentials, and the end has none. */
+		if (length == 0 && !parcel.has_credentials)
+			return true;
+		platform_close_aside(parcel.fd, parcel.count);
+		if (length < 0 && length != -EINTR)
+			return false;
+	}
+	return false;
+}
+
 void platform_close(int fd)
 {
 	if (fd >= 0)

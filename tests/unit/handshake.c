@@ -589,7 +589,7 @@ static const char *serve_without_memory(void *data)
 
 START_TEST(who_comes_when_no_memory_can_be_locked_is_refused_and_unseated_once)
 	{
-		enum { SPEAKING = 3, SEATS = 64 };
+		enum { SPEAKING = 3, SEATS = 256 };
 		struct wire_message hello = homework(WIRE_HELLO);
 		int ends[2], fds[SEATS];
 		struct child child;
