@@ -363,8 +363,8 @@ void worker_reply(struct worker *worker, struct client *client, struct reply *re
 		count(&worker->counts.queued, 1);
 }
 
-/* Whether a message may be handed out: the replies before it are sent, and there is room for the one
- * that was promised. If not, the client is slow. */
+/* Whether a message may be handed out: the replies before it are sent, and there is room for the
+ * one that was promised. If not, the client is slow. */
 static bool may_hand_out(struct worker *worker, struct client *client)
 {
 	struct peal_tx *tx = &client->link->tx;

@@ -62,7 +62,7 @@ struct worker {
 	struct peal_set *set;
 	int bell;  /* an eventfd: there is something in the inbox, or to be done; -1: none */
 	int timer; /* likewise, for programs with a loop of their own; -1: none needed */
-	bool bell_is_timer; /* where no eventfd is to be had: what it takes is that it polls readable */
+	bool bell_is_timer; /* where no eventfd is to be had */
 	uint32_t index;
 	struct clients clients;
 	struct client *handling; /* whose message is being handed out; NULL: nobody's */
