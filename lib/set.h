@@ -34,6 +34,10 @@ void set_mute(struct peal_set *set, struct peal_link *link, bool muted);
  * peal_set_next say what. */
 int set_arm(struct peal_set *set, uint32_t *heard);
 
+/* A link whose bells are not armed any more, or that may have something pending, is looked at
+ * before its set sleeps; if it is in one. By the thread that has the set. */
+void set_rouse(struct peal_link *link);
+
 /* How often it has come back from sleep. Any thread. */
 uint64_t set_wakeups(const struct peal_set *set);
 

@@ -333,9 +333,6 @@ int platform_poller_add_edge(int poller, int fd, uint32_t key);
 int platform_poller_wait(int poller, int64_t ns);
 void platform_poller_remove(int poller, int fd);
 
-/* Gives a member another key. */
-void platform_poller_change(int poller, int fd, uint32_t key, bool edge);
-
 /* The keys of members that are readable now, at most so many; their number, or a negative errno. */
 int platform_poller_ready(int poller, uint32_t *keys, int most);
 

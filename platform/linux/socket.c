@@ -625,14 +625,6 @@ int platform_poller_wait(int poller, int64_t ns)
 	return err;
 }
 
-void platform_poller_change(int poller, int fd, uint32_t key, bool edge)
-{
-	struct epoll_event event = { .events = edge ? EPOLLIN | EPOLLET : EPOLLIN,
-				     .data.u32 = key };
-
-	epoll_ctl(poller, EPOLL_CTL_MOD, fd, &event);
-}
-
 void platform_poller_remove(int poller, int fd)
 {
 	epoll_ctl(poller, EPOLL_CTL_DEL, fd, NULL);
