@@ -232,7 +232,7 @@ struct clients {
 	int epoll;
 	unsigned count;
 	char *reply;
-	struct {
+	struct client {
 		int socket;  /* -1: is no more */
 		size_t have; /* bytes of a reply that has begun */
 		char *begun;
@@ -304,46 +304,44 @@ static int ask(void *gathered, unsigned client, const void *request)
 	return transmit(socket, (const char *)request + sent, size - (size_t)sent);
 }
 
-static void gone(struct clients *clients, unsigned client, int err, service_answered *answered,
-		 void *data)
+/* Keeps the beginning of a reply; 0, or -ENOMEM. */
+static int keep(const struct clients *clients, struct client *client, size_t have)
 {
-	close(clients->of[client].socket);
-	clients->of[client].socket = -1;
-	answered(data, client, NULL, err);
+	if (!client->begun)
+		client->begun = malloc(clients->setup->size);
+	if (!client->begun)
+		return complain(-ENOMEM, "no memory for a reply");
+	if (!client->have)
+		memcpy(client->begun, clients->reply, have);
+	client->have = have;
+	return 0;
 }
 
 /* Of one client what is there; mostly one reply, with one recv. */
-static void take(struct clients *clients, unsigned client, service_answered *answered, void *data)
+static void take(struct clients *clients, unsigned number, service_answered *answered, void *data)
 {
-	size_t size = clients->setup->size;
-	size_t have = clients->of[client].have;
-	char *into = have ? clients->of[client].begun : clients->reply;
-	ssize_t came = recv(clients->of[client].socket, into + have, size - have, MSG_DONTWAIT);
+	struct client *client = &clients->of[number];
+	size_t size = clients->setup->size, have = client->have;
+	char *into = have ? client->begun : clients->reply;
+	ssize_t came = recv(client->socket, into + have, size - have, MSG_DONTWAIT);
+	int err = 0;
 
 	if (came < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (came <= 0) {
-		int err = came ? complain_errno("recv") :
-				 complain(-ECONNRESET, "the server has closed the socket");
-
-		gone(clients, client, err, answered, data);
+	if (came <= 0)
+		err = came ? complain_errno("recv") :
+			     complain(-ECONNRESET, "the server has closed the socket");
+	else if (have + (size_t)came < size)
+		err = keep(clients, client, have + (size_t)came);
+	else
+		client->have = 0;
+	if (!err && !client->have)
+		answered(data, number, into, (ssize_t)size);
+	if (!err)
 		return;
-	}
-	have += (size_t)came;
-	if (have == size) {
-		clients->of[client].have = 0;
-		answered(data, client, into, (ssize_t)size);
-		return;
-	}
-	if (!clients->of[client].begun)
-		clients->of[client].begun = malloc(size);
-	if (!clients->of[client].begun) {
-		gone(clients, client, complain(-ENOMEM, "no memory for a reply"), answered, data);
-		return;
-	}
-	if (into == clients->reply)
-		memcpy(clients->of[client].begun, into, have);
-	clients->of[client].have = have;
+	close(client->socket);
+	client->socket = -1;
+	answered(data, number, NULL, err);
 }
 
 /* epoll_wait, but in nanoseconds, where the kernel has that (Linux 5.11). */
