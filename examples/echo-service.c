@@ -5,7 +5,7 @@
 static struct peal_server *server;
 static void stop(int signal)
 {
-	(void)signal, peal_server_stop(server);
+	(void)signal, peal_server_stop(server); /* NOLINT(bugprone-signal-handler): meant for it */
 }
 static void echo(void *data, struct peal_request *request)
 {

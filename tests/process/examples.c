@@ -349,19 +349,26 @@ static void expect_told(int from, const char *state)
 START_TEST(the_echo_service_is_started_by_its_socket_says_when_it_is_ready_and_stops_when_told)
 	{
 		char address[108], told_at[108], line[512];
-		int listening, told, client_out;
-		pid_t service, client;
+		int listening, told, client_out, in[2], answers;
+		pid_t service, client, caller;
 
 		snprintf(address, sizeof(address), "%s", scene_path("service"));
 		snprintf(told_at, sizeof(told_at), "%s", scene_path("told"));
 		listening = named(SOCK_SEQPACKET, address);
 		ck_assert_int_eq(listen(listening, 8), 0);
 		told = named(SOCK_DGRAM, told_at);
+		/* Its calls go on from one service to the next, and wait for it in the socket. */
+		ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
+		ck_assert_int_eq(dup2(in[0], STDIN_FILENO), STDIN_FILENO);
+		caller = start("examples/echo-calls", address, NULL, STDOUT_FILENO, &answers);
 		/* The second finds the socket as the first has left it. */
 		for (int i = 0; i < 2; i++) {
 			service = start_service("examples/echo-service", "systemd:echo", listening,
 						told_at);
 			expect_told(told, "READY=1");
+			ck_assert_int_eq(write(in[1], "again\n", 6), 6);
+			read_line(answers, line);
+			ck_assert_str_eq(line, "again");
 			for (int j = 0; j < 3; j++) {
 				client = start("examples/echo-client", address, "ding dong",
 					       STDOUT_FILENO, &client_out);
@@ -374,6 +381,11 @@ START_TEST(the_echo_service_is_started_by_its_socket_says_when_it_is_ready_and_s
 			expect_told(told, "STOPPING=1");
 			ck_assert_int_eq(status_of(service), 0);
 		}
+		close(in[1]);
+		close(in[0]);
+		close(STDIN_FILENO);
+		ck_assert_int_eq(status_of(caller), 0);
+		close(answers);
 		close(listening);
 		close(told);
 	}
