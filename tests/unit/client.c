@@ -921,16 +921,18 @@ END_TEST
 
 START_TEST(a_full_ring_keeps_calls_back_and_loses_none)
 	{
-		static char text[1000];
-		uint64_t calls[20];
+		static char text[16384];
+		size_t size = stage_page() / 4;
+		uint64_t calls[20], small;
 
 		link_up();
 		for (int i = 0; i < 20; i++) {
-			payload_fill(text, sizeof(text), (uint32_t)i);
-			ck_assert_int_eq(peal_client_begin(client, text, sizeof(text), 0, LONG,
-							   NULL, &calls[i]),
-					 0);
+			payload_fill(text, size, (uint32_t)i);
+			ck_assert_int_eq(
+				peal_client_begin(client, text, size, 0, LONG, NULL, &calls[i]), 0);
 		}
+		/* Nor does one overtake them. */
+		small = begin("small", 0, LONG);
 		next_is(-EAGAIN);
 		/* Cancelled before it got out. */
 		ck_assert_int_eq(peal_client_cancel(client, calls[19]), 0);
@@ -939,12 +941,16 @@ START_TEST(a_full_ring_keeps_calls_back_and_loses_none)
 			while (peal_recv(peal_link_rx(server), heard, sizeof(heard), &request, 0) ==
 			       -EAGAIN)
 				next_is(-EAGAIN);
-			ck_assert_uint_eq(request.length, sizeof(text));
-			ck_assert(payload_matches(heard, sizeof(text), (uint32_t)i));
+			ck_assert_uint_eq(request.length, size);
+			ck_assert(payload_matches(heard, size, (uint32_t)i));
 			ck_assert_uint_eq(request.tag, (uint32_t)calls[i]);
 			say_last("ok", request.tag);
 			next_reply(calls[i], "ok", 1);
 		}
+		next_is(-EAGAIN);
+		hear("small");
+		say_last("ok", request.tag);
+		next_reply(small, "ok", 1);
 		next_is(-ENOENT);
 		hear_nothing();
 	}
@@ -1194,6 +1200,34 @@ START_TEST(the_descriptor_tells_of_replies_ends_handshakes_and_time)
 		ck_assert(polls(0));
 		next_is(-ENOENT);
 		ck_assert(!polls(0));
+	}
+END_TEST
+
+START_TEST(the_descriptor_follows_from_one_handshake_to_the_next)
+	{
+		int deaf = stranger_bind(folder.path, SOCK_SEQPACKET, 5);
+
+		open_with(NULL);
+		freeze();
+		ck_assert_int_ge(peal_client_fd(client), 0);
+		begin("a", 0, PEAL_FOREVER);
+		next_is(-EAGAIN);
+		ck_assert(!polls(0));
+		ck_assert_int_eq(unlink(folder.path), 0);
+		listen_up();
+		close(stranger_accept(deaf));
+		ck_assert(polls(0));
+		begin("b", 0, PEAL_FOREVER); /* takes the steps that are due, too */
+		ck_assert_uint_eq(change_count, 1);
+		ahead += S;
+		begin("c", 0, PEAL_FOREVER); /* with a socket of the same number */
+		next_is(-EAGAIN);
+		ck_assert(!polls(0));
+		admit();
+		ck_assert(polls(0));
+		next_is(-EAGAIN);
+		hear("a");
+		close(deaf);
 	}
 END_TEST
 
@@ -1469,6 +1503,7 @@ static Suite *suite(void)
 	tcase_add_test(all, replies_that_belong_to_no_call_are_dropped);
 	tcase_add_test(all, a_server_that_breaks_the_protocol_is_left);
 	tcase_add_test(all, the_descriptor_tells_of_replies_ends_handshakes_and_time);
+	tcase_add_test(all, the_descriptor_follows_from_one_handshake_to_the_next);
 	tcase_add_test(all, the_descriptor_tells_of_room);
 	tcase_add_test(all, after_a_fork_the_parent_goes_on_and_the_child_may_close);
 	tcase_add_loop_test(all, each_call_has_one_last_answer_and_it_is_true, 0, 3);
