@@ -8,6 +8,7 @@ noinst_PROGRAMS += \
 	examples/echo-client \
 	examples/echo-epoll \
 	examples/echo-server \
+	examples/echo-service \
 	examples/echo-set \
 	examples/exchange
 if HAVE_LIBUV
@@ -20,3 +21,7 @@ noinst_PROGRAMS += examples/echo-glib
 examples_echo_glib_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 examples_echo_glib_LDADD = $(LDADD) $(GLIB_LIBS)
 endif
+
+EXTRA_DIST += \
+	examples/systemd/echo.service \
+	examples/systemd/echo.socket

@@ -385,13 +385,15 @@ int opening_step(struct opening *opening, struct peal_link **link)
 		opening->plan = (struct link_plan){ .fd = -1,
 						    .own_eventfd = -1,
 						    .peer_eventfd = -1 };
-		err = open_socket(opening);
+		/* The segment first: a server need not wait for HELLO then, nor keep a seat for
+		 * us. */
+		err = prepare_hello(opening);
+		if (!err)
+			err = open_socket(opening);
 	}
 	if (!err && opening->stage == OPENING_REACH) {
 		if (opening->address.fd < 0)
 			err = form == ADDRESS_NAME ? reach_name(opening) : reach(opening);
-		if (!err)
-			err = prepare_hello(opening);
 		if (!err)
 			opening->stage = OPENING_HELLO;
 	}

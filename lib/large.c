@@ -272,11 +272,14 @@ int large_send(struct peal_tx *tx, const struct iovec *pieces, size_t length, ui
 				   err;
 }
 
-static int send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout)
+static int send_part(struct peal_tx *tx, struct peal_sending *sending, uint32_t flags,
+		     int64_t timeout)
 {
 	struct iovec piece = { .iov_base = (void *)(uintptr_t)sending->data,
 			       .iov_len = sending->length };
-	struct source source = { .piece = &piece, .length = sending->length, .tag = sending->tag };
+	struct source source = {
+		.piece = &piece, .length = sending->length, .tag = sending->tag, .flags = flags
+	};
 	struct cut *cut = &tx->link->cut;
 	const int64_t whole = timeout;
 	struct patience patience;
@@ -315,14 +318,20 @@ static int send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t t
 	return err == -ETIMEDOUT ? say_late(&source, whole, "call again for the rest") : err;
 }
 
-int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout)
+int large_send_part(struct peal_tx *tx, struct peal_sending *sending, uint32_t flags,
+		    int64_t timeout)
 {
 	int err;
 
 	PEAL_DEBUG_ENTER(tx);
-	err = send_part(tx, sending, timeout);
+	err = send_part(tx, sending, flags, timeout);
 	PEAL_DEBUG_LEAVE(tx);
 	return err;
+}
+
+int peal_send_part(struct peal_tx *tx, struct peal_sending *sending, int64_t timeout)
+{
+	return large_send_part(tx, sending, 0, timeout);
 }
 
 /*

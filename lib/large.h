@@ -27,7 +27,7 @@ int large_settle(struct peal_tx *tx, int64_t *timeout);
 int large_send(struct peal_tx *tx, const struct iovec *pieces, size_t length, uint32_t tag,
 	       uint32_t flags, int64_t timeout);
 
-/* As peal_send_part; the last fragment has these flags. */
+/* As peal_send_part, of a message longer than a record, whose last fragment has these flags. */
 int large_send_part(struct peal_tx *tx, struct peal_sending *sending, uint32_t flags,
 		    int64_t timeout);
 

@@ -417,16 +417,16 @@ static void let_go_of_memory(struct peal_link *link)
 {
 	bool last = !link->pair || __atomic_sub_fetch(&link->pair->ends, 1, __ATOMIC_ACQ_REL) == 0;
 
-	if (last && !link->stale) {
-		segment_destroy(&link->own);
-		segment_destroy(&link->theirs);
-	}
+	if (last && !link->stale)
+		segment_destroy_two(&link->own, &link->theirs);
 	if (last)
 		free(link->pair);
 }
 
 void peal_close(struct peal_link *link)
 {
+	bool empty = false;
+
 	if (!link)
 		return;
 	if (!link->stale) {
@@ -444,18 +444,19 @@ void peal_close(struct peal_link *link)
 				 __ATOMIC_RELEASE);
 		bell_ring_out(link);
 		stats_give(link->slot);
-		if (link->fd >= 0) {
-			/* What is left is no stranger's, but rings, and no more of them come. */
-			platform_hang_up(link->fd);
-			platform_drain(link->fd);
-		}
+		/* What is left is no stranger's, but rings, and no more of them come. */
+		if (link->fd >= 0)
+			empty = platform_end(link->fd);
 	}
 	registry_lock();
 	registry_remove(&link->handle);
 	platform_close(link->poller);
 	platform_close(link->own_eventfd);
 	platform_close(link->peer_eventfd);
-	platform_close_socket(link->fd);
+	if (empty)
+		platform_close(link->fd);
+	else
+		platform_close_socket(link->fd);
 	registry_unlock();
 	let_go_of_memory(link);
 	if (!link->stale)

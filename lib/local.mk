@@ -47,9 +47,9 @@ libpealcore_la_SOURCES = \
 	lib/segment.h \
 	lib/server.c \
 	lib/set.c \
+	lib/set.h \
 	lib/spin.c \
 	lib/spin.h \
-	lib/standin.c \
 	lib/stats.c \
 	lib/stats.h \
 	lib/worker.c \

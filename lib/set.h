@@ -20,9 +20,9 @@ int set_watch(struct peal_set *set, int fd, uint32_t which);
 void set_unwatch(struct peal_set *set, int fd, uint32_t which);
 
 /*
- * As peal_set_wait, but for a set that may have no links, and ends also when a watched descriptor is
- * readable: *heard gets a bit (1 << which) for each. Returns how many links are ready (0 or more);
- * -EAGAIN, -ETIMEDOUT: none, and *heard is 0; -ESTALE.
+ * As peal_set_wait, but for a set that may have no links, and ends also when a watched descriptor
+ * is readable: *heard gets a bit (1 << which) for each. Returns how many links are ready (0 or
+ * more); -EAGAIN, -ETIMEDOUT: none, and *heard is 0; -ESTALE.
  */
 int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard);
 

@@ -255,7 +255,8 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
  */
 int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel);
 
-/* From here on platform_receive tells credentials. */
+/* From here on platform_receive tells credentials; of a listening socket: in those whom it accepts
+ * from then on. */
 int platform_want_credentials(int fd);
 
 /* Who connected, or whose listening socket it was. */
@@ -297,6 +298,10 @@ int platform_drain(int fd);
 bool platform_hung_up(int fd);
 void platform_hang_up(int fd);
 
+/* Hangs up a socket that tells credentials, and takes out the bytes that a peer rang by. True:
+ * nothing is left in it, so platform_close does. Never waits. */
+bool platform_end(int fd);
+
 void platform_close(int fd);
 
 /* Closes descriptors that a stranger sent, aside, in a thread of its own that ends when there is
@@ -335,6 +340,10 @@ void platform_poller_remove(int poller, int fd);
 
 /* The keys of members that are readable now, at most so many; their number, or a negative errno. */
 int platform_poller_ready(int poller, uint32_t *keys, int most);
+
+/* The same, and if there are none waits for them: so many ns, or up to a millisecond less;
+ * negative: no limit. */
+int platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns);
 
 /* A descriptor that polls readable once so many ns have passed; 0: not any more. */
 int platform_timer(void);

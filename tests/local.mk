@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/client \
 	tests/unit/debug \
 	tests/unit/disturbed \
+	tests/unit/dormant \
 	tests/unit/exchange \
 	tests/unit/ffi \
 	tests/unit/fork \
@@ -118,6 +119,7 @@ tests_unit_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_connect -Wl,--wrap
 	-Wl,--wrap=platform_sleep
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
+tests_unit_dormant_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)

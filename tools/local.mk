@@ -45,6 +45,10 @@ peal_perf_SOURCES = \
 	tools/number.h \
 	tools/peal-perf/buffers.c \
 	tools/peal-perf/buffers.h \
+	tools/peal-perf/client.c \
+	tools/peal-perf/clients.c \
+	tools/peal-perf/clients.h \
+	tools/peal-perf/clients_report.c \
 	tools/peal-perf/complaint.c \
 	tools/peal-perf/complaint.h \
 	tools/peal-perf/control.c \
@@ -56,6 +60,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/floor.c \
 	tools/peal-perf/histogram.c \
 	tools/peal-perf/histogram.h \
+	tools/peal-perf/holdings.c \
+	tools/peal-perf/holdings.h \
 	tools/peal-perf/library.c \
 	tools/peal-perf/library.h \
 	tools/peal-perf/main.c \
@@ -65,12 +71,16 @@ peal_perf_SOURCES = \
 	tools/peal-perf/memory.h \
 	tools/peal-perf/options.c \
 	tools/peal-perf/options.h \
+	tools/peal-perf/orders.c \
+	tools/peal-perf/orders.h \
 	tools/peal-perf/pace.c \
 	tools/peal-perf/pace.h \
 	tools/peal-perf/partner.c \
 	tools/peal-perf/partner.h \
 	tools/peal-perf/payload.c \
 	tools/peal-perf/payload.h \
+	tools/peal-perf/process.c \
+	tools/peal-perf/process.h \
 	tools/peal-perf/progress.c \
 	tools/peal-perf/progress.h \
 	tools/peal-perf/report.c \
@@ -79,6 +89,10 @@ peal_perf_SOURCES = \
 	tools/peal-perf/results.h \
 	tools/peal-perf/run.c \
 	tools/peal-perf/run.h \
+	tools/peal-perf/server.c \
+	tools/peal-perf/service.h \
+	tools/peal-perf/service_peal.c \
+	tools/peal-perf/service_uds.c \
 	tools/peal-perf/slice.c \
 	tools/peal-perf/slice.h \
 	tools/peal-perf/touch.c \

@@ -63,8 +63,8 @@ extern "C" {
  * PEAL_HEADER_MORE, and the payload of the first begins with the 64-bit length of the whole. The
  * payload of a control record is 64 bits that say what it is. */
 #define PEAL_CONTROL_ABANDON 1u /* no more comes of the message whose fragments came last */
-/* Of calls, the tag is the call's; see peal/call.h. Above the kind, in the high half of the word, an
- * error has its errno (Linux's, positive), and behind the word its sentence, without a zero. */
+/* Of calls, the tag is the call's; see peal/call.h. Above the kind, in the high half of the word,
+ * an error has its errno (Linux's, positive), and behind the word its sentence, without a zero. */
 #define PEAL_CONTROL_CANCEL 2u /* nobody waits for replies to this call any more */
 #define PEAL_CONTROL_ERROR 3u  /* the last reply of this call is an error */
 

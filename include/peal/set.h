@@ -97,7 +97,8 @@ PEAL_API int peal_set_want_room(struct peal_set *set, struct peal_link *link);
  *
  * Links that have been quiet for a millisecond or two are not looked at any more, but ring; so a
  * busy link is not slowed down by a thousand idle ones. While others are busy their bells are
- * listened to every 16 microseconds, if the program waits as often, and ends at least every millisecond.
+ * listened to every 16 microseconds, if the program waits as often, and the ends of all links at
+ * least every millisecond.
  *
  * -EAGAIN (timeout 0: after one look, at the descriptors too), -ETIMEDOUT; -ENOENT: the set is
  * empty; -ESTALE. Enters the kernel but for what is there at once, and then as often as said.

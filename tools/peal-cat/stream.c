@@ -37,6 +37,10 @@
  * time. */
 #define PIECE_MOST ((uint64_t)256 << 10)
 
+/* What pipes are widened to where the system lets us: fewer and longer turns of those at their
+ * other ends. */
+#define PIPE_SIZE (1 << 20)
+
 struct receiver {
 	struct peal_rx *rx;
 	sem_t written; /* all that came until the peer's input ended */
@@ -177,6 +181,8 @@ void stream_run(struct peal_link *link)
 	size_t most = largest_piece(link);
 	int err;
 
+	fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_SIZE);
+	fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_SIZE);
 	sem_init(&receiver.written, 0, 0);
 	err = pthread_create(&receiver.thread, NULL, receive_stream, &receiver);
 	if (err)

@@ -8,14 +8,12 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +24,7 @@
 #include "driver.h"
 #include "meeting.h"
 #include "partner.h"
+#include "process.h"
 #include "watch.h"
 
 /* What a slice, or an answer, may take beyond its time. */
@@ -61,24 +60,11 @@ static int start_thread(struct driver *driver)
 
 static int start_process(struct driver *driver)
 {
-	pid_t self = getpid();
-	char control[16], cpu[16];
-	pid_t pid;
+	pid_t pid = process_start(PARTNER_COMMAND, driver->partner_control, driver->cpus[1],
+				  driver->cpus[0] == driver->cpus[1]);
 
-	snprintf(control, sizeof(control), "%d", driver->partner_control);
-	snprintf(cpu, sizeof(cpu), "%d", driver->cpus[1]);
-	pid = fork();
 	if (pid < 0)
-		return complain_errno("fork");
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != self) /* it died before it could be noticed */
-			_exit(1);
-		fcntl(driver->partner_control, F_SETFD, 0);
-		execl("/proc/self/exe", "peal-perf", PARTNER_COMMAND, control, cpu,
-		      driver->cpus[0] == driver->cpus[1] ? "1" : "0", (char *)NULL);
-		_exit(127);
-	}
+		return (int)pid;
 	driver->partner = pid;
 	close(driver->partner_control);
 	return 0;

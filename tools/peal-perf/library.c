@@ -56,6 +56,7 @@ void library_options(struct peal_options *options, const struct setup *setup)
 	options->max_peer_ring = setup->ring;
 	options->wait = waits[setup->wait];
 	options->barrier = barriers[setup->barrier];
+	options->bell = setup->one_descriptor ? PEAL_BELL_SOCKET : PEAL_BELL_AUTO;
 	options->flags = setup->no_prefault ? 0 : PEAL_PREFAULT;
 	options->name = "peal-perf";
 }

@@ -14,10 +14,12 @@
 
 #include <peal/runtime.h>
 
+#include "clients.h"
 #include "complaint.h"
 #include "demo.h"
 #include "driver.h"
 #include "options.h"
+#include "orders.h"
 #include "partner.h"
 #include "progress.h"
 #include "report.h"
@@ -49,6 +51,7 @@ static const struct command {
 	void (*defaults)(struct options *options); /* those of its own; or NULL */
 	void (*print)(const struct results *results, const struct options *options);
 	int (*run)(const struct options *options); /* instead of all that; or NULL */
+	bool clients;                              /* of a server */
 } commands[] = {
 	{
 		.name = "floor",
@@ -93,6 +96,50 @@ static const struct command {
 		.run = touch_run,
 	},
 	{
+		.name = "connect",
+		.about =
+			"clients of a server that connect, ask once and leave, all at once or at a rate",
+		.defaults = clients_connect_defaults,
+		.clients = true,
+		.run = clients_connect,
+	},
+	{
+		.name = "churn",
+		.about =
+			"clients that come and go, one after the other, and what that leaves behind",
+		.defaults = clients_churn_defaults,
+		.clients = true,
+		.run = clients_churn,
+	},
+	{
+		.name = "serve",
+		.about = "requests of many clients at a given rate",
+		.defaults = clients_serve_defaults,
+		.clients = true,
+		.run = clients_serve,
+	},
+	{
+		.name = "closed",
+		.about = "requests of many clients, each as soon as the one before is answered",
+		.defaults = clients_closed_defaults,
+		.clients = true,
+		.run = clients_closed,
+	},
+	{
+		.name = "idle",
+		.about = "clients that are connected and idle: what they cost",
+		.defaults = clients_idle_defaults,
+		.clients = true,
+		.run = clients_idle,
+	},
+	{
+		.name = "beside",
+		.about = "round trips of one busy client, alone and beside many idle ones",
+		.defaults = clients_beside_defaults,
+		.clients = true,
+		.run = clients_beside,
+	},
+	{
 		.name = "demo",
 		.about = "latency and stream in half a minute, with a picture",
 		.tests = { TEST_LATENCY, TEST_STREAM },
@@ -135,9 +182,25 @@ static int version(void)
 	return 0;
 }
 
+/* "floor, latency ... or demo": all of them, in text, which is returned. */
+#define COMMANDS_TEXT 160
+static const char *commands_text(char *text)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; i < COMMANDS; i++)
+		used += (size_t)snprintf(text + used, COMMANDS_TEXT - used, "%s%s",
+					 !i               ? "" :
+					 i + 1 < COMMANDS ? ", " :
+							    " or ",
+					 commands[i].name);
+	return text;
+}
+
 static const struct command *command_find(const char *name)
 {
 	const char *names[COMMANDS];
+	char all[COMMANDS_TEXT];
 	const char *nearest;
 
 	for (unsigned i = 0; i < COMMANDS; i++) {
@@ -146,10 +209,9 @@ static const struct command *command_find(const char *name)
 		names[i] = commands[i].name;
 	}
 	nearest = options_nearest(name, names, COMMANDS);
-	fprintf(stderr,
-		"peal-perf: unknown command \"%s\": %s%s%sgive floor, latency, stream, rate, touch or demo\n",
-		name, nearest ? "did you mean " : "", nearest ? nearest : "",
-		nearest ? "? Else " : "");
+	fprintf(stderr, "peal-perf: unknown command \"%s\": %s%s%sgive %s\n", name,
+		nearest ? "did you mean " : "", nearest ? nearest : "", nearest ? "? Else " : "",
+		commands_text(all));
 	return NULL;
 }
 
@@ -223,9 +285,44 @@ static int run(const struct command *command, struct options *options)
 	return status;
 }
 
+/* Likewise, one that is about a server of many clients. */
+static bool fits_clients(const struct command *command, const struct options *options)
+{
+	const char *none = "leave it out";
+	const char *option = NULL;
+
+	if (options->threads)
+		option = "--threads";
+	else if (options->zero_copy)
+		option = "--zero-copy";
+	else if (options->links)
+		option = "--links";
+	else if (options->no_prefault)
+		option = "--no-prefault";
+	else if (options->batch_count != 1 || options->batches[0] != 1)
+		option = "--batch";
+	else if (options->rate_count && command->run != clients_connect &&
+		 command->run != clients_serve)
+		option = "--rate", none = "it is for rate, serve and connect";
+	else if (options->count && command->run != clients_churn)
+		option = "--count", none = "it is for churn";
+	if (option)
+		fprintf(stderr, "peal-perf: %s takes no %s: %s\n", command->name, option, none);
+	return !option;
+}
+
 /* Whether a command can do what was asked for; a sentence on stderr if not. */
 static bool fits(const struct command *command, const struct options *options)
 {
+	if (command->clients)
+		return fits_clients(command, options);
+	if (options->clients_count || options->count || options->seconds > 0) {
+		fprintf(stderr,
+			"peal-perf: %s has no server of many clients: leave out --clients, --count "
+			"and --seconds\n",
+			command->name);
+		return false;
+	}
 	if (command->run && (options->transports_named || options->threads || options->zero_copy ||
 			     options->no_prefault || options->duration_s > 0)) {
 		fprintf(stderr,
@@ -287,10 +384,15 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], PARTNER_COMMAND))
 		return partner_main(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], ORDERS_SERVER))
+		return server_main(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], ORDERS_CLIENT))
+		return client_main(argc, argv);
 	if (argc < 2) {
-		fprintf(stderr,
-			"peal-perf: which command? Give floor, latency, stream, rate, touch or demo; "
-			"see peal-perf --help\n");
+		char all[COMMANDS_TEXT];
+
+		fprintf(stderr, "peal-perf: which command? Give %s; see peal-perf --help\n",
+			commands_text(all));
 		return EXIT_USAGE;
 	}
 	if (argv[1][0] != '-') {

@@ -39,14 +39,14 @@ static int socket_for(const char *path, int type, struct sockaddr_un *address)
 	return fd < 0 ? complain_errno("socket") : fd;
 }
 
-int meeting_listen(const char *path, int type)
+int meeting_listen(const char *path, int type, int backlog)
 {
 	struct sockaddr_un address;
 	int err, fd = socket_for(path, type, &address);
 
 	if (fd < 0)
 		return fd;
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) || listen(fd, backlog)) {
 		err = complain_errno("listening at %s", path);
 		close(fd);
 		return err;

@@ -11,7 +11,7 @@
 
 /* All return 0 or a descriptor, or a negative errno with a complaint. type: SOCK_STREAM or
  * SOCK_SEQPACKET. */
-int meeting_listen(const char *path, int type);
+int meeting_listen(const char *path, int type, int backlog);
 int meeting_accept(int listener);
 int meeting_connect(const char *path, int type);
 int meeting_pair(int type, int sockets[2]);

@@ -167,7 +167,7 @@ int memory_listen(const struct memory_kind *kind, const struct setup *setup, voi
 
 	if (!memory)
 		return -ENOMEM;
-	socket = meeting_listen(setup->path, SOCK_SEQPACKET);
+	socket = meeting_listen(setup->path, SOCK_SEQPACKET, 1);
 	if (socket < 0) {
 		memory_close(memory);
 		return socket;

@@ -27,7 +27,9 @@
 #define DURATION_MOST 86400
 #define BATCH_MOST 4096
 #define LINKS_MOST 10000
-#define LINKS_RING ((uint64_t)16 << 10) /* each of many links has two */
+#define CLIENTS_MOST 10000
+#define CLIENTS_LONGEST 65536 /* message of a client */
+#define COUNT_MOST 100000000
 #define RATE_LEAST 10
 #define RATE_MOST 100000000
 #define WORD 32 /* longest word that is compared to names */
@@ -268,6 +270,35 @@ static int parse_links(struct options *options, const char *text)
 	return 0;
 }
 
+static int parse_clients(struct options *options, const char *list)
+{
+	char word[WORD + 1];
+
+	options->clients_count = 0;
+	options->clients_named = true;
+	while (next_word(&list, word, sizeof(word))) {
+		uint64_t clients;
+
+		if (!number_read(word, 1000, &clients) || !clients || clients > CLIENTS_MOST)
+			return usage("clients \"%s\" is out of range: give a list of 1 to %d, such "
+				     "as 32,1000",
+				     word, CLIENTS_MOST);
+		if (options->clients_count == OPTIONS_CLIENTS)
+			return usage("more than %d numbers of clients: give fewer at a time",
+				     OPTIONS_CLIENTS);
+		options->clients[options->clients_count++] = (unsigned)clients;
+	}
+	return 0;
+}
+
+static int parse_count(struct options *options, const char *text)
+{
+	if (!number_read(text, 1000, &options->count) || !options->count ||
+	    options->count > COUNT_MOST)
+		return usage("count \"%s\" is out of range: give 1 to %d", text, COUNT_MOST);
+	return 0;
+}
+
 static int unknown_transport(const char *word)
 {
 	const char *names[OPTIONS_TRANSPORTS];
@@ -345,17 +376,26 @@ static int parse_rounds(struct options *options, const char *text)
 	return 0;
 }
 
-static int parse_duration(struct options *options, const char *text)
+static int read_seconds(const char *what, const char *text, double *value)
 {
 	char *end;
 	double seconds = strtod(text, &end);
 
 	if (*end || end == text || !(seconds > 0 && seconds <= DURATION_MOST))
-		return usage(
-			"duration \"%s\" is out of range: give seconds, more than 0 and at most %d",
-			text, DURATION_MOST);
-	options->duration_s = seconds;
+		return usage("%s \"%s\" is out of range: give seconds, more than 0 and at most %d",
+			     what, text, DURATION_MOST);
+	*value = seconds;
 	return 0;
+}
+
+static int parse_duration(struct options *options, const char *text)
+{
+	return read_seconds("duration", text, &options->duration_s);
+}
+
+static int parse_seconds(struct options *options, const char *text)
+{
+	return read_seconds("seconds", text, &options->seconds);
 }
 
 /* What two CPUs have in common, by enum peal_sharing. */
@@ -460,12 +500,19 @@ static const struct option {
 	const char *about;
 } all_options[] = {
 	{ "--size", "LIST", parse_sizes,
-	  "bytes of a message: 8,64,1k,64k unless given; 64 for rate, and with --links" },
+	  "bytes of a message: 8,64,1k,64k unless given; 64 for rate, with --links, with clients" },
 	{ "--rate", "LIST", parse_rates,
-	  "messages a second, for rate: 1k,10k,100k,1m unless given" },
+	  "messages a second, for rate: 1k,10k,100k,1m unless given; requests for serve: 10k; for "
+	  "connect clients" },
+	{ "--clients", "LIST", parse_clients,
+	  "of a server: for connect and closed 128, for serve, idle and beside 1000 unless given" },
+	{ "--count", "N", parse_count, "clients that come and go in churn; 100k unless given" },
+	{ "--seconds", "S", parse_seconds,
+	  "of each slice of serve, closed, idle and beside, and of connect at a rate" },
 	{ "--batch", "LIST", parse_batches,
 	  "messages at a time in stream, where Peal can; 1 unless given" },
-	{ "--wait", "LIST", parse_waits, "any of spin,adaptive,sleep; all unless given" },
+	{ "--wait", "LIST", parse_waits,
+	  "any of spin,adaptive,sleep; all unless given; with clients adaptive, or sleep" },
 	{ "--links", "N", parse_links, "links of a set (peal-set), which the receiver looks at" },
 	{ "--barrier", "WHICH", parse_barrier,
 	  "of Peal's sleepers: fence, asymmetric or auto, the default" },
@@ -473,9 +520,10 @@ static const struct option {
 	  "pages of Peal's rings: off, try, require or auto, the default" },
 	{ "--no-prefault", NULL, parse_no_prefault,
 	  "let Peal's memory be touched first by its first use" },
-	{ "--transport", "LIST", parse_transports, "those below; all unless given" },
+	{ "--transport", "LIST", parse_transports,
+	  "those below; all unless given; with clients peal,uds" },
 	{ "--ring", "SIZE", parse_ring,
-	  "bytes of a ring in each direction; 2m unless given, 16k with --links" },
+	  "bytes of a ring in each direction; 2m unless given, 16k with --links and with clients" },
 	{ "--rounds", "N", parse_rounds, "rounds of slices; at least 10 unless given" },
 	{ "--duration", "S", parse_duration,
 	  "measured seconds per size and rate, shared among slices" },
@@ -552,6 +600,12 @@ static int check(const struct options *options)
 	if (options->links && options->threads)
 		return usage("a set takes links between processes only: leave out --threads or "
 			     "--links");
+	for (unsigned i = 0; i < options->size_count && options->clients_count; i++)
+		if (options->sizes[i] > CLIENTS_LONGEST)
+			return usage("a message of %" PRIu64
+				     " bytes is too long for a server of many "
+				     "clients: give a --size of at most %d",
+				     options->sizes[i], CLIENTS_LONGEST);
 	for (unsigned i = 0; i < options->batch_count; i++)
 		for (unsigned j = 0; j < options->size_count; j++)
 			if (options->batches[i] > 1 &&
@@ -613,7 +667,7 @@ static void set_defaults(struct options *options)
 		return;
 	add_transport(options, &transport_set);
 	if (!options->ring_named)
-		options->ring = LINKS_RING;
+		options->ring = OPTIONS_CLIENTS_RING;
 	if (options->sizes_named)
 		return;
 	options->sizes[0] = 64;

@@ -15,6 +15,9 @@
 #define OPTIONS_TRANSPORTS 16
 #define OPTIONS_RATES 16
 #define OPTIONS_BATCHES 8
+#define OPTIONS_CLIENTS 16
+
+#define OPTIONS_CLIENTS_RING ((uint64_t)16 << 10) /* each of many clients has two */
 
 #define EXIT_USAGE 64
 
@@ -31,11 +34,16 @@ struct options {
 	bool transports_named;             /* rather than all by default */
 	unsigned batches[OPTIONS_BATCHES]; /* messages at a time */
 	unsigned batch_count;
-	unsigned waits; /* 1 << each of enum wait_mode */
+	unsigned waits; /* 1 << each of enum wait_mode; 0: each transport's own */
 	enum barrier_mode barrier;
 	enum huge_mode huge;
 	bool no_prefault;
-	unsigned links; /* of a set; 0: nothing was said of sets */
+	unsigned links;                    /* of a set; 0: nothing was said of sets */
+	unsigned clients[OPTIONS_CLIENTS]; /* of a server */
+	unsigned clients_count;            /* 0: this is not about a server of many */
+	bool clients_named;
+	uint64_t count; /* visits; 0: nothing was said of them */
+	double seconds; /* of a slice with clients; 0: the command's own */
 	uint64_t ring;
 	unsigned rounds;     /* 0: as many as the duration needs, at least 10 */
 	double duration_s;   /* measured time per size; 0: the command's own */

@@ -7,7 +7,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "control.h"
 #include "options.h"
 #include "partner.h"
+#include "process.h"
 #include "slice.h"
 #include "transport.h"
 #include "watch.h"
@@ -165,20 +165,9 @@ int partner_settle(int cpu, bool pin_first)
 
 int partner_main(int argc, char **argv)
 {
-	int control;
+	int control = process_enter(argc, argv);
 
-	if (argc != 5) {
-		fprintf(stderr, "peal-perf: \"partner\" is for peal-perf itself to call\n");
-		return 64;
-	}
-	control = atoi(argv[2]);
-	/* Ctrl-C on a terminal comes to both; the driver decides what to do about it. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	if (partner_settle(atoi(argv[3]), atoi(argv[4]))) {
-		fprintf(stderr, "peal-perf: the partner: %s\n", complaint());
-		return 1;
-	}
+	if (control < 0)
+		return argc == 5 ? 1 : EXIT_USAGE;
 	return partner_serve(control, false) ? 1 : 0;
 }

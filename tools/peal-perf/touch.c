@@ -171,6 +171,12 @@ static int measure(struct touch *touch, bool prefault)
 	return err;
 }
 
+/* Messages that one thread sends and receives in a second. */
+static double last_lap_rate(const struct touch *touch, const struct figure *figures)
+{
+	return (double)touch->messages * 1e9 / figures[LAST].median;
+}
+
 static void json_figures(struct json *json, const struct touch *touch, bool prefault,
 			 const struct figure *figures)
 {
@@ -186,19 +192,20 @@ static void json_figures(struct json *json, const struct touch *touch, bool pref
 		json_number(json, names[i][0], figures[i].median, 1);
 		report_json_spread(json, names[i][1], &figures[i], 1);
 	}
+	json_number(json, "last_lap_msgs_per_s", last_lap_rate(touch, figures), 1);
 	json_end_object(json);
 }
 
 static void print_figures(const struct touch *touch, bool prefault, const struct figure *figures)
 {
-	char size[OPTIONS_SIZE_TEXT];
+	char size[OPTIONS_SIZE_TEXT], rate[REPORT_TEXT];
 
 	printf("%5s %-8s", options_size_text(size, touch->setup.size), prefault ? "yes" : "no");
 	for (int i = 0; i < FIGURES; i++) {
 		char text[REPORT_TEXT], low[REPORT_TEXT], high[REPORT_TEXT], range[64];
 
 		if (i == FAULTS) {
-			printf("  %.0f", figures[i].median);
+			printf("  %-6.0f", figures[i].median);
 			continue;
 		}
 		snprintf(range, sizeof(range), "%s (%s to %s)",
@@ -206,7 +213,7 @@ static void print_figures(const struct touch *touch, bool prefault, const struct
 			 report_time(high, figures[i].high));
 		printf("  %-28s", range);
 	}
-	printf("\n");
+	printf("  %s\n", report_count(rate, last_lap_rate(touch, figures)));
 }
 
 /* Of what there was. */
@@ -260,7 +267,7 @@ static void print_head(const struct options *options, unsigned rounds)
 	       options_size_text(ring, options->ring), report_cpus(options, cpus), rounds, "size",
 	       "prefault");
 	printf("  %-28s  %-28s  %-28s  %-28s  %s\n", "connect", "first lap", "last lap",
-	       "touching: first less last", "page faults of the first");
+	       "touching: first less last", "faults  messages/s of the last");
 }
 
 int touch_run(const struct options *options)

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct service;
 struct slice;
 
 /* How a side waits; the same three for all transports, which need not have them all. */
@@ -38,15 +39,16 @@ enum side { INITIATOR, ANSWERER, SIDES };
 
 /* What the two sides must agree on before they meet. */
 struct setup {
-	uint64_t size;        /* bytes of a message */
-	uint64_t ring;        /* bytes of a ring in each direction, for transports with rings */
-	uint32_t wait;        /* an enum wait_mode */
-	uint32_t barrier;     /* an enum barrier_mode, for Peal */
-	uint32_t huge;        /* an enum huge_mode, for Peal */
-	uint32_t no_prefault; /* likewise */
-	uint32_t batch;       /* messages that are sent and received at a time, at most */
-	uint32_t links;       /* of a set */
-	char path[100];       /* of the socket where they meet; fits a sockaddr_un */
+	uint64_t size;           /* bytes of a message */
+	uint64_t ring;           /* bytes of a ring in each direction, for transports with rings */
+	uint32_t wait;           /* an enum wait_mode */
+	uint32_t barrier;        /* an enum barrier_mode, for Peal */
+	uint32_t huge;           /* an enum huge_mode, for Peal */
+	uint32_t no_prefault;    /* likewise */
+	uint32_t batch;          /* messages that are sent and received at a time, at most */
+	uint32_t links;          /* of a set */
+	uint32_t one_descriptor; /* Peal's links are to do with one, and be rung by it */
+	char path[100];          /* of the socket where they meet; fits a sockaddr_un */
 };
 
 /* Runs one side of one slice; 0 or a negative errno with a complaint. */
@@ -101,6 +103,9 @@ struct transport {
 	/* Likewise, in batches. */
 	const struct loops *batched;
 	const struct loops *batched_in_place;
+
+	/* A server with many clients; NULL: it has none. */
+	const struct service *service;
 };
 
 /* Its loops for one way of doing things; NULL: it cannot. */

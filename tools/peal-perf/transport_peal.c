@@ -16,6 +16,7 @@
 #include "buffers.h"
 #include "complaint.h"
 #include "library.h"
+#include "service.h"
 #include "slice.h"
 #include "transport.h"
 
@@ -326,4 +327,5 @@ const struct transport transport_peal = {
 	.in_place = &place_loops,
 	.batched = &copy_batch_loops,
 	.batched_in_place = &place_batch_loops,
+	.service = &service_peal,
 };

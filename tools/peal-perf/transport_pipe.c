@@ -128,7 +128,7 @@ static int pipes_listen(const struct setup *setup, void **end)
 
 	if (!pipes)
 		return -ENOMEM;
-	listener = meeting_listen(setup->path, SOCK_SEQPACKET);
+	listener = meeting_listen(setup->path, SOCK_SEQPACKET, 1);
 	if (listener < 0) {
 		pipes_close(pipes);
 		return listener;

@@ -18,6 +18,7 @@
 
 #include "complaint.h"
 #include "meeting.h"
+#include "service.h"
 #include "slice.h"
 #include "transport.h"
 #include "watch.h"
@@ -203,7 +204,7 @@ static int connection_listen(int type, const struct setup *setup, void **end)
 
 	if (!connection)
 		return -ENOMEM;
-	connection->listener = meeting_listen(setup->path, type);
+	connection->listener = meeting_listen(setup->path, type, 1);
 	if (connection->listener < 0) {
 		err = connection->listener;
 		connection_close(connection);
@@ -302,6 +303,7 @@ const struct transport transport_uds = {
 	.pair = stream_pair,
 	.close = connection_close,
 	.loops = &stream_loops,
+	.service = &service_uds,
 };
 
 const struct transport transport_seqpacket = {
