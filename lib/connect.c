@@ -337,14 +337,15 @@ static int shake_hands(struct opening *opening, const struct peal_options *optio
 {
 	struct platform_parcel ours = { .count = 0 }, received = { .count = 0 };
 	struct wire_message message;
-	int err = open_socket(opening);
+	int err = segment_create(&plan->own, options, options_asleep_word(options));
 
+	/* The segment first: a server need not wait for HELLO then, nor keep a seat for us. */
+	if (!err)
+		err = open_socket(opening);
 	if (!err && opening->address.form == ADDRESS_NAME)
 		err = reach_name(opening);
 	else if (!err && opening->address.fd < 0)
 		err = reach(opening);
-	if (!err)
-		err = segment_create(&plan->own, options, options_asleep_word(options));
 	if (err)
 		return err;
 	wire_fill(&message, WIRE_HELLO, options, options->max_message, plan, &ours);

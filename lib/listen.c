@@ -20,9 +20,14 @@
 #include "lib/listen.h"
 #include "lib/options.h"
 
-/* Clients between connect and HELLO. When all places are taken nobody is let in until one is free,
- * or until the slowest has used up its share of patience and makes room. */
-#define GUESTS 64
+/*
+ * Clients between connect and HELLO. When all seats are taken nobody is let in until one is free.
+ * Then the slowest of the user who has the most makes room: at once for a user who has fewer, else
+ * when it has used up its share of patience.
+ */
+#define SEATS 256
+#define DOOR SEATS /* the place of who has just come in, and mostly has said HELLO already */
+#define GUESTS (SEATS + 1)
 #define PATIENCE 8 /* parts of handshake_ns */
 
 /* Of hear(): no errno. */
@@ -31,8 +36,10 @@
 static const char out_of_descriptors[] =
 	"the server is out of descriptors: raise its limit (ulimit -n), or try again";
 
-/* So many rounds at most with timeout 0. */
+/* So many rounds at most with timeout 0; and so many are let in one after the other until those who
+ * have a seat are asked. */
 #define ROUNDS 16
+#define IN_A_ROW 16
 
 /* Keys of the poller besides the guests' indexes. */
 #define KEY_KNOCK GUESTS
@@ -42,7 +49,8 @@ struct guest {
 	int fd; /* -1: none */
 	uint64_t since;
 	struct platform_credentials who;
-	bool counted; /* it has passed the limits */
+	bool counted;   /* it has passed the limits */
+	uint32_t mates; /* its user's seats, with its own; 0: it has none */
 };
 
 struct peal_listener {
@@ -61,6 +69,9 @@ struct peal_listener {
 	bool shut; /* no place or no descriptor is free: the socket is not polled */
 	uint64_t shut_until;
 	uint64_t timer_at; /* what the timer is set to; UINT64_MAX: nothing */
+	uint64_t due;      /* no guest's time is up before that */
+	bool knocking;     /* the last look at the door was not in vain */
+	unsigned in_a_row;
 	unsigned seated;
 	struct guest guests[GUESTS];
 	struct admission admission;
@@ -275,6 +286,8 @@ static int claim(struct peal_listener *listener)
 			err,
 			"a listener needs 6 descriptors, an epoll and a timerfd among them, and has not got them (errno %d): %s",
 			-err, error_mend(err, "raise the limit (ulimit -n)"));
+	/* Those whom it accepts inherit this. A system that has no credentials says so later. */
+	platform_want_credentials(listener->fd);
 	err = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK);
 	if (!err)
 		err = platform_poller_add(listener->poller, listener->timer, KEY_TIMER);
@@ -327,7 +340,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	listener->address = place;
 	listener->fd = listener->lock = listener->poller = listener->timer = -1;
 	listener->reserve[0] = listener->reserve[1] = -1;
-	listener->timer_at = UINT64_MAX;
+	listener->timer_at = listener->due = UINT64_MAX;
 	admission_init(&listener->admission);
 	for (unsigned i = 0; i < GUESTS; i++)
 		listener->guests[i].fd = -1;
@@ -358,19 +371,64 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	return err;
 }
 
-/* Takes a guest's seat away; the socket goes with it, unread descriptors in it or not. */
+static void count_mates(struct peal_listener *listener, uint32_t uid, uint32_t mates)
+{
+	for (unsigned i = 0; i < SEATS; i++)
+		if (listener->guests[i].fd >= 0 && listener->guests[i].who.uid == uid)
+			listener->guests[i].mates = mates;
+}
+
+/* Gives who stands at the door one of the seats, of which there must be one. NULL: no memory. */
+static struct guest *seat(struct peal_listener *listener)
+{
+	struct guest *door = &listener->guests[DOOR], *guest = listener->guests;
+	uint64_t end = platform_later(door->since, listener->options.handshake_ns);
+	uint32_t mates = 1;
+
+	for (unsigned i = 0; i < SEATS; i++)
+		mates += listener->guests[i].fd >= 0 &&
+			 listener->guests[i].who.uid == door->who.uid;
+	while (guest->fd >= 0)
+		guest++;
+	if (platform_poller_add(listener->poller, door->fd, (uint32_t)(guest - listener->guests)))
+		return NULL;
+	registry_lock();
+	*guest = *door;
+	door->fd = -1;
+	registry_unlock();
+	count_mates(listener, guest->who.uid, mates);
+	listener->seated++;
+	if (end < listener->due)
+		listener->due = end;
+	return guest;
+}
+
+/* Takes a guest's seat away, if it has one. Its socket is the caller's. */
+static void unseat(struct peal_listener *listener, struct guest *guest)
+{
+	int fd = guest->fd;
+
+	guest->fd = -1;
+	if (!guest->mates)
+		return;
+	platform_poller_remove(listener->poller, fd);
+	count_mates(listener, guest->who.uid, guest->mates - 1);
+	guest->mates = 0;
+	if (!--listener->seated)
+		listener->due = UINT64_MAX;
+}
+
+/* Sends a guest away; the socket goes with it, unread descriptors in it or not. */
 static void see_off(struct peal_listener *listener, struct guest *guest, int err,
 		    const char *sentence)
 {
 	int fd = guest->fd;
 
 	wire_refuse(fd, err, sentence);
-	platform_poller_remove(listener->poller, fd);
 	registry_lock();
-	guest->fd = -1;
+	unseat(listener, guest);
 	platform_close_socket(fd);
 	registry_unlock();
-	listener->seated--;
 	if (guest->counted)
 		admission_leave(&listener->admission, guest->who.uid);
 	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->address.shown,
@@ -570,9 +628,7 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 		return err;
 	}
 	/* The link has the socket now; its hang-up is nothing to the listener. */
-	platform_poller_remove(listener->poller, guest->fd);
-	guest->fd = -1;
-	listener->seated--;
+	unseat(listener, guest);
 	return 0;
 }
 
@@ -620,21 +676,47 @@ static void turn_away(struct peal_listener *listener)
 		     platform_later(platform_now(), listener->options.handshake_ns / PATIENCE));
 }
 
-/* Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; a
- * shortage: turned away, or left outside; another errno: the listening socket is not what it
- * was. */
-static int greet(struct peal_listener *listener, struct peal_link **link)
+/* The slowest of the user who has the most seats. Some are taken. */
+static struct guest *find_slowest(struct peal_listener *listener)
 {
-	struct guest *guest = listener->guests;
+	struct guest *slowest = NULL;
+
+	for (struct guest *guest = listener->guests; guest < &listener->guests[SEATS]; guest++)
+		if (guest->fd >= 0 &&
+		    (!slowest || guest->mates > slowest->mates ||
+		     (guest->mates == slowest->mates && guest->since < slowest->since)))
+			slowest = guest;
+	return slowest;
+}
+
+static void see_off_slowest(struct peal_listener *listener, struct guest *slowest)
+{
+	char sentence[160];
+
+	snprintf(
+		sentence, sizeof(sentence),
+		"the server is busy with %d handshakes, its limit, %u of them of user %u, and this was the slowest: try again",
+		SEATS, slowest->mates, slowest->who.uid);
+	see_off(listener, slowest, -ETIMEDOUT, sentence);
+}
+
+/*
+ * Takes in who knocks. 0: somebody, perhaps *link; -EAGAIN: nobody, or the door is shut now; a
+ * shortage: turned away, or left outside; another errno: the listening socket is not what it
+ * was. sure: somebody does knock. Else nothing is done about a shortage, which there is then
+ * whether somebody knocks or not.
+ */
+static int greet(struct peal_listener *listener, bool sure, struct peal_link **link)
+{
+	struct guest *guest = &listener->guests[DOOR];
+	struct guest *seated, *slowest;
 	char sentence[192];
 	int err;
 
-	while (guest->fd >= 0)
-		guest++;
 	registry_lock();
 	guest->fd = platform_accept(listener->fd);
 	registry_unlock();
-	if (is_shortage(guest->fd))
+	if (is_shortage(guest->fd) && sure)
 		turn_away(listener);
 	if (guest->fd < 0) {
 		err = guest->fd;
@@ -643,7 +725,7 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 	}
 	guest->since = platform_now();
 	guest->counted = false;
-	listener->seated++;
+	guest->mates = 0;
 	guest->who = (struct platform_credentials){ .pid = 0,
 						    .uid = UINT32_MAX,
 						    .gid = UINT32_MAX };
@@ -671,71 +753,83 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 	/* Most have said HELLO by now. */
 	if (hear(listener, guest, link) != SILENT)
 		return 0;
-	if (platform_poller_add(listener->poller, guest->fd, (uint32_t)(guest - listener->guests)))
+	seated = seat(listener);
+	if (!seated)
 		see_off(listener, guest, -EBUSY,
 			"the server is out of memory to poll another client: free some there, or try again");
-	else if (listener->seated == GUESTS)
-		shut(listener, 0);
-	return listener->shut ? -EAGAIN : 0;
+	if (!seated || listener->seated < SEATS)
+		return 0;
+	slowest = find_slowest(listener);
+	if (slowest->mates > seated->mates) {
+		see_off_slowest(listener, slowest);
+		return 0;
+	}
+	shut(listener, 0);
+	return -EAGAIN;
 }
 
-/* Ends the guests whose time is up, and while the door is shut the slowest one that has used up its
- * patience; opens the door when a seat is free. *next is when to come again. */
-static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
+static void set_timer(struct peal_listener *listener, uint64_t now, uint64_t next)
 {
-	uint64_t allowed = listener->options.handshake_ns;
-	struct guest *slowest = NULL;
+	listener->timer_at = next;
+	platform_timer_set(listener->timer, next == UINT64_MAX ? 0 : next > now ? next - now : 1);
+}
+
+/* Ends the guests whose time is up. */
+static void end_overdue(struct peal_listener *listener, uint64_t now)
+{
+	uint64_t allowed = listener->options.handshake_ns, due = UINT64_MAX;
 	char sentence[128];
 
-	*next = UINT64_MAX;
-	for (unsigned i = 0; listener->seated && i < GUESTS; i++) {
-		struct guest *guest = &listener->guests[i];
+	for (struct guest *guest = listener->guests; guest < &listener->guests[SEATS]; guest++) {
+		uint64_t end = platform_later(guest->since, allowed);
 
 		if (guest->fd < 0)
 			continue;
-		if (now - guest->since >= allowed) {
+		if (now >= end) {
 			snprintf(
 				sentence, sizeof(sentence),
 				"the handshake took too long: %llu ns is the limit (options.handshake_ns)",
 				(unsigned long long)allowed);
 			see_off(listener, guest, -ETIMEDOUT, sentence);
-		} else if (!slowest || guest->since < slowest->since) {
-			slowest = guest;
+		} else if (end < due) {
+			due = end;
 		}
 	}
-	if (slowest)
-		*next = platform_later(slowest->since, allowed);
-	if (listener->seated == GUESTS && slowest) {
-		if (now - slowest->since >= allowed / PATIENCE) {
-			snprintf(
-				sentence, sizeof(sentence),
-				"the server is busy with %d handshakes, its limit, and this was the slowest: try again",
-				GUESTS);
-			see_off(listener, slowest, -ETIMEDOUT, sentence);
-			*next = now; /* to look who is the slowest now */
-		} else {
-			*next = platform_later(slowest->since, allowed / PATIENCE);
-		}
-	}
-	if (listener->shut && listener->seated < GUESTS && now >= listener->shut_until)
-		listener->shut = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK) !=
-				 0;
-	if (listener->shut) {
-		uint64_t again = listener->shut_until > now ?
-					 listener->shut_until :
-					 platform_later(now, allowed / PATIENCE);
-
-		*next = again < *next ? again : *next;
-	}
+	listener->due = due;
 }
 
-/* Who polls our descriptor must come by then. */
-static void set_timer(struct peal_listener *listener, uint64_t now, uint64_t next)
+static uint64_t sooner(uint64_t a, uint64_t b)
 {
-	if (next == listener->timer_at)
+	return a < b ? a : b;
+}
+
+/* Ends the guests whose time is up, and when no seat is free the slowest that has used up its
+ * patience; opens the door when one is. *next is when to come again. */
+static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
+{
+	uint64_t patience = listener->options.handshake_ns / PATIENCE;
+	struct guest *slowest;
+
+	if (now >= listener->timer_at)
+		set_timer(listener, now, UINT64_MAX); /* it polls readable no more */
+	if (now >= listener->due)
+		end_overdue(listener, now);
+	*next = listener->due;
+	if (listener->seated == SEATS) {
+		slowest = find_slowest(listener);
+		if (now - slowest->since >= patience)
+			see_off_slowest(listener, slowest);
+		else
+			*next = sooner(*next, platform_later(slowest->since, patience));
+	}
+	if (!listener->shut)
 		return;
-	listener->timer_at = next;
-	platform_timer_set(listener->timer, next == UINT64_MAX ? 0 : next > now ? next - now : 1);
+	if (listener->seated < SEATS && now >= listener->shut_until)
+		listener->shut = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK) !=
+				 0;
+	if (listener->shut && listener->seated < SEATS)
+		*next = sooner(*next, listener->shut_until > now ? listener->shut_until :
+								   platform_later(now, patience));
 }
 
 /* One round over all who may have something to say. 0: there may be more, or *link is made;
@@ -743,20 +837,29 @@ static void set_timer(struct peal_listener *listener, uint64_t now, uint64_t nex
 static int serve(struct peal_listener *listener, struct peal_link **link)
 {
 	uint32_t keys[16];
-	int err, count = platform_poller_ready(listener->poller, keys, 16);
+	int err, count;
 
+	/* While they come, and while nobody has a seat, the door alone is worth a look. */
+	if (!listener->shut &&
+	    (!listener->seated || (listener->knocking && ++listener->in_a_row < IN_A_ROW))) {
+		err = greet(listener, false, link);
+		listener->knocking = !err;
+		if (!is_shortage(err) && (err != -EAGAIN || !listener->seated))
+			return err;
+	}
+	listener->in_a_row = 0;
+	count = platform_poller_ready(listener->poller, keys, 16);
 	if (count <= 0)
 		return count ? count : -EAGAIN;
 	for (int i = 0; i < count && !*link; i++) {
-		if (keys[i] < GUESTS) {
+		if (keys[i] < SEATS) {
 			if (listener->guests[keys[i]].fd >= 0)
 				hear(listener, &listener->guests[keys[i]], link);
-		} else if (keys[i] == KEY_KNOCK) {
-			err = greet(listener, link);
+		} else if (keys[i] == KEY_KNOCK && !listener->shut) {
+			err = greet(listener, true, link);
+			listener->knocking = !err;
 			if (err && err != -EAGAIN)
 				return err;
-		} else {
-			set_timer(listener, 0, UINT64_MAX); /* it has said so */
 		}
 	}
 	return 0;
@@ -824,7 +927,9 @@ int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t
 	/* A seat may be free, and who polls has to know when to come again. */
 	now = platform_now();
 	expire(listener, now, &next);
-	set_timer(listener, now, next);
+	/* One that rings too early does no harm, and is not set again for each guest. */
+	if (next < listener->timer_at)
+		set_timer(listener, now, next);
 	return err;
 }
 

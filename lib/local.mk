@@ -12,6 +12,8 @@ libpealcore_la_SOURCES = \
 	lib/admission.h \
 	lib/bell.c \
 	lib/bell.h \
+	lib/call.c \
+	lib/call.h \
 	lib/clients.c \
 	lib/clients.h \
 	lib/connect.c \
@@ -43,9 +45,9 @@ libpealcore_la_SOURCES = \
 	lib/segment.h \
 	lib/server.c \
 	lib/set.c \
+	lib/set.h \
 	lib/spin.c \
 	lib/spin.h \
-	lib/standin.c \
 	lib/stats.c \
 	lib/stats.h \
 	lib/worker.c \

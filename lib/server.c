@@ -366,6 +366,20 @@ static int start_workers(struct peal_server *server)
 			 error_mend(err, "have fewer workers"));
 }
 
+/* Nobody who asked for it needs to know whether it could be told. */
+static void tell_ready(struct peal_server *server)
+{
+	if (!server->told && (server->options.flags & PEAL_SERVER_NOTIFY))
+		server->told = platform_notify("READY=1") == 1;
+}
+
+static void tell_stopping(struct peal_server *server)
+{
+	if (server->told)
+		platform_notify("STOPPING=1");
+	server->told = false;
+}
+
 /* One thread at a time. */
 static int enter(struct peal_server *server)
 {
@@ -384,9 +398,7 @@ static int enter(struct peal_server *server)
 		__atomic_store_n(&server->running, 0, __ATOMIC_RELEASE); /* likewise */
 		return err;
 	}
-	if (!server->told && server->options.flags & PEAL_SERVER_NOTIFY)
-		platform_notify("READY=1");
-	server->told = true;
+	tell_ready(server);
 	return 0;
 }
 
@@ -404,8 +416,7 @@ static bool is_stopped(struct peal_server *server)
 	if (!__atomic_load_n(&server->stop, __ATOMIC_RELAXED) ||
 	    !__atomic_exchange_n(&server->stop, 0, __ATOMIC_ACQUIRE))
 		return false;
-	if (server->options.flags & PEAL_SERVER_NOTIFY)
-		platform_notify("STOPPING=1");
+	tell_stopping(server);
 	return true;
 }
 
@@ -492,8 +503,7 @@ void peal_server_close(struct peal_server *server)
 		return;
 	if (!server->stale) {
 		stop_workers(server);
-		if (server->told && server->options.flags & PEAL_SERVER_NOTIFY)
-			platform_notify("STOPPING=1");
+		tell_stopping(server);
 	}
 	for (uint32_t i = 0; i < server->count; i++)
 		worker_end(&server->workers[i], PEAL_END_STOPPED);

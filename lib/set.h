@@ -20,9 +20,9 @@ int set_watch(struct peal_set *set, int fd, uint32_t which);
 void set_unwatch(struct peal_set *set, int fd, uint32_t which);
 
 /*
- * As peal_set_wait, but for a set that may have no links, and ends also when a watched descriptor is
- * readable: *heard gets a bit (1 << which) for each. Returns how many links are ready (0 or more);
- * -EAGAIN, -ETIMEDOUT: none, and *heard is 0; -ESTALE.
+ * As peal_set_wait, but for a set that may have no links, and ends also when a watched descriptor
+ * is readable: *heard gets a bit (1 << which) for each. Returns how many links are ready (0 or
+ * more); -EAGAIN, -ETIMEDOUT: none, and *heard is 0; -ESTALE.
  */
 int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard);
 
@@ -33,6 +33,10 @@ void set_mute(struct peal_set *set, struct peal_link *link, bool muted);
 /* As peal_set_arm, likewise: 0: wait for the descriptor; 1: there is something now, *heard or
  * peal_set_next say what. */
 int set_arm(struct peal_set *set, uint32_t *heard);
+
+/* A link whose bells are not armed any more, or that may have something pending, is looked at
+ * before its set sleeps; if it is in one. By the thread that has the set. */
+void set_rouse(struct peal_link *link);
 
 /* How often it has come back from sleep. Any thread. */
 uint64_t set_wakeups(const struct peal_set *set);

@@ -40,7 +40,18 @@ static void count(uint64_t *counter, uint64_t by)
 
 void worker_wake(struct worker *worker)
 {
-	platform_ring_eventfd(worker->bell);
+	if (worker->bell_is_timer)
+		platform_timer_set(worker->bell, 1);
+	else
+		platform_ring_eventfd(worker->bell);
+}
+
+static void clear_bell(struct worker *worker)
+{
+	if (worker->bell_is_timer)
+		platform_timer_set(worker->bell, 0);
+	else
+		platform_clear_eventfd(worker->bell);
 }
 
 void worker_post(struct worker *worker, struct item *item)
@@ -163,7 +174,7 @@ static void end(struct worker *worker, struct client *client, int reason)
 		count(&worker->counts.disconnected, 1);
 	/* Who has gone by itself need not be told soon. */
 	client->late = reason == PEAL_END_CLOSED || reason == PEAL_END_DIED;
-	if (handlers->closed)
+	if (handlers->closed && !worker->server->stale)
 		handlers->closed(worker->server->options.data, client->link, client->data, reason);
 }
 
@@ -176,12 +187,18 @@ static void end_by(struct worker *worker, struct client *client, int err)
 				 PEAL_END_FAILED);
 }
 
-void worker_dismiss(struct worker *worker, struct peal_link *link)
+/* A link is none of this worker's any more, nor one of the server's. */
+static void forget_link(struct worker *worker, const struct peal_link *link)
 {
 	if (worker->server->limited)
 		listen_forget(worker->server->listener, link->peer.uid);
 	/* Pairs with the addition in server.c, for its amount only. */
 	__atomic_fetch_sub(&worker->load, 1, __ATOMIC_RELAXED);
+}
+
+void worker_dismiss(struct worker *worker, struct peal_link *link)
+{
+	forget_link(worker, link);
 	peal_close(link);
 }
 
@@ -193,11 +210,12 @@ static void sweep(struct worker *worker)
 		struct peal_link *link = client->link;
 
 		worker->leaving = client->next;
+		forget_link(worker, link);
 		if (client->late && worker->late_count < WORKER_LATE) {
 			peal_set_remove(worker->set, link);
 			worker->late[worker->late_count++] = link;
 		} else {
-			worker_dismiss(worker, link);
+			peal_close(link);
 		}
 		clients_give(&worker->clients, client);
 	}
@@ -209,7 +227,7 @@ static bool tidy(struct worker *worker)
 	struct peal_server *server = worker->server;
 
 	if (worker->late_count) {
-		worker_dismiss(worker, worker->late[--worker->late_count]);
+		peal_close(worker->late[--worker->late_count]);
 		return true;
 	}
 	if (worker->index || !server->preparing)
@@ -280,6 +298,30 @@ static int send_reply(struct worker *worker, struct client *client, struct reply
 	return err;
 }
 
+/* Bytes of room that a reply needs which one record holds. */
+static uint64_t room_of(const struct reply *reply)
+{
+	return reply->err ? sizeof(uint64_t) + reply->length : reply->length;
+}
+
+/* There was not so much room. The client is slow until there is some more, or it would be woken for
+ * with each message that it reads; false: there is some more now. */
+static bool lacks_room(struct worker *worker, struct client *client, uint64_t room)
+{
+	struct peal_tx *tx = &client->link->tx;
+	uint64_t more = room + (tx->mask + 1) / 4;
+	void *at;
+
+	/* An error's record may be longer than the client's messages. */
+	if (room <= tx->largest &&
+	    peal_reserve(tx, more < tx->largest ? more : tx->largest, &at, 0) != -EAGAIN) {
+		tx->reserved = 0;
+		return false;
+	}
+	stall(worker, client);
+	return true;
+}
+
 /* Sends what there is room for of the replies that wait: 0: all; -EAGAIN: not yet, and the client
  * is slow; else it has gone, and so have they. */
 static int send_waiting(struct worker *worker, struct client *client)
@@ -289,7 +331,10 @@ static int send_waiting(struct worker *worker, struct client *client)
 		int err = send_reply(worker, client, reply);
 
 		if (err == -EAGAIN) {
-			stall(worker, client);
+			if (reply->sending.data)
+				stall(worker, client);
+			else if (!lacks_room(worker, client, room_of(reply)))
+				continue;
 			return err;
 		}
 		if (ring_ends(err)) {
@@ -318,29 +363,21 @@ void worker_reply(struct worker *worker, struct client *client, struct reply *re
 		count(&worker->counts.queued, 1);
 }
 
-/*
- * Whether a message may be handed out: the replies before it are sent, and there is room for the
- * one that was promised. If not, the client is slow until there is some more, or it would be woken
- * for each message.
- */
+/* Whether a message may be handed out: the replies before it are sent, and there is room for the
+ * one that was promised. If not, the client is slow. */
 static bool may_hand_out(struct worker *worker, struct client *client)
 {
 	struct peal_tx *tx = &client->link->tx;
-	uint64_t room = worker->server->promise, more;
+	uint64_t room = worker->server->promise;
 	void *at;
 
 	if (send_waiting(worker, client) == -EAGAIN)
 		return false;
 	if (room > tx->largest)
 		room = tx->largest;
-	if (!peal_reserve_is_slow(tx, room) || peal_reserve(tx, room, &at, 0) != -EAGAIN)
-		goto yes;
-	more = room + (tx->mask + 1) / 4;
-	if (peal_reserve(tx, more < tx->largest ? more : tx->largest, &at, 0) != -EAGAIN)
-		goto yes;
-	stall(worker, client);
-	return false;
-yes:
+	if (peal_reserve_is_slow(tx, room) && peal_reserve(tx, room, &at, 0) == -EAGAIN &&
+	    lacks_room(worker, client, room))
+		return false;
 	/* Also one who has gone is heard to the end. */
 	tx->reserved = 0;
 	if (client->slow_since)
@@ -636,7 +673,7 @@ static uint32_t do_all(struct worker *worker, uint32_t heard)
 	while (peal_set_next(worker->set, &client))
 		handed += turn(worker, client);
 	if (heard & 1u << WATCH_BELL)
-		platform_clear_eventfd(worker->bell);
+		clear_bell(worker);
 	if (heard & 1u << WATCH_TIMER)
 		platform_timer_set(worker->timer, 0);
 	if (inbox_has(&worker->inbox))
@@ -698,6 +735,8 @@ int worker_round_armed(struct worker *worker)
 	here = worker;
 	if (armed || is_busy(worker) || platform_now() >= next_deadline(worker)) {
 		handed = (int)do_all(worker, heard);
+		if (!handed)
+			tidy(worker);
 		armed = set_arm(worker->set, &heard);
 	} else if (tidy(worker)) {
 		handed = 0;
@@ -730,6 +769,9 @@ int worker_open(struct worker *worker, struct peal_server *server, uint32_t inde
 	pthread_mutex_init(&worker->slow_lock, NULL);
 	registry_lock();
 	worker->bell = platform_eventfd();
+	worker->bell_is_timer = worker->bell == -EPERM || worker->bell == -ENOSYS;
+	if (worker->bell_is_timer)
+		worker->bell = platform_timer();
 	worker->timer = timed && !index ? platform_timer() : -1;
 	registry_unlock();
 	err = worker->bell < 0                     ? worker->bell :

@@ -62,6 +62,7 @@ struct worker {
 	struct peal_set *set;
 	int bell;  /* an eventfd: there is something in the inbox, or to be done; -1: none */
 	int timer; /* likewise, for programs with a loop of their own; -1: none needed */
+	bool bell_is_timer; /* where no eventfd is to be had */
 	uint32_t index;
 	struct clients clients;
 	struct client *handling; /* whose message is being handed out; NULL: nobody's */
@@ -96,7 +97,7 @@ struct peal_server {
 	bool limited;     /* the listener counts */
 	bool spins;       /* its links do */
 	bool stale;
-	bool told;   /* that it is ready */
+	bool told;   /* who started us, that it is ready */
 	int fault;   /* of the listener, for good; 0: none */
 	int running; /* a thread runs or steps it (atomic) */
 	int stop;    /* it is to return (atomic) */

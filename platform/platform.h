@@ -255,7 +255,8 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
  */
 int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel);
 
-/* From here on platform_receive tells credentials. */
+/* From here on platform_receive tells credentials; of a listening socket: in those whom it accepts
+ * from then on. */
 int platform_want_credentials(int fd);
 
 /* Who connected, or whose listening socket it was. */
@@ -297,6 +298,10 @@ int platform_drain(int fd);
 bool platform_hung_up(int fd);
 void platform_hang_up(int fd);
 
+/* Hangs up a socket that tells credentials, and takes out the bytes that a peer rang by. True:
+ * nothing is left in it, so platform_close does. Never waits. */
+bool platform_end(int fd);
+
 void platform_close(int fd);
 
 /* Closes descriptors that a stranger sent, aside, in a thread of its own that ends when there is
@@ -332,9 +337,6 @@ int platform_poller_add_edge(int poller, int fd, uint32_t key);
  * limit. */
 int platform_poller_wait(int poller, int64_t ns);
 void platform_poller_remove(int poller, int fd);
-
-/* Gives a member another key. */
-void platform_poller_change(int poller, int fd, uint32_t key, bool edge);
 
 /* The keys of members that are readable now, at most so many; their number, or a negative errno. */
 int platform_poller_ready(int poller, uint32_t *keys, int most);

@@ -63,8 +63,8 @@ extern "C" {
  * PEAL_HEADER_MORE, and the payload of the first begins with the 64-bit length of the whole. The
  * payload of a control record is 64 bits that say what it is. */
 #define PEAL_CONTROL_ABANDON 1u /* no more comes of the message whose fragments came last */
-/* Of calls, the tag is the call's; see peal/call.h. Above the kind, in the high half of the word, an
- * error has its errno (Linux's, positive), and behind the word its sentence, without a zero. */
+/* Of calls, the tag is the call's; see peal/call.h. Above the kind, in the high half of the word,
+ * an error has its errno (Linux's, positive), and behind the word its sentence, without a zero. */
 #define PEAL_CONTROL_CANCEL 2u /* nobody waits for replies to this call any more */
 #define PEAL_CONTROL_ERROR 3u  /* the last reply of this call is an error */
 
@@ -180,7 +180,9 @@ struct peal_message {
 	const void *data; /* peal_peek: in place; peal_recv: the caller's buffer */
 	size_t length;
 	uint32_t tag;
-	uint32_t flags; /* received: PEAL_HEADER_LAST or 0; not looked at in sending */
+	/* Received: PEAL_HEADER_LAST or 0, and with PEAL_CALLS also PEAL_HEADER_CONTROL, of which
+	 * see peal/call.h. Not looked at in sending. */
+	uint32_t flags;
 };
 
 /* The slow ways; not to be called by programs. */

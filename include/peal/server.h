@@ -71,8 +71,8 @@ enum peal_end {
 struct peal_handlers {
 	/*
 	 * A client was admitted and its link is made; before anything else of it. *client is NULL,
-	 * and becomes what the other callbacks get. 0, or a negative errno to close the link at once,
-	 * of which `closed` is not told.
+	 * and becomes what the other callbacks get. 0, or a negative errno to close the link at
+	 * once, of which `closed` is not told.
 	 */
 	int (*connected)(void *data, struct peal_link *link, void **client);
 
@@ -156,7 +156,8 @@ struct peal_server_options {
 	uint64_t queue;
 
 	/* Nanoseconds without a message after which a client is disconnected; 0: never. One that
-	 * has unread requests in its ring is not idle, nor one with replies that it has not read. */
+	 * has unread requests in its ring is not idle, nor is one with replies that it has not
+	 * read: it is looked at again after as long. */
 	uint64_t idle_ns;
 
 	/* Clients at the same time; 0: as many as descriptors allow. */
@@ -261,7 +262,8 @@ PEAL_API int peal_reply_error(struct peal_request *request, int err, const char 
  *
  * -EPIPE: the client has gone; one that goes later is not told of. -EAGAIN: options.queue bytes
  * wait for this client already; -EMSGSIZE: longer than the client accepts or than options.queue;
- * -EINVAL: flags, or no token of this server; -ENOMEM; -ESTALE.
+ * -EINVAL: flags, or no token of this server; -ENOMEM; -ESTALE. Of errors, which the queue counts
+ * by their sentences: -EINVAL: err is no negative errno; -EOPNOTSUPP: the client has no PEAL_CALLS.
  */
 PEAL_API int peal_server_reply(struct peal_server *server, struct peal_token token,
 			       const void *data, size_t length, uint32_t flags);

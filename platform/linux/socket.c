@@ -424,6 +424,25 @@ void platform_hang_up(int fd)
 	shutdown(fd, SHUT_RDWR);
 }
 
+bool platform_end(int fd)
+{
+	struct platform_parcel parcel;
+	int64_t length;
+	char byte;
+
+	platform_hang_up(fd);
+	for (int i = 0; i < BELLS_MAX; i++) {
+		length = platform_receive(fd, &byte, sizeof(byte), &parcel);
+		/* An empty message has credentials, and the end has none. */
+		if (length == 0 && !parcel.has_credentials)
+			return true;
+		platform_close_aside(parcel.fd, parcel.count);
+		if (length < 0 && length != -EINTR)
+			return false;
+	}
+	return false;
+}
+
 void platform_close(int fd)
 {
 	if (fd >= 0)
@@ -623,14 +642,6 @@ int platform_poller_wait(int poller, int64_t ns)
 	if (!err)
 		epoll_wait(poller, events, 2, 0);
 	return err;
-}
-
-void platform_poller_change(int poller, int fd, uint32_t key, bool edge)
-{
-	struct epoll_event event = { .events = edge ? EPOLLIN | EPOLLET : EPOLLIN,
-				     .data.u32 = key };
-
-	epoll_ctl(poller, EPOLL_CTL_MOD, fd, &event);
 }
 
 void platform_poller_remove(int poller, int fd)

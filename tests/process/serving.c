@@ -352,7 +352,7 @@ END_TEST
 /* They get the time that a handshake may take, and others come in their turn. */
 START_TEST(more_silent_clients_than_a_server_has_places_for_keep_nobody_out)
 	{
-		enum { SILENT = 200 };
+		enum { SILENT = 600 };
 		struct holdings before;
 		struct peer server;
 		int fds[SILENT];
@@ -362,7 +362,7 @@ START_TEST(more_silent_clients_than_a_server_has_places_for_keep_nobody_out)
 		before = holdings_of(server.pid);
 		for (unsigned i = 0; i < SILENT; i++) {
 			fds[i] = stranger(scene_path("server"));
-			if (i % 50 == 49)
+			if (i % 150 == 149)
 				expect_served(&server);
 		}
 		for (unsigned i = 0; i < SILENT; i++)
@@ -390,9 +390,9 @@ END_TEST
 /* As many as a server has places for, and more: without anybody else who comes. */
 START_TEST(many_silent_clients_are_all_dropped_when_their_time_is_up)
 	{
-		static const unsigned counts[] = { 64, 65, 70 };
+		static const unsigned counts[] = { 256, 257, 260 };
 		struct peer server;
-		int fds[70];
+		int fds[260];
 
 		start_server(&server, "200000000", "welcome");
 		for (unsigned i = 0; i < counts[_i]; i++)

@@ -1,9 +1,10 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Who gets in and who does not when there are limits, and the segments that a listener makes ready
- * ahead. The clock and the users are the test's own. White-box in that it knows the messages, and
- * what the library does for its servers.
+ * Who gets in and who does not when there are limits, who has to wait when more knock than there
+ * are seats for, and the segments that a listener makes ready ahead. The clock and the users are
+ * the test's own. White-box in that it knows the messages, and what the library does for its
+ * servers.
  */
 #include "config.h"
 
@@ -354,6 +355,107 @@ START_TEST(users_who_have_gone_are_forgotten)
 END_TEST
 
 /*
+ * More silent ones than there are seats for.
+ */
+
+#define SEATS 256
+#define PATIENCE ((uint64_t)LONG / 8)
+
+static int silent[SEATS + 8];
+
+static void take_seats(uint32_t user, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		silent[i] = knock(user);
+		clock_ns++; /* one is slower than the other */
+		expect_nobody();
+	}
+}
+
+/* Of so many from one on, and nobody else. */
+static void expect_waiting(unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		ck_assert_msg(!stranger_hears(silent[i]), "%u is not waited for", i);
+		close(silent[i]);
+	}
+}
+
+START_TEST(when_a_user_has_taken_all_seats_another_gets_in_when_patience_is_used_up)
+	{
+		struct peal_link *link;
+		int fd;
+
+		clock_ns = 1000000000;
+		take_seats(1, 0, SEATS);
+		fd = knock(2);
+		say_hello(fd);
+		expect_nobody();
+		clock_ns = 1000000000 + PATIENCE;
+		expect_nobody();
+		clock_ns++;
+		ck_assert_int_eq(peal_accept(listener, &link, 0), 0);
+		expect_welcome(fd);
+		peal_close(link);
+		close(fd);
+		expect_refusal(silent[0], -ETIMEDOUT, "256 handshakes", "256 of them of user 1,");
+		expect_waiting(1, SEATS);
+	}
+END_TEST
+
+START_TEST(who_has_fewer_seats_need_not_wait_for_who_has_the_most)
+	{
+		clock_ns = 1000000000;
+		take_seats(1, 0, 200);
+		take_seats(2, 200, SEATS - 1);
+		take_seats(3, SEATS - 1, SEATS);
+		expect_refusal(silent[0], -ETIMEDOUT, "200 of them of user 1,", "slowest");
+		take_seats(2, SEATS, SEATS + 1);
+		expect_refusal(silent[1], -ETIMEDOUT, "199 of them of user 1,", "slowest");
+		/* Who has the most makes no room for itself. */
+		take_seats(1, SEATS + 1, SEATS + 2);
+		clock_ns += PATIENCE - 300;
+		expect_nobody();
+		expect_waiting(2, SEATS + 2);
+		expect_nobody();
+	}
+END_TEST
+
+START_TEST(who_is_slow_and_alone_is_spared_as_long_as_another_has_more_seats)
+	{
+		struct peal_link *link;
+
+		clock_ns = 1000000000;
+		take_seats(2, 0, 1);
+		clock_ns += 1000000;
+		take_seats(1, 1, SEATS);
+		clock_ns += PATIENCE;
+		expect_nobody();
+		expect_refusal(silent[1], -ETIMEDOUT, "255 of them of user 1,", "slowest");
+		say_hello(silent[0]);
+		ck_assert_int_eq(peal_accept(listener, &link, 0), 0);
+		expect_welcome(silent[0]);
+		peal_close(link);
+		close(silent[0]);
+		expect_waiting(2, SEATS);
+	}
+END_TEST
+
+START_TEST(while_there_are_seats_those_who_speak_come_in_past_those_who_do_not)
+	{
+		struct client client;
+
+		clock_ns = 1000000000;
+		take_seats(1, 0, SEATS - 1);
+		for (int i = 0; i < 40; i++) {
+			come_in(&client, 1);
+			leave(&client);
+		}
+		expect_waiting(0, SEATS - 1);
+	}
+END_TEST
+
+/*
  * Segments made ready ahead.
  */
 
@@ -497,6 +599,7 @@ static Suite *suite(void)
 {
 	Suite *s = suite_create("admission");
 	TCase *limits = tcase_create("limits"), *ready = tcase_create("ready");
+	TCase *seats = tcase_create("seats");
 
 	tcase_add_checked_fixture(limits, set_up, tear_down);
 	tcase_set_timeout(limits, 30);
@@ -509,6 +612,15 @@ static Suite *suite(void)
 	tcase_add_test(limits, rates_of_one_and_of_very_many_in_a_second_are_kept);
 	tcase_add_test(limits, users_who_have_gone_are_forgotten);
 	suite_add_tcase(s, limits);
+
+	tcase_add_checked_fixture(seats, set_up, tear_down);
+	tcase_set_timeout(seats, 30);
+	tcase_add_test(seats,
+		       when_a_user_has_taken_all_seats_another_gets_in_when_patience_is_used_up);
+	tcase_add_test(seats, who_has_fewer_seats_need_not_wait_for_who_has_the_most);
+	tcase_add_test(seats, who_is_slow_and_alone_is_spared_as_long_as_another_has_more_seats);
+	tcase_add_test(seats, while_there_are_seats_those_who_speak_come_in_past_those_who_do_not);
+	suite_add_tcase(s, seats);
 
 	tcase_add_checked_fixture(ready, set_up, tear_down);
 	tcase_set_timeout(ready, 30);

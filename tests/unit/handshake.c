@@ -589,7 +589,7 @@ static const char *serve_without_memory(void *data)
 
 START_TEST(who_comes_when_no_memory_can_be_locked_is_refused_and_unseated_once)
 	{
-		enum { SPEAKING = 3, SEATS = 64 };
+		enum { SPEAKING = 3, SEATS = 256 };
 		struct wire_message hello = homework(WIRE_HELLO);
 		int ends[2], fds[SEATS];
 		struct child child;
@@ -670,6 +670,40 @@ START_TEST(a_client_says_who_it_is_and_what_it_speaks)
 		ck_assert_str_eq(hello.name, "Emmanuel");
 		close(fd);
 		expect_caller_fails(-ECONNRESET, "went away", "");
+	}
+END_TEST
+
+/* Control records of calls are taken by a program that asked for them, and who needs that is told. */
+START_TEST(calls_are_offered_where_the_options_say_so)
+	{
+		struct wire_message message = homework(WIRE_HELLO);
+		struct peal_options options;
+		int fd, theirs;
+
+		peal_options_init(&options);
+		message.needed = WIRE_CALLS;
+		listen_with(NULL);
+		fd = stranger_connect(folder.path);
+		stranger_say(fd, &message, sizeof(message), memory, 1);
+		expect_nobody();
+		expect_refusal(fd, -EPROTONOSUPPORT, "0x10", "features");
+		close(fd);
+		peal_listener_close(listener);
+
+		options.flags = PEAL_CALLS;
+		listen_with(&options);
+		fd = stranger_connect(folder.path);
+		stranger_say(fd, &message, sizeof(message), memory, 1);
+		ck_assert_int_eq(peal_accept(listener, &server, LONG), 0);
+		ck_assert_int_eq(stranger_hear(fd, &message, sizeof(message), &theirs),
+				 sizeof(message));
+		ck_assert_uint_eq(message.features & WIRE_CALLS, WIRE_CALLS);
+		/* The stranger has not offered it. */
+		expect_error(peal_send_cancel(peal_link_tx(server), 0, 0), -EOPNOTSUPP, NULL);
+		peal_close(server);
+		close(theirs);
+		close(fd);
+		peal_listener_close(listener);
 	}
 END_TEST
 
@@ -1260,6 +1294,7 @@ static Suite *suite(void)
 	tcase_add_test(door, a_server_serves_no_monitors_yet);
 	tcase_add_loop_test(door, a_server_refuses_what_is_no_sealed_memory, 0, 3);
 	tcase_add_test(door, a_server_welcomes_whose_message_is_right);
+	tcase_add_test(door, calls_are_offered_where_the_options_say_so);
 	tcase_add_test(door, a_client_that_goes_away_is_nothing_to_the_server);
 	tcase_add_test(door, stalling_clients_delay_nobody);
 	tcase_add_test(door, one_that_took_its_time_still_gets_in);

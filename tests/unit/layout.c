@@ -4,8 +4,8 @@
  * How records lie in a ring, which two processes must see alike, as bytes. The offsets and
  * constants of all that is shared, or passed between a program and the library, are asserted where
  * they are compiled: in lib/segment.c, lib/stats.c, lib/handshake.c, lib/ring.c, lib/large.c,
- * lib/options.c, lib/link.c, lib/placement.c, lib/set.c, lib/facts.c and lib/runtime.c. If one of
- * them has to change, a version number has to change with it.
+ * lib/call.c, lib/options.c, lib/link.c, lib/placement.c, lib/set.c, lib/server.c, lib/facts.c and
+ * lib/runtime.c. If one of them has to change, a version number has to change with it.
  */
 #include "config.h"
 
@@ -38,12 +38,34 @@ START_TEST(records_are_as_they_were)
 	}
 END_TEST
 
+START_TEST(records_of_calls_are_as_they_were)
+	{
+		static const uint8_t right[64] = {
+			4,   0,   0,   0x40, 7, 0, 0, 0, 'a', 'b', 'c', 0, 0, 0, 0, 0, /* last */
+			9,   0,   0,   0x20, 8, 0, 0, 0, 2,   0,   0,   0, 0, 0, 0, 0, /* cancel */
+			12,  0,   0,   0x20, 9, 0, 0, 0, 3,   0,   0,   0, 5, 0, 0, 0, /* error */
+			'b', 'a', 'd',
+		};
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct peal_link *pair[2];
+
+		options.flags = PEAL_CALLS;
+		ck_assert_int_eq(peal_pair(pair, &options), 0);
+		ck_assert_int_eq(peal_send_last(peal_link_tx(pair[0]), "abc", 3, 7, 0), 0);
+		ck_assert_int_eq(peal_send_cancel(peal_link_tx(pair[0]), 8, 0), 0);
+		ck_assert_int_eq(peal_send_error(peal_link_tx(pair[0]), 9, -5, "bad", 0), 0);
+		ck_assert_mem_eq(pair[0]->own.at + stage_page(), right, sizeof(right));
+		pair_close(pair);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("layout");
 	TCase *all = tcase_create("layout");
 
 	tcase_add_test(all, records_are_as_they_were);
+	tcase_add_test(all, records_of_calls_are_as_they_were);
 	suite_add_tcase(s, all);
 	return s;
 }
