@@ -4,9 +4,11 @@
 # the event loop of a library are built where that is there.
 
 noinst_PROGRAMS += \
+	examples/echo-calls \
 	examples/echo-client \
 	examples/echo-epoll \
 	examples/echo-server \
+	examples/echo-service \
 	examples/echo-set \
 	examples/exchange
 if HAVE_LIBUV
@@ -19,3 +21,7 @@ noinst_PROGRAMS += examples/echo-glib
 examples_echo_glib_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 examples_echo_glib_LDADD = $(LDADD) $(GLIB_LIBS)
 endif
+
+EXTRA_DIST += \
+	examples/systemd/echo.service \
+	examples/systemd/echo.socket

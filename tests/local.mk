@@ -21,6 +21,7 @@ unit_tests = \
 	tests/unit/batch \
 	tests/unit/bell \
 	tests/unit/call \
+	tests/unit/client \
 	tests/unit/debug \
 	tests/unit/disturbed \
 	tests/unit/dormant \
@@ -113,6 +114,9 @@ tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_call_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_client_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_connect -Wl,--wrap=platform_now \
+	-Wl,--wrap=platform_sleep
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_dormant_LDADD = tests/unit/libstage.la $(white_box)
@@ -197,6 +201,7 @@ EXTRA_DIST += \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
+	tests/tools/cat \
 	tests/tools/json.awk \
 	tests/tools/schema.awk \
 	tests/tools/run
@@ -225,7 +230,8 @@ check-installed: all
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
 check-tools: all
-	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/run
+	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/run && \
+		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/cat
 
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'

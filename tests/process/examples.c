@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -189,6 +190,36 @@ START_TEST(the_echo_client_prints_what_the_echo_server_sends_back)
 	}
 END_TEST
 
+START_TEST(the_calls_of_a_client_outlive_their_server)
+	{
+		char address[108], line[512];
+		int in[2], out, server_says;
+		pid_t server, client = 0;
+
+		snprintf(address, sizeof(address), "%s", scene_path("calls"));
+		ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
+		ck_assert_int_eq(dup2(in[0], STDIN_FILENO), STDIN_FILENO);
+		for (int i = 0; i < 3; i++) {
+			server = start("examples/echo-server", address, NULL, STDERR_FILENO,
+				       &server_says);
+			if (!client)
+				client = start("examples/echo-calls", address, NULL, STDOUT_FILENO,
+					       &out);
+			ck_assert_int_eq(write(in[1], "ding dong\n", 10), 10);
+			read_line(out, line);
+			ck_assert_str_eq(line, "ding dong");
+			ck_assert_int_eq(kill(server, SIGKILL), 0);
+			status_of(server);
+			close(server_says);
+		}
+		close(in[1]);
+		close(in[0]);
+		close(STDIN_FILENO);
+		ck_assert_int_eq(status_of(client), 0);
+		close(out);
+	}
+END_TEST
+
 /* Whether somebody listens there, without a handshake: those that serve one client are not to take
  * this for it. */
 static bool answers_a_knock(void *address)
@@ -263,17 +294,118 @@ START_TEST(two_of_a_kind_exchange_what_is_longer_than_their_rings)
 	}
 END_TEST
 
+/* A socket of this process with a name. */
+static int named(int type, const char *path)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&name, sizeof(name)), 0);
+	return fd;
+}
+
+/* As systemd starts a service: with a socket that listens, and one to tell it by. */
+static pid_t start_service(const char *program, const char *address, int listening,
+			   const char *told)
+{
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		char number[16];
+
+		/* 3, and without close-on-exec: what dup2 does to the same number is nothing. */
+		if (listening == 3)
+			fcntl(3, F_SETFD, 0);
+		else
+			dup2(listening, 3);
+		snprintf(number, sizeof(number), "%ld", (long)getpid());
+		setenv("LISTEN_PID", number, 1);
+		setenv("LISTEN_FDS", "1", 1);
+		setenv("LISTEN_FDNAMES", "echo", 1);
+		setenv("NOTIFY_SOCKET", told, 1);
+		runner_exec(runner_built(program), (char *[]){ (char *)(uintptr_t)program,
+							       (char *)(uintptr_t)address, NULL });
+		_exit(127);
+	}
+	return pid;
+}
+
+static void expect_told(int from, const char *state)
+{
+	struct pollfd look = { .fd = from, .events = POLLIN };
+	char text[64];
+	ssize_t length;
+
+	ck_assert_msg(poll(&look, 1, (int)(SCENE_PATIENCE / MS)) == 1, "it does not say %s", state);
+	length = recv(from, text, sizeof(text) - 1, 0);
+	ck_assert_int_ge(length, 0);
+	text[length] = '\0';
+	ck_assert_str_eq(text, state);
+}
+
+START_TEST(the_echo_service_is_started_by_its_socket_says_when_it_is_ready_and_stops_when_told)
+	{
+		char address[108], told_at[108], line[512];
+		int listening, told, client_out, in[2], answers;
+		pid_t service, client, caller;
+
+		snprintf(address, sizeof(address), "%s", scene_path("service"));
+		snprintf(told_at, sizeof(told_at), "%s", scene_path("told"));
+		listening = named(SOCK_SEQPACKET, address);
+		ck_assert_int_eq(listen(listening, 8), 0);
+		told = named(SOCK_DGRAM, told_at);
+		/* Its calls go on from one service to the next, and wait for it in the socket. */
+		ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
+		ck_assert_int_eq(dup2(in[0], STDIN_FILENO), STDIN_FILENO);
+		caller = start("examples/echo-calls", address, NULL, STDOUT_FILENO, &answers);
+		/* The second finds the socket as the first has left it. */
+		for (int i = 0; i < 2; i++) {
+			service = start_service("examples/echo-service", "systemd:echo", listening,
+						told_at);
+			expect_told(told, "READY=1");
+			ck_assert_int_eq(write(in[1], "again\n", 6), 6);
+			read_line(answers, line);
+			ck_assert_str_eq(line, "again");
+			for (int j = 0; j < 3; j++) {
+				client = start("examples/echo-client", address, "ding dong",
+					       STDOUT_FILENO, &client_out);
+				read_line(client_out, line);
+				ck_assert_str_eq(line, "ding dong");
+				ck_assert_int_eq(status_of(client), 0);
+				close(client_out);
+			}
+			ck_assert_int_eq(kill(service, SIGTERM), 0);
+			expect_told(told, "STOPPING=1");
+			ck_assert_int_eq(status_of(service), 0);
+		}
+		close(in[1]);
+		close(in[0]);
+		close(STDIN_FILENO);
+		ck_assert_int_eq(status_of(caller), 0);
+		close(answers);
+		close(listening);
+		close(told);
+	}
+END_TEST
+
 static Suite *examples(void)
 {
 	Suite *suite = suite_create("examples");
 	TCase *tcase = scene_case("examples");
 
 	tcase_add_test(tcase, every_example_has_at_most_25_lines);
+	tcase_add_test(tcase, the_calls_of_a_client_outlive_their_server);
 	tcase_add_loop_test(
 		tcase, the_echo_servers_in_event_loops_answer_and_see_their_client_leave, 0, 4);
 	/* And without capabilities and locked memory. */
 	tcase_add_loop_test(tcase, the_echo_client_prints_what_the_echo_server_sends_back, 0, 2);
 	tcase_add_test(tcase, two_of_a_kind_exchange_what_is_longer_than_their_rings);
+	tcase_add_test(
+		tcase,
+		the_echo_service_is_started_by_its_socket_says_when_it_is_ready_and_stops_when_told);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
