@@ -712,6 +712,7 @@ START_TEST(a_client_that_lies_or_is_dropped_or_not_wanted_is_closed)
 		struct play play = { .clients = 0 };
 		struct peal_server_options options = options_of(&play);
 		struct peal_link *client;
+		static char text[1000];
 		char byte;
 
 		play_open(&play, &options);
@@ -727,11 +728,17 @@ START_TEST(a_client_that_lies_or_is_dropped_or_not_wanted_is_closed)
 		client = join(&play);
 		ask(client, "t", 1);
 		serve(&play, 1);
+		for (int i = 0; i < 100; i++)
+			ck_assert_int_eq(peal_server_reply(play.server, play.token, text, 1000, 0),
+					 0);
 		ck_assert_int_eq(peal_server_drop(play.server, play.token), 0);
 		ck_assert_int_eq(peal_server_drop(play.server, play.token), 0);
 		while (play.closed < 2)
 			step(&play);
 		ck_assert_int_eq(play.reason, PEAL_END_DROPPED);
+		ck_assert_uint_eq(counters_of(&play).lost + counters_of(&play).replies, 100);
+		while (peal_recv(peal_link_rx(client), text, 1000, NULL, LONG) == 1000)
+			;
 		expect_error(peal_recv(peal_link_rx(client), &byte, 1, NULL, LONG), -EPIPE, NULL);
 		play.refuse = -EPERM;
 		client = join(&play);
@@ -838,11 +845,14 @@ static struct peal_server *to_stop;
 
 static void on_signal(int signal)
 {
+	int before = errno;
+
 	(void)signal;
 	errno = 77;
 	peal_server_stop(to_stop);
 	if (errno != 77)
 		_exit(3);
+	errno = before;
 }
 
 START_TEST(a_server_stops_when_it_is_told_by_a_thread_or_a_signal_or_beforehand)

@@ -24,11 +24,11 @@
 #include "process.h"
 #include "watch.h"
 
-#define THREADS_MOST 256       /* of visits at a time; more wait for one that is over */
-#define STACK 262144           /* of each */
-#define MOMENT_NS 10000000     /* between two looks at whether something has become hopeless */
-#define PATIENCE_NS 2000000000 /* that requests may be late, or without an answer */
-#define JOINING_NS 10000000000 /* that the first answer may take */
+#define THREADS_MOST 256   /* of visits at a time; more wait for one that is over */
+#define STACK 262144       /* of each */
+#define MOMENT_NS 10000000 /* between two looks at whether something has become hopeless */
+#define LATE_NS 2000000000 /* that requests are late at a rate that may be hopeless */
+#define HOPE_NS 1000000000 /* in which that gets less, if the rate can be had */
 
 static uint64_t ticks_of(double ns)
 {
@@ -132,10 +132,10 @@ static void answered(void *data, unsigned client, const void *reply, ssize_t len
 		ask(group, client, now); /* there is room, for there was for the one before */
 }
 
-/* Waits for what is under way still, until so much time has passed without an answer. */
-static int drain(struct group *group, double patience_ns)
+/* Waits for what is under way still, until too much time has passed without an answer. */
+static int drain(struct group *group)
 {
-	uint64_t patience = ticks_of(patience_ns), since = peal_ticks();
+	uint64_t patience = ticks_of(SERVICE_PATIENCE_NS), since = peal_ticks();
 	int err = 0;
 
 	while (group->waiting && !err) {
@@ -192,7 +192,7 @@ static int join(struct group *group, const struct order *order)
 		if (group->waiting > ORDERS_DEPTH)
 			err = group->service->answers(group->clients, 0, answered, group);
 	}
-	return err ? err : drain(group, JOINING_NS);
+	return err ? err : drain(group);
 }
 
 static int run_closed(struct group *group, const struct order *order)
@@ -205,7 +205,7 @@ static int run_closed(struct group *group, const struct order *order)
 			ask(group, i, peal_ticks());
 	while (peal_ticks() < group->again && group->waiting && !err)
 		err = group->service->answers(group->clients, MOMENT_NS, answered, group);
-	return err ? err : drain(group, PATIENCE_NS);
+	return err ? err : drain(group);
 }
 
 /* The next client that is there still, behind this one. */
@@ -228,9 +228,25 @@ static uint64_t due_of(const struct order *order, uint64_t i)
 	       (number * (order->step & fraction) >> PACE_FRACTION);
 }
 
+/* Requests that are late, and whether they become less so. */
+struct lateness {
+	uint64_t at, was; /* ticks: when it was looked at, and what it was */
+};
+
+static bool hopeless(struct lateness *lateness, uint64_t late, uint64_t now)
+{
+	bool worse = late >= lateness->was;
+
+	if (late < ticks_of(LATE_NS) || now - lateness->at < ticks_of(HOPE_NS))
+		return false;
+	lateness->at = now;
+	lateness->was = late;
+	return worse;
+}
+
 static int run_paced(struct group *group, const struct order *order)
 {
-	uint64_t patience = ticks_of(PATIENCE_NS);
+	struct lateness lateness = { .was = UINT64_MAX };
 	unsigned client = group->count - 1;
 	uint64_t issued = 0;
 	int err = 0;
@@ -243,7 +259,7 @@ static int run_paced(struct group *group, const struct order *order)
 
 		if (group->flights[client].gone)
 			client = next_client(group, client);
-		if (now > due + patience)
+		if (now > due && hopeless(&lateness, now - due, now))
 			break;
 		if (now < due)
 			ns = (int64_t)((double)(due - now) / peal_ticks_per_ns());
@@ -260,7 +276,7 @@ static int run_paced(struct group *group, const struct order *order)
 	failures_add(&group->answer->failures, -ETIME,
 		     "a request was not sent: the rate cannot be had, or all clients are gone",
 		     order->count - issued);
-	return err ? err : drain(group, PATIENCE_NS);
+	return err ? err : drain(group);
 }
 
 static int run_loop(struct group *group, const struct order *order)

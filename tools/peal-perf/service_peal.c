@@ -32,6 +32,8 @@ static int server_open(const struct setup *setup, void **opened)
 	int err;
 
 	library_options(&link, setup);
+	/* A server of sockets waits for ever; this one at least as long as its clients do. */
+	link.handshake_ns = SERVICE_PATIENCE_NS;
 	peal_server_options_init(&options);
 	options.link = &link;
 	options.reply = setup->size;
