@@ -528,15 +528,16 @@ static void look_after(struct peal_set *set, struct peal_set_member *member)
 	platform_poller_remove(set->poller, member->link->fd);
 }
 
-/* Takes note of all that the descriptors have to say. Never waits, and goes no longer on than it
- * takes to hear each once, whoever rings meanwhile. */
-static void hear_all(struct peal_set *set)
+/* Takes note of all that the descriptors have to say, and waits so long for the first word. Goes no
+ * longer on then than it takes to hear each once, whoever rings meanwhile. */
+static void hear_all(struct peal_set *set, int64_t ns)
 {
 	uint32_t keys[KEYS], rounds = 2 * set->members / KEYS + 1;
 	int count;
 
 	do {
-		count = platform_poller_ready(set->poller, keys, KEYS);
+		count = platform_poller_await(set->poller, keys, KEYS, ns);
+		ns = 0;
 		for (int i = 0; i < count; i++) {
 			uint32_t key = keys[i] & ~KEY_EVENTFD;
 			struct peal_set_member *member = &set->head.members[key];
@@ -647,19 +648,24 @@ static void look_again(struct peal_set *set, uint64_t now)
 	}
 }
 
-/* What is to be done now and then, however busy the set is. */
-static void attend(struct peal_set *set, uint64_t now)
+/* When the descriptors are to be heard again. */
+static void have_heard(struct peal_set *set, uint64_t now)
 {
-	uint64_t ns;
+	uint64_t ns = set->head.count < set->members || set->watches ? HEAR_NS : QUIET_NS;
 
-	hear_all(set);
-	look_again(set, now);
-	if (now >= set->muster_at)
-		muster(set, now);
-	ns = set->head.count < set->members || set->watches ? HEAR_NS : QUIET_NS;
 	set->hear_at = now + ns;
 	set->heard_ticks = arch_ticks();
 	set->hear_ticks = (uint64_t)((double)ns * runtime_get()->ticks_per_ns);
+}
+
+/* What is to be done now and then, however busy the set is. */
+static void attend(struct peal_set *set, uint64_t now)
+{
+	hear_all(set, 0);
+	look_again(set, now);
+	if (now >= set->muster_at)
+		muster(set, now);
+	have_heard(set, now);
 }
 
 /*
@@ -683,19 +689,20 @@ static uint64_t prepare(struct peal_set *set)
 }
 
 /* Until a descriptor says something; in doubt, only until all must have been seen that was there
- * before it. */
-static void sleep_until(struct peal_set *set, uint64_t end)
+ * before it. What the time is then. */
+static uint64_t sleep_until(struct peal_set *set, uint64_t end)
 {
 	uint64_t now = platform_now();
 
 	if (set->doubted && set->doubted->doubt_ends < end)
 		end = set->doubted->doubt_ends; /* [second-look] */
-	platform_poll(set->poller, false,
-		      end == UINT64_MAX ? -1 :
-		      end > now         ? (int64_t)(end - now) :
-					  0);
+	hear_all(set, end == UINT64_MAX ? -1 : end > now ? (int64_t)(end - now) : 0);
 	/* Pairs with the load in set_wakeups. */
 	__atomic_store_n(&set->wakeups, set->wakeups + 1, __ATOMIC_RELAXED);
+	now = platform_now();
+	look_again(set, now);
+	have_heard(set, now);
+	return now;
 }
 
 int set_watch(struct peal_set *set, int fd, uint32_t which)
@@ -767,7 +774,7 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 	spin = spin_budget(&set->spin, spin, set->came);
 	spin_end = platform_later(now, spin);
 	for (;;) {
-		if (now >= set->hear_at || timeout == 0 || slept)
+		if (now >= set->hear_at || timeout == 0)
 			attend(set, now);
 		looks = timeout && now < spin_end && set->head.count ? LOOKS / set->head.count : 0;
 		for (;;) {
@@ -791,8 +798,7 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 		}
 		if (now >= spin_end && !put_all_to_sleep(set, false)) {
 			slept = true;
-			sleep_until(set, end);
-			now = platform_now();
+			now = sleep_until(set, end);
 		}
 	}
 }

@@ -341,6 +341,10 @@ void platform_poller_remove(int poller, int fd);
 /* The keys of members that are readable now, at most so many; their number, or a negative errno. */
 int platform_poller_ready(int poller, uint32_t *keys, int most);
 
+/* The same, and if there are none waits for them: so many ns, or up to a millisecond less;
+ * negative: no limit. */
+int platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns);
+
 /* A descriptor that polls readable once so many ns have passed; 0: not any more. */
 int platform_timer(void);
 void platform_timer_set(int timer, uint64_t ns);

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -649,14 +650,24 @@ void platform_poller_remove(int poller, int fd)
 	epoll_ctl(poller, EPOLL_CTL_DEL, fd, NULL);
 }
 
-int platform_poller_ready(int poller, uint32_t *keys, int most)
+int platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns)
 {
 	struct epoll_event events[16];
-	int count = epoll_wait(poller, events, most < 16 ? most : 16, 0);
+	int64_t ms = ns < 0 ? -1 : ns / 1000000 < INT_MAX ? ns / 1000000 : INT_MAX;
+	int count;
+
+	if (ns > 0 && !ms)
+		platform_poll(poller, false, ns); /* epoll_wait counts in ms */
+	count = epoll_wait(poller, events, most < 16 ? most : 16, (int)ms);
 
 	for (int i = 0; i < count; i++)
 		keys[i] = events[i].data.u32;
 	return count < 0 && errno != EINTR ? -errno : count < 0 ? 0 : count;
+}
+
+int platform_poller_ready(int poller, uint32_t *keys, int most)
+{
+	return platform_poller_await(poller, keys, most, 0);
 }
 
 int platform_timer(void)

@@ -216,6 +216,15 @@ int __wrap_platform_poller_wait(int poller, int64_t ns)
 	return err ? err : __real_platform_poller_wait(poller, 0);
 }
 
+int __real_platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns);
+int __wrap_platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns);
+int __wrap_platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns)
+{
+	if (waiting && ns && poll_for_ring(poller, ns))
+		return 0;
+	return __real_platform_poller_await(poller, keys, most, waiting ? 0 : ns);
+}
+
 static void stress_wake(const uint32_t *word, bool shared)
 {
 	(void)word;
