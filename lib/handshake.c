@@ -82,9 +82,10 @@ static bool gives_eventfd(const struct peal_options *options, enum wire_type our
  * next records would be in the same few sets of a cache, and who looks at a thousand links would
  * find room there for a dozen.
  */
-static uint64_t pick_start(int fd)
+static uint64_t pick_start(const struct segment *segment)
 {
-	uint64_t hash = ((uint64_t)platform_pid() * 0x10001 + (uint64_t)fd) * 0x9e3779b97f4a7c15u;
+	/* Where it is mapped is another place for each, and in each process. */
+	uint64_t hash = (uint64_t)(uintptr_t)segment->at / segment->page * 0x9e3779b97f4a7c15u;
 
 	return (hash >> 58) * 64;
 }
@@ -120,7 +121,7 @@ void wire_fill(struct wire_message *message, enum wire_type type,
 	plan->said_registered = (message->features & WIRE_MEMBARRIER) != 0;
 	message->page = plan->own.page;
 	message->capacity = plan->own.capacity;
-	message->start = plan->own.start = pick_start(plan->own.fd);
+	message->start = plan->own.start = pick_start(&plan->own);
 	message->data_page = plan->own.unit;
 	message->max_message = rx_largest;
 	message->wait = options->wait;

@@ -417,10 +417,8 @@ static void let_go_of_memory(struct peal_link *link)
 {
 	bool last = !link->pair || __atomic_sub_fetch(&link->pair->ends, 1, __ATOMIC_ACQ_REL) == 0;
 
-	if (last && !link->stale) {
-		segment_destroy(&link->own);
-		segment_destroy(&link->theirs);
-	}
+	if (last && !link->stale)
+		segment_destroy_two(&link->own, &link->theirs);
 	if (last)
 		free(link->pair);
 }

@@ -457,7 +457,7 @@ uint64_t listen_refused(const struct peal_listener *listener)
  */
 
 /* With the registry locked: who forks has a look at the list. */
-static bool make_room(struct peal_listener *listener, uint32_t ready)
+static bool grow_list(struct peal_listener *listener, uint32_t ready)
 {
 	struct segment *more;
 
@@ -481,7 +481,7 @@ int listen_prepare(struct peal_listener *listener, uint32_t ready)
 	if (segment_create(&segment, &listener->options, options_asleep_word(&listener->options)))
 		return 0;
 	registry_lock();
-	kept = make_room(listener, ready);
+	kept = grow_list(listener, ready);
 	if (kept)
 		listener->spares[listener->spare++] = segment;
 	registry_unlock();
@@ -676,7 +676,12 @@ static void turn_away(struct peal_listener *listener)
 		     platform_later(platform_now(), listener->options.handshake_ns / PATIENCE));
 }
 
-/* The slowest of the user who has the most seats. Some are taken. */
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The slowest of the user who has the most seats; NULL: none is taken. */
 static struct guest *find_slowest(struct peal_listener *listener)
 {
 	struct guest *slowest = NULL;
@@ -695,9 +700,26 @@ static void see_off_slowest(struct peal_listener *listener, struct guest *slowes
 
 	snprintf(
 		sentence, sizeof(sentence),
-		"the server is busy with %d handshakes, its limit, %u of them of user %u, and this was the slowest: try again",
-		SEATS, slowest->mates, slowest->who.uid);
+		"the server is busy with %u handshakes, %u of them of user %u, can have no more, and this was the slowest: try again",
+		listener->seated, slowest->mates, slowest->who.uid);
 	see_off(listener, slowest, -ETIMEDOUT, sentence);
+}
+
+/* Sees the slowest guest off if it has used up its patience. Else false, and *next is when it will
+ * have, unless that is later. */
+static bool make_room(struct peal_listener *listener, uint64_t now, uint64_t *next)
+{
+	uint64_t patience = listener->options.handshake_ns / PATIENCE;
+	struct guest *slowest = find_slowest(listener);
+
+	if (!slowest)
+		return false;
+	if (now - slowest->since < patience) {
+		*next = sooner(*next, platform_later(slowest->since, patience));
+		return false;
+	}
+	see_off_slowest(listener, slowest);
+	return true;
 }
 
 /*
@@ -710,17 +732,22 @@ static int greet(struct peal_listener *listener, bool sure, struct peal_link **l
 {
 	struct guest *guest = &listener->guests[DOOR];
 	struct guest *seated, *slowest;
+	uint64_t unused = 0;
 	char sentence[192];
 	int err;
 
 	registry_lock();
 	guest->fd = platform_accept(listener->fd);
 	registry_unlock();
-	if (is_shortage(guest->fd) && sure)
-		turn_away(listener);
 	if (guest->fd < 0) {
 		err = guest->fd;
 		guest->fd = -1;
+		if (is_shortage(err) && sure) {
+			/* Who says nothing gives its descriptor to one who may. */
+			if (make_room(listener, platform_now(), &unused))
+				return 0;
+			turn_away(listener);
+		}
 		return err == -ECONNABORTED || err == -EINTR || err == -EPROTO ? 0 : err;
 	}
 	guest->since = platform_now();
@@ -798,30 +825,19 @@ static void end_overdue(struct peal_listener *listener, uint64_t now)
 	listener->due = due;
 }
 
-static uint64_t sooner(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Ends the guests whose time is up, and when no seat is free the slowest that has used up its
  * patience; opens the door when one is. *next is when to come again. */
 static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
 {
 	uint64_t patience = listener->options.handshake_ns / PATIENCE;
-	struct guest *slowest;
 
 	if (now >= listener->timer_at)
 		set_timer(listener, now, UINT64_MAX); /* it polls readable no more */
 	if (now >= listener->due)
 		end_overdue(listener, now);
 	*next = listener->due;
-	if (listener->seated == SEATS) {
-		slowest = find_slowest(listener);
-		if (now - slowest->since >= patience)
-			see_off_slowest(listener, slowest);
-		else
-			*next = sooner(*next, platform_later(slowest->since, patience));
-	}
+	if (listener->seated == SEATS)
+		make_room(listener, now, next);
 	if (!listener->shut)
 		return;
 	if (listener->seated < SEATS && now >= listener->shut_until)

@@ -457,6 +457,20 @@ void segment_destroy(struct segment *segment)
 	segment->at = NULL;
 }
 
+void segment_destroy_two(struct segment *a, struct segment *b)
+{
+	struct segment *low = a->at < b->at ? a : b, *high = low == a ? b : a;
+	uint64_t below = size_of(low) + low->capacity;
+
+	/* Side by side they are mostly, and then one call does. */
+	if (low->at && low->at + below == high->at) {
+		platform_take_down(low->at, below + size_of(high) + high->capacity);
+		low->at = high->at = NULL;
+	}
+	segment_destroy(a);
+	segment_destroy(b);
+}
+
 /* The node of the data area's pages, where they are all on one; else -1. Looks at a few. */
 static int32_t find_node(const struct segment *segment)
 {

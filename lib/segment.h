@@ -77,6 +77,7 @@ struct segment_offer {
 int segment_adopt(struct segment *segment, const struct segment_offer *offer, uint32_t flags);
 
 void segment_destroy(struct segment *segment);
+void segment_destroy_two(struct segment *a, struct segment *b);
 
 /* What its ring has, and what it was to have. */
 void segment_tell(const struct segment *segment, struct peal_ring_memory *memory);

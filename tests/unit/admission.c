@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -441,6 +442,49 @@ START_TEST(who_is_slow_and_alone_is_spared_as_long_as_another_has_more_seats)
 	}
 END_TEST
 
+/* Descriptors that this process may have from now on, besides those that it has. */
+static struct rlimit leave_descriptors(unsigned more)
+{
+	struct rlimit was, limit;
+	int next = dup(0);
+
+	ck_assert_int_ge(next, 0);
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	limit = was;
+	limit.rlim_cur = (rlim_t)next + more;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return was;
+}
+
+START_TEST(out_of_descriptors_who_has_said_nothing_for_long_gives_its_own)
+	{
+		struct peal_link *link;
+		struct rlimit limit;
+		int fds[2];
+
+		clock_ns = 1000000000;
+		take_seats(1, 0, 4);
+		fds[0] = knock(2);
+		fds[1] = knock(2);
+		limit = leave_descriptors(0);
+		/* Nobody is slow yet, and so this one is told. */
+		peal_accept(listener, &link, 0);
+		expect_refusal(fds[0], -EBUSY, "out of descriptors", "ulimit");
+		leave_descriptors(0); /* not the one that this has closed, either */
+		clock_ns += PATIENCE;
+		expect_nobody();
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		say_hello(fds[1]);
+		ck_assert_int_eq(peal_accept(listener, &link, 0), 0);
+		expect_welcome(fds[1]);
+		peal_close(link);
+		close(fds[1]);
+		expect_refusal(silent[0], -ETIMEDOUT, "4 handshakes", "slowest");
+		expect_waiting(1, 4);
+	}
+END_TEST
+
 START_TEST(while_there_are_seats_those_who_speak_come_in_past_those_who_do_not)
 	{
 		struct client client;
@@ -619,6 +663,7 @@ static Suite *suite(void)
 		       when_a_user_has_taken_all_seats_another_gets_in_when_patience_is_used_up);
 	tcase_add_test(seats, who_has_fewer_seats_need_not_wait_for_who_has_the_most);
 	tcase_add_test(seats, who_is_slow_and_alone_is_spared_as_long_as_another_has_more_seats);
+	tcase_add_test(seats, out_of_descriptors_who_has_said_nothing_for_long_gives_its_own);
 	tcase_add_test(seats, while_there_are_seats_those_who_speak_come_in_past_those_who_do_not);
 	suite_add_tcase(s, seats);
 

@@ -10,12 +10,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -290,6 +292,132 @@ START_TEST(a_server_refuses_what_is_no_sealed_memory)
 	}
 END_TEST
 
+/* Whether a function is true in a child, which ends with it. */
+static bool is_true_in_a_child(bool (*is_true)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(!is_true());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status == 0;
+}
+
+/* Says the least that a file system must until its one file is open, and then nothing more. */
+static void serve_one_open(int device)
+{
+	static uint8_t room[1 << 17];
+	const struct fuse_in_header *asked = (const void *)room;
+	const struct fuse_init_in *offered = (const void *)(asked + 1);
+
+	do {
+		struct {
+			struct fuse_out_header header;
+			union {
+				struct fuse_init_out init;
+				struct fuse_entry_out entry;
+				struct fuse_open_out open;
+			};
+		} answer = { .header.error = -ENOSYS };
+		size_t length = 0;
+
+		if (read(device, room, sizeof(room)) < (ssize_t)sizeof(*asked))
+			_exit(1);
+		if (asked->opcode == FUSE_INIT) {
+			answer.init.major = FUSE_KERNEL_VERSION;
+			answer.init.minor = offered->minor < FUSE_KERNEL_MINOR_VERSION ?
+						    offered->minor :
+						    FUSE_KERNEL_MINOR_VERSION;
+			answer.init.max_write = 4096;
+			length = sizeof(answer.init);
+		} else if (asked->opcode == FUSE_LOOKUP) {
+			answer.entry.nodeid = answer.entry.attr.ino = 2;
+			answer.entry.entry_valid = answer.entry.attr_valid = 3600;
+			answer.entry.attr.mode = S_IFREG | 0600;
+			answer.entry.attr.nlink = 1;
+			answer.entry.attr.size = 2 * stage_page();
+			length = sizeof(answer.entry);
+		} else if (asked->opcode == FUSE_OPEN) {
+			length = sizeof(answer.open);
+		}
+		if (length)
+			answer.header.error = 0;
+		answer.header.unique = asked->unique;
+		answer.header.len = (uint32_t)(sizeof(answer.header) + length);
+		if (write(device, &answer, answer.header.len) < 0)
+			_exit(2);
+	} while (asked->opcode != FUSE_OPEN);
+	_exit(0);
+}
+
+/* In a child: opens a file of a file system that says nothing from then on. *device is its other
+ * end: as long as that is open the file waits for answers. -1: there are none here. */
+static int open_silent_file(int *device)
+{
+	char options[96], path[sizeof(folder.name) + 8];
+	int fd = -1, status;
+	pid_t pid;
+
+	*device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", *device,
+		 geteuid(), getegid());
+	if (*device < 0 || unshare(CLONE_NEWNS) ||
+	    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("peal", folder.name, "fuse", MS_NOSUID | MS_NODEV, options))
+		return -1;
+	snprintf(path, sizeof(path), "%s/file", folder.name);
+	pid = fork();
+	if (!pid)
+		serve_one_open(*device);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return waitpid(pid, &status, 0) == pid && !status ? fd : -1;
+}
+
+static bool has_silent_files(void)
+{
+	int device, fd = open_silent_file(&device);
+
+	close(device);
+	return fd >= 0;
+}
+
+/* In a child. Nothing here may fail an assert: the file system has to be let go of. */
+static const char *be_given_a_silent_file(void *data)
+{
+	struct wire_message hello = homework(WIRE_HELLO), answer = { .type = 0 };
+	int device, fd, file;
+	const char *failed = NULL;
+
+	(void)data;
+	if (peal_listen(&listener, folder.path, NULL))
+		return wrong("a server");
+	/* The socket is below what is mounted next. */
+	fd = stranger_connect(folder.path);
+	file = open_silent_file(&device);
+	if (file < 0)
+		return "it was there before";
+	stranger_say(fd, &hello, sizeof(hello), file, 1);
+	if (peal_accept(listener, &server, 0) != -EAGAIN)
+		failed = wrong("a silent file is taken");
+	else if (recv(fd, &answer, sizeof(answer), MSG_DONTWAIT) != sizeof(answer) ||
+		 answer.type != WIRE_REFUSE || !strstr(answer.text, "not sealed"))
+		failed = wrong("a silent file is not refused");
+	close(fd);
+	close(device);
+	return failed;
+}
+
+START_TEST(a_server_waits_for_no_silent_file_system)
+	{
+		if (!is_true_in_a_child(has_silent_files)) {
+			skip("no FUSE to be had here: it takes root, /dev/fuse and mount");
+			return;
+		}
+		child_run(be_given_a_silent_file, NULL);
+	}
+END_TEST
+
 START_TEST(a_server_welcomes_whose_message_is_right)
 	{
 		struct wire_message message = homework(WIRE_HELLO);
@@ -546,18 +674,6 @@ START_TEST(who_only_knocks_to_see_if_a_server_lives_waits_for_no_stranger)
 		close(door);
 	}
 END_TEST
-
-/* Whether a function is true in a child, which ends with it. */
-static bool is_true_in_a_child(bool (*is_true)(void))
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid)
-		_exit(!is_true());
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	return status == 0;
-}
 
 /* From now on what is mapped is locked, and no more than a page can be. False for who may lock as
  * much as it likes. */
@@ -1293,6 +1409,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(door, a_server_refuses_what_is_wrong_in_words, 0, FLAWS);
 	tcase_add_test(door, a_server_serves_no_monitors_yet);
 	tcase_add_loop_test(door, a_server_refuses_what_is_no_sealed_memory, 0, 3);
+	tcase_add_test(door, a_server_waits_for_no_silent_file_system);
 	tcase_add_test(door, a_server_welcomes_whose_message_is_right);
 	tcase_add_test(door, calls_are_offered_where_the_options_say_so);
 	tcase_add_test(door, a_client_that_goes_away_is_nothing_to_the_server);
