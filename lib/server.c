@@ -510,27 +510,33 @@ void peal_server_close(struct peal_server *server)
 	destroy(server);
 }
 
-/* The client whose message this is, in its handler. */
-static int find_handled(struct peal_request *request, struct worker **worker,
-			struct client **client)
+/* The client whose message this is, in its handler. NULL: *err says why not. */
+static struct client *find_handled(struct peal_request *request, struct worker **worker, int *err)
 {
 	struct peal_server *server = request->server;
+	struct client *client;
 
-	if (server->stale)
-		return stale();
 	*worker = &server->workers[request->token.worker];
-	*client = request->link ? (*worker)->handling : NULL;
+	if (server->stale) {
+		*err = stale();
+		return NULL;
+	}
+	client = request->link ? (*worker)->handling : NULL;
 	/* Its only writer is this thread. */
-	if (!*client ||
-	    __atomic_load_n(&(*client)->number, __ATOMIC_RELAXED) != request->token.client)
-		return error_literal(
+	if (!client ||
+	    __atomic_load_n(&client->number, __ATOMIC_RELAXED) != request->token.client) {
+		*err = error_literal(
 			-EINVAL,
 			"this request's handler has returned: use peal_server_reply, with its token");
-	if ((*client)->first)
-		return error_literal(
+		return NULL;
+	}
+	if (client->first) {
+		*err = error_literal(
 			-EAGAIN,
 			"replies to this client wait for room: use peal_server_reply to queue behind them");
-	return 0;
+		return NULL;
+	}
+	return client;
 }
 
 static int check_flags(uint32_t flags)
@@ -547,20 +553,23 @@ int peal_reply(struct peal_request *request, const void *data, size_t length, ui
 	struct client *client;
 	int err = check_flags(flags);
 
-	if (!err)
-		err = find_handled(request, &worker, &client);
-	if (!err && length > client->link->tx.largest)
-		err = large_too_long(&client->link->tx, length);
-	return err ? err : worker_send(worker, client, data, length, request->token.tag, flags);
+	if (err)
+		return err;
+	client = find_handled(request, &worker, &err);
+	if (!client)
+		return err;
+	if (length > client->link->tx.largest)
+		return large_too_long(&client->link->tx, length);
+	return worker_send(worker, client, data, length, request->token.tag, flags);
 }
 
 int peal_reply_reserve(struct peal_request *request, size_t length, void **at)
 {
 	struct worker *worker;
-	struct client *client;
-	int err = find_handled(request, &worker, &client);
+	int err = 0;
+	struct client *client = find_handled(request, &worker, &err);
 
-	return err ? err : peal_reserve(&client->link->tx, length, at, 0);
+	return client ? peal_reserve(&client->link->tx, length, at, 0) : err;
 }
 
 int peal_reply_commit(struct peal_request *request, size_t length, uint32_t flags)
@@ -569,18 +578,20 @@ int peal_reply_commit(struct peal_request *request, size_t length, uint32_t flag
 	struct client *client;
 	int err = check_flags(flags);
 
-	if (!err)
-		err = find_handled(request, &worker, &client);
-	return err ? err : worker_commit(worker, client, length, request->token.tag, flags);
+	if (err)
+		return err;
+	client = find_handled(request, &worker, &err);
+	return client ? worker_commit(worker, client, length, request->token.tag, flags) : err;
 }
 
 int peal_reply_error(struct peal_request *request, int error, const char *sentence)
 {
 	struct worker *worker;
-	struct client *client;
-	int err = find_handled(request, &worker, &client);
+	int err = 0;
+	struct client *client = find_handled(request, &worker, &err);
 
-	return err ? err : worker_send_error(worker, client, request->token.tag, error, sentence);
+	return client ? worker_send_error(worker, client, request->token.tag, error, sentence) :
+			err;
 }
 
 static int gone(void)
@@ -588,40 +599,47 @@ static int gone(void)
 	return error_literal(-EPIPE, "the client of this token has gone");
 }
 
-/* The worker and the slot of a token. -EPIPE: it has another one now, or nobody. */
-static int find(const struct peal_server *server, struct peal_token token, struct worker **worker,
-		struct client **client)
+/* The slot of a token's client, and its worker. NULL: *err says why not; -EPIPE: the slot has
+ * another client now, or none. */
+static struct client *find(const struct peal_server *server, struct peal_token token,
+			   struct worker **worker, int *err)
 {
 	uint32_t index = clients_worker(token.client);
+	bool ours = index < server->count && index == token.worker;
+	struct client *client = NULL;
 
-	if (server->stale)
-		return stale();
-	*client = NULL;
-	if (index < server->count && index == token.worker) {
-		*worker = &server->workers[index];
-		*client = clients_slot(&(*worker)->clients, token.client);
+	*worker = &server->workers[ours ? index : 0];
+	if (server->stale) {
+		*err = stale();
+		return NULL;
 	}
-	if (!*client)
-		return error_literal(-EINVAL, "this is no token of this server");
-	return clients_have(*client, token.client) ? 0 : gone();
+	if (ours)
+		client = clients_slot(&(*worker)->clients, token.client);
+	if (!client) {
+		*err = error_literal(-EINVAL, "this is no token of this server");
+		return NULL;
+	}
+	if (clients_have(client, token.client))
+		return client;
+	*err = gone();
+	return NULL;
 }
 
 int peal_server_has(const struct peal_server *server, struct peal_token token)
 {
 	struct worker *worker;
-	struct client *client;
+	int err = 0;
 
-	return find(server, token, &worker, &client);
+	return find(server, token, &worker, &err) ? 0 : err;
 }
 
 int peal_server_drop(struct peal_server *server, struct peal_token token)
 {
 	struct worker *worker;
-	struct client *client;
 	struct drop *drop;
-	int err = find(server, token, &worker, &client);
+	int err = 0;
 
-	if (err)
+	if (!find(server, token, &worker, &err))
 		return err;
 	drop = malloc(sizeof(*drop));
 	if (!drop)
@@ -675,9 +693,10 @@ int peal_server_reply(struct peal_server *server, struct peal_token token, const
 	uint64_t longest;
 	int err = check_flags(flags);
 
-	if (!err)
-		err = find(server, token, &worker, &client);
 	if (err)
+		return err;
+	client = find(server, token, &worker, &err);
+	if (!client)
 		return err;
 	/* Pairs with the store in worker.c; where it is of one who came later, the number is
 	 * another's, too. */
@@ -704,11 +723,11 @@ int peal_server_reply_error(struct peal_server *server, struct peal_token token,
 {
 	const struct reply like = { .err = error };
 	struct worker *worker;
-	struct client *client;
 	size_t length;
-	int err = find(server, token, &worker, &client);
+	int err = 0;
+	struct client *client = find(server, token, &worker, &err);
 
-	if (err)
+	if (!client)
 		return err;
 	if (error >= 0 || error < -4095)
 		return error_set(-EINVAL, "an error reply of %d: pass a negative errno", error);

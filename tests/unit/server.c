@@ -1349,7 +1349,9 @@ START_TEST(clients_that_come_and_go_leave_nothing_behind)
 		}
 		while (peal_server_step(play.server, 0) != -EAGAIN)
 			;
-		descriptors_expect(open);
+		/* Some are closed by a helper thread. */
+		while (descriptors_count() > open)
+			step(&play);
 		ck_assert_uint_eq(counters_of(&play).accepted, 100);
 		/* The limit is of those who are there now. */
 		play.clients = 0;
