@@ -284,6 +284,7 @@ START_TEST(in_a_stream_fences_are_given_up_while_awake_but_not_while_armed)
 
 		open_with(PEAL_WAIT_ADAPTIVE);
 		bell = &links[1]->data;
+		bell->spin_ns = 1000 * MS; /* also on one CPU */
 		bell->asymmetric = bell->always = true;
 		ring.act = send_some;
 		stream_of_five();
