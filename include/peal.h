@@ -8,12 +8,14 @@
 #ifndef PEAL_H
 #define PEAL_H
 
+#include <peal/call.h>
 #include <peal/error.h>
 #include <peal/link.h>
 #include <peal/options.h>
 #include <peal/placement.h>
 #include <peal/ring.h>
 #include <peal/runtime.h>
+#include <peal/server.h>
 #include <peal/set.h>
 #include <peal/stats.h>
 #include <peal/version.h>

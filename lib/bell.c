@@ -16,6 +16,7 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
+#include "lib/set.h"
 
 #define MS 1000000u
 #define SPIN_SLICE ((uint64_t)MS) /* between two looks at `closed` */
@@ -406,6 +407,9 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 				"the ring is empty, and the timeout is 0: try again, or pass a timeout");
 	}
 	peal_count(&bell->counters->waits, 1);
+	/* A set may have armed it, and has to know that it hears no bell any more. */
+	if (link->set)
+		set_rouse(link); /* [rouse] */
 	if (bell->armed)
 		disarm(bell);
 
@@ -561,7 +565,7 @@ void bell_settle(struct peal_link *link)
 		link->room.unacknowledged = false;
 }
 
-bool bell_arm(const struct arming *all, uint32_t count, bool program_waits)
+bool bell_arm(struct arming *all, uint32_t count, bool program_waits)
 {
 	bool doubt = false;
 	uint64_t until;
@@ -571,9 +575,11 @@ bool bell_arm(const struct arming *all, uint32_t count, bool program_waits)
 		if (all[i].link->tx.pending_header)
 			peal_publish_pending(&all[i].link->tx);
 	arm_all(all, count, program_waits);
-	for (uint32_t i = 0; i < count; i++)
-		doubt |= ((all[i].what & PEAL_DATA) && in_doubt(&all[i].link->data)) ||
-			 ((all[i].what & PEAL_ROOM) && in_doubt(&all[i].link->room));
+	for (uint32_t i = 0; i < count; i++) {
+		all[i].doubt = ((all[i].what & PEAL_DATA) && in_doubt(&all[i].link->data)) ||
+			       ((all[i].what & PEAL_ROOM) && in_doubt(&all[i].link->room));
+		doubt |= all[i].doubt;
+	}
 	if (!doubt || !program_waits)
 		return doubt;
 	until = platform_now() + STORES_NS; /* [stores-out] */

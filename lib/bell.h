@@ -47,8 +47,9 @@ uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64
 struct arming {
 	struct peal_link *link;
 	uint32_t what;
+	bool doubt; /* told: this one's sleep is in doubt */
 };
-bool bell_arm(const struct arming *all, uint32_t count, bool program_waits);
+bool bell_arm(struct arming *all, uint32_t count, bool program_waits);
 void bell_settle(struct peal_link *link);
 bool bell_is_news(struct peal_link *link, uint32_t what);
 void bell_disarm(struct peal_link *link, uint32_t what);

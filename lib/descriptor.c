@@ -95,7 +95,7 @@ int peal_link_fd(struct peal_link *link)
 
 int peal_link_arm(struct peal_link *link, uint32_t what)
 {
-	const struct arming arming = { .link = link, .what = what };
+	struct arming arming = { .link = link, .what = what };
 	int err = check(link);
 
 	if (!err && (!what || (what & ~(uint32_t)(PEAL_DATA | PEAL_ROOM))))

@@ -26,6 +26,10 @@ int large_settle(struct peal_tx *tx, int64_t *timeout);
 int large_send(struct peal_tx *tx, const struct iovec *pieces, size_t length, uint32_t tag,
 	       int64_t timeout);
 
+/* As peal_send_part; the last fragment has these flags. */
+int large_send_part(struct peal_tx *tx, struct peal_sending *sending, uint32_t flags,
+		    int64_t timeout);
+
 /* Drops what has come of a message. */
 void large_forget(struct peal_link *link);
 

@@ -112,9 +112,12 @@ struct peal_link {
 	/* Waiting by descriptor: of the one thread that does. */
 	int poller;           /* the socket and own_eventfd; -1: not needed so far */
 	struct peal_set *set; /* that it is in; NULL: none */
-	uint32_t in_set;      /* 1 + its place there */
-	uint32_t idle_rings;  /* bells without news since the last one with */
-	uint64_t moved;       /* how far both rings had got then */
+	uint32_t in_set;      /* 1 + its index there */
+	struct peal_link *doubted_next, *doubted_last; /* of those that sleep there, in doubt */
+	uint64_t doubt_ends; /* monotonic ns of its second look; 0: it is in no doubt */
+	uint64_t set_limit;  /* tx.limit, which is 0 while it sleeps there */
+	uint32_t idle_rings; /* bells without news since the last one with */
+	uint64_t moved;      /* how far both rings had got then */
 
 	bool stale; /* a child of a fork has this copy */
 };

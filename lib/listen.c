@@ -13,9 +13,11 @@
 #include <string.h>
 
 #include "lib/address.h"
+#include "lib/admission.h"
 #include "lib/error.h"
 #include "lib/handshake.h"
 #include "lib/large.h"
+#include "lib/listen.h"
 #include "lib/options.h"
 
 /* Clients between connect and HELLO. When all places are taken nobody is let in until one is free,
@@ -40,6 +42,7 @@ struct guest {
 	int fd; /* -1: none */
 	uint64_t since;
 	struct platform_credentials who;
+	bool counted; /* it has passed the limits */
 };
 
 struct peal_listener {
@@ -60,6 +63,9 @@ struct peal_listener {
 	uint64_t timer_at; /* what the timer is set to; UINT64_MAX: nothing */
 	unsigned seated;
 	struct guest guests[GUESTS];
+	struct admission admission;
+	struct segment *spares; /* that nobody has seen yet */
+	uint32_t spare, room;
 };
 
 static void close_own(struct peal_listener *listener)
@@ -85,6 +91,9 @@ static void orphan(struct handle *handle)
 	platform_close(listener->fd);
 	platform_close(listener->lock); /* the parent still has it locked */
 	listener->fd = listener->lock = -1;
+	for (uint32_t i = 0; i < listener->spare; i++)
+		segment_close_descriptors(&listener->spares[i]);
+	listener->spare = 0; /* their mappings have stayed with the parent */
 	listener->stale = true;
 }
 
@@ -319,6 +328,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	listener->fd = listener->lock = listener->poller = listener->timer = -1;
 	listener->reserve[0] = listener->reserve[1] = -1;
 	listener->timer_at = UINT64_MAX;
+	admission_init(&listener->admission);
 	for (unsigned i = 0; i < GUESTS; i++)
 		listener->guests[i].fd = -1;
 	listener->handle.orphan = orphan;
@@ -361,8 +371,90 @@ static void see_off(struct peal_listener *listener, struct guest *guest, int err
 	platform_close_socket(fd);
 	registry_unlock();
 	listener->seated--;
+	if (guest->counted)
+		admission_leave(&listener->admission, guest->who.uid);
 	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->address.shown,
 		 (long long)guest->who.pid, sentence);
+}
+
+void listen_limit(struct peal_listener *listener, const struct listen_limits *limits)
+{
+	listener->admission.limits = *limits;
+}
+
+void listen_forget(struct peal_listener *listener, uint32_t uid)
+{
+	admission_leave(&listener->admission, uid);
+}
+
+uint64_t listen_refused(const struct peal_listener *listener)
+{
+	/* Pairs with the store in admission_enter: each is whole, no more. */
+	return __atomic_load_n(&listener->admission.refused, __ATOMIC_RELAXED);
+}
+
+/*
+ * Segments that are made ready ahead. One is taken out of the list when a client is about to get
+ * it, and never comes back, whatever becomes of that client.
+ */
+
+/* With the registry locked: who forks has a look at the list. */
+static bool make_room(struct peal_listener *listener, uint32_t ready)
+{
+	struct segment *more;
+
+	if (listener->room >= ready)
+		return true;
+	more = realloc(listener->spares, ready * sizeof(*more));
+	if (!more)
+		return false;
+	listener->spares = more;
+	listener->room = ready;
+	return true;
+}
+
+int listen_prepare(struct peal_listener *listener, uint32_t ready)
+{
+	struct segment segment;
+	bool kept;
+
+	if (listener->stale || listener->spare >= ready)
+		return 0;
+	if (segment_create(&segment, &listener->options, options_asleep_word(&listener->options)))
+		return 0;
+	registry_lock();
+	kept = make_room(listener, ready);
+	if (kept)
+		listener->spares[listener->spare++] = segment;
+	registry_unlock();
+	if (!kept) {
+		segment_close_descriptors(&segment);
+		segment_destroy(&segment);
+	}
+	return kept && listener->spare < ready;
+}
+
+static int take_segment(struct peal_listener *listener, struct segment *segment)
+{
+	const struct peal_options *options = &listener->options;
+
+	if (!listener->spare)
+		return segment_create(segment, options, options_asleep_word(options));
+	registry_lock();
+	*segment = listener->spares[--listener->spare];
+	registry_unlock();
+	return 0;
+}
+
+static void drop_spares(struct peal_listener *listener)
+{
+	while (listener->spare) {
+		struct segment *segment = &listener->spares[--listener->spare];
+
+		segment_close_descriptors(segment);
+		segment_destroy(segment);
+	}
+	free(listener->spares);
 }
 
 /* Credentials decide before anything is received. */
@@ -406,7 +498,7 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 					.gid = guest->who.gid };
 	err = wire_adopt(hello, parcel, options, &plan);
 	if (!err)
-		err = segment_create(&plan.own, options, options_asleep_word(options));
+		err = take_segment(listener, &plan.own);
 	if (err)
 		goto fail;
 	wire_fill(&answer, WIRE_WELCOME, options,
@@ -550,6 +642,7 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 		return err == -ECONNABORTED || err == -EINTR || err == -EPROTO ? 0 : err;
 	}
 	guest->since = platform_now();
+	guest->counted = false;
 	listener->seated++;
 	guest->who = (struct platform_credentials){ .pid = 0,
 						    .uid = UINT32_MAX,
@@ -569,6 +662,12 @@ static int greet(struct peal_listener *listener, struct peal_link **link)
 		see_off(listener, guest, -EPERM, sentence);
 		return 0;
 	}
+	err = admission_enter(&listener->admission, guest->who.uid, guest->since);
+	if (err) {
+		see_off(listener, guest, err, peal_error());
+		return 0;
+	}
+	guest->counted = true;
 	/* Most have said HELLO by now. */
 	if (hear(listener, guest, link) != SILENT)
 		return 0;
@@ -757,7 +856,9 @@ void peal_listener_close(struct peal_listener *listener)
 		platform_close_listening(listener->fd, *listener->address.where);
 		platform_unlock(listener->lock);
 	}
+	drop_spares(listener);
 	registry_unlock();
+	admission_end(&listener->admission);
 	free(listener->whole);
 	free(listener);
 }

@@ -18,14 +18,16 @@ struct listen_limits {
 /* Before the first accept. */
 void listen_limit(struct peal_listener *listener, const struct listen_limits *limits);
 
-/* A link of this listener has been closed, whose peer had this user. */
+/* A link of this listener, which has limits, has been closed, whose peer had this user. Any
+ * thread. */
 void listen_forget(struct peal_listener *listener, uint32_t uid);
 
-/* So many fresh segments are to be ready. Makes one of those that are missing: 1: others are;
- * 0: none is missing, or none can be had now. Enters the kernel. */
+/* So many fresh segments are to be ready, each with a descriptor (one of huge pages with two).
+ * Makes one of those that are missing: 1: others are; 0: none is missing, or none can be had now.
+ * By the thread that accepts; enters the kernel. */
 int listen_prepare(struct peal_listener *listener, uint32_t ready);
 
-/* Clients that were refused by the limits. */
+/* Clients that were refused by the limits. Any thread. */
 uint64_t listen_refused(const struct peal_listener *listener);
 
 #endif

@@ -8,8 +8,12 @@ noinst_LTLIBRARIES += libpealcore.la
 libpealcore_la_SOURCES = \
 	lib/address.c \
 	lib/address.h \
+	lib/admission.c \
+	lib/admission.h \
 	lib/bell.c \
 	lib/bell.h \
+	lib/clients.c \
+	lib/clients.h \
 	lib/connect.c \
 	lib/descriptor.c \
 	lib/error.c \
@@ -18,11 +22,13 @@ libpealcore_la_SOURCES = \
 	lib/ffi.c \
 	lib/handshake.c \
 	lib/handshake.h \
+	lib/inbox.h \
 	lib/large.c \
 	lib/large.h \
 	lib/link.c \
 	lib/link.h \
 	lib/listen.c \
+	lib/listen.h \
 	lib/options.c \
 	lib/options.h \
 	lib/placement.c \
@@ -35,11 +41,15 @@ libpealcore_la_SOURCES = \
 	lib/runtime.h \
 	lib/segment.c \
 	lib/segment.h \
+	lib/server.c \
 	lib/set.c \
 	lib/spin.c \
 	lib/spin.h \
+	lib/standin.c \
 	lib/stats.c \
-	lib/stats.h
+	lib/stats.h \
+	lib/worker.c \
+	lib/worker.h
 libpealcore_la_LIBADD = $(LIBCAP_LIBS)
 libpealcore_la_LDFLAGS =
 

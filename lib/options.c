@@ -84,7 +84,7 @@ _Static_assert(PEAL_BELL_SOCKET == 2, "binary interface, version 1");
 
 #define FLAGS                                                                                \
 	((uint32_t)(PEAL_PREFAULT | PEAL_ONE_THREAD | PEAL_TRUST_PEER | PEAL_DISTRUST_PEER | \
-		    PEAL_LOCK))
+		    PEAL_LOCK | PEAL_CALLS))
 
 #define SIZE_VERSION_1 sizeof(struct peal_options)
 

@@ -13,6 +13,7 @@
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/ring.h"
+#include "lib/set.h"
 
 /* What the inline verbs touch is binary interface. */
 #define TX(field, offset) \
@@ -184,6 +185,9 @@ int ring_may_send(struct peal_tx *tx)
 	tx->reserved = 0;
 	if (link->stale)
 		return ring_stale();
+	/* What is left pending here, the set has to publish. */
+	if (link->set)
+		set_rouse(link); /* [rouse-sender] */
 	return link->tx_verdict ? link_say_verdict(link, link->tx_verdict) : 0;
 }
 

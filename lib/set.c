@@ -15,46 +15,88 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
+#include "lib/set.h"
 
 #define LOOKS 64u /* at members, between two looks at the clock */
-#define WAITS 16u /* that find something at once, between two looks at the clock */
+
+/* Between two times that a busy set hears its descriptors, if some of its members sleep or others
+ * than members are watched. */
+#define HEAR_NS 16000u
+/* Who has been quiet for so long, and at most for twice as long, sleeps. */
+#define QUIET_NS 1000000u
 
 /* member->flags */
 #define ENDED 1u
 #define WANTS_ROOM 2u
+#define SPINS 4u /* nobody rings for it, so it never sleeps */
+#define VACANT 8u
+#define MUTED 16u
 
-/* Events taken at a time. A key is a member's index, with this for its eventfd. */
+#define NOWHERE UINT32_MAX
+
+/* Events taken at a time. A key is a member's index, with this for its eventfd; or a watch's number,
+ * with that. */
 #define KEYS 16
 #define KEY_EVENTFD 0x80000000u
+#define KEY_WATCH 0x40000000u
 
+#define MEMBER(field, offset)                                               \
+	_Static_assert(offsetof(struct peal_set_member, field) == (offset), \
+		       "binary interface, version 1")
+#define HEAD(field, offset)                                               \
+	_Static_assert(offsetof(struct peal_set_head, field) == (offset), \
+		       "binary interface, version 1")
+MEMBER(rx, 0);
+MEMBER(link, 8);
+MEMBER(data, 16);
+MEMBER(flags, 24);
+MEMBER(place, 28);
 _Static_assert(sizeof(struct peal_set_member) == 32, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_member, rx) == 0, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_member, link) == 8, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_member, data) == 16, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_member, flags) == 24, "binary interface, version 1");
-_Static_assert(sizeof(struct peal_set_head) == 48, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, members) == 0, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, at) == 8, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, ready) == 16, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, count) == 24, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, ready_count) == 28, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, next) == 32, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, ended) == 36, "binary interface, version 1");
-_Static_assert(offsetof(struct peal_set_head, turn) == 40, "binary interface, version 1");
+HEAD(members, 0);
+HEAD(at, 8);
+HEAD(awake, 16);
+HEAD(ready, 24);
+HEAD(count, 32);
+HEAD(ready_count, 36);
+HEAD(next, 40);
+HEAD(turn, 44);
+HEAD(polls, 48);
+HEAD(spare, 52);
+_Static_assert(sizeof(struct peal_set_head) == 56, "binary interface, version 1");
+_Static_assert(PEAL_SET_POLLS == 64, "binary interface, version 1");
 
+/*
+ * A member is awake, or it sleeps. Those that are awake are listed in head.awake, are looked at,
+ * and are not armed. Those that sleep are armed, for all that is wanted of them, and looked at only
+ * when they have rung. So arming one is putting it to sleep, whether the set goes on or sleeps
+ * itself; and nothing that is done often goes over all members.
+ */
 struct peal_set {
 	struct peal_set_head head; /* first */
 	struct handle handle;
+	const void **was;     /* beside head.at: what that was at the last muster; NULL: new */
 	struct arming *fresh; /* those that are being armed, room for all */
 	uint32_t room;
-	uint32_t wanting; /* members that want room */
-	uint32_t waits;   /* that have begun */
+	uint32_t members;
+	uint32_t used;     /* of head.members; those below it that are vacant are a list */
+	uint32_t vacant;   /* the first one's index, whose data is the next one's; or NOWHERE */
+	uint32_t special;  /* awake members that have ended or want room */
+	uint32_t spinners; /* that have not ended */
+	uint32_t longest;  /* members that let it spin for spin_ns; it is 0 if none does */
+	uint64_t spin_ns;  /* the most that a member allows, but for those */
+	struct peal_link *doubted, *doubted_last; /* asleep, but in doubt; the oldest first */
 	int poller;
 	bool stale;
-	uint64_t look_at;    /* monotonic ns of the next look at the descriptors */
-	uint64_t doubt_ends; /* and of the second look of a sleep that is in doubt; 0: none is */
+	bool reserved;       /* one sleeps that has a reservation, which may be left pending */
+	uint32_t watches;    /* a bit for each */
+	uint32_t heard;      /* those that were readable in this wait */
+	uint64_t hear_at;    /* monotonic ns of the next look at the descriptors */
+	uint64_t hear_ticks; /* the same in ticks, beginning with the last one */
+	uint64_t heard_ticks;
+	uint64_t muster_at; /* monotonic ns of the next look at who is quiet */
 	struct spin spin;
-	uint64_t came; /* waits that ended with news */
+	uint64_t came;    /* waits that ended with news */
+	uint64_t wakeups; /* atomic: counted by the set's thread, read by any */
 };
 
 static void orphan(struct handle *handle)
@@ -65,7 +107,7 @@ static void orphan(struct handle *handle)
 	platform_close(set->poller);
 	set->poller = -1;
 	set->stale = true;
-	set->head.count = set->head.ready_count = 0;
+	set->head.count = set->head.ready_count = set->head.next = 0;
 }
 
 static int stale(void)
@@ -83,6 +125,7 @@ int peal_set_create(struct peal_set **made)
 		return error_literal(-ENOMEM, "no memory for a set");
 	runtime_get();
 	set->handle.orphan = orphan;
+	set->vacant = NOWHERE;
 	registry_lock();
 	set->poller = platform_poller();
 	if (set->poller >= 0)
@@ -103,43 +146,46 @@ void peal_set_free(struct peal_set *set)
 {
 	if (!set)
 		return;
-	while (set->head.count)
-		peal_set_remove(set, set->head.members[set->head.count - 1].link);
+	for (uint32_t i = 0; i < set->used && !set->stale; i++)
+		if (!(set->head.members[i].flags & VACANT))
+			peal_set_remove(set, set->head.members[i].link);
 	registry_lock();
 	registry_remove(&set->handle);
 	platform_close(set->poller);
 	registry_unlock();
 	free(set->head.members);
 	free(set->head.at);
+	free(set->head.awake);
 	free(set->head.ready);
+	free(set->was);
 	free(set->fresh);
 	free(set);
+}
+
+/* Makes an array longer. */
+static bool extend(void *array, uint32_t room, size_t size)
+{
+	void **old = array, *new = realloc(*old, room * size);
+
+	if (new)
+		*old = new;
+	return new;
 }
 
 static int make_room(struct peal_set *set)
 {
 	uint32_t room = set->room ? 2 * set->room : 16;
-	struct peal_set_member *members;
-	struct arming *fresh;
-	const void **at;
-	uint32_t *ready;
+	struct peal_set_head *head = &set->head;
 
-	if (set->head.count < set->room)
+	if (set->members < set->room)
 		return 0;
-	members = realloc(set->head.members, room * sizeof(*members));
-	if (members)
-		set->head.members = members;
-	at = realloc(set->head.at, room * sizeof(*at));
-	if (at)
-		set->head.at = at;
 	/* One more: peal_set_poll writes before it knows whether it will stay. */
-	ready = realloc(set->head.ready, (room + 1) * sizeof(*ready));
-	if (ready)
-		set->head.ready = ready;
-	fresh = realloc(set->fresh, room * sizeof(*fresh));
-	if (fresh)
-		set->fresh = fresh;
-	if (!members || !at || !ready || !fresh)
+	if (!extend(&head->members, room, sizeof(*head->members)) ||
+	    !extend(&head->at, room, sizeof(*head->at)) ||
+	    !extend(&head->awake, room, sizeof(*head->awake)) ||
+	    !extend(&head->ready, room + 1, sizeof(*head->ready)) ||
+	    !extend(&set->was, room, sizeof(*set->was)) ||
+	    !extend(&set->fresh, room, sizeof(*set->fresh)))
 		return error_set(-ENOMEM, "no memory for %u links in a set", room);
 	set->room = room;
 	return 0;
@@ -148,14 +194,149 @@ static int make_room(struct peal_set *set)
 /* What was ready has to be found again; and something may have been received of it. */
 static void forget_ready(struct peal_set_head *head)
 {
-	for (uint32_t k = 0; k < head->ready_count; k++)
-		peal_set_look_up(head, head->ready[k]);
+	for (uint32_t k = 0; k < head->ready_count; k++) {
+		uint32_t place = head->members[head->ready[k]].place;
+
+		if (place < head->count)
+			peal_set_look_up(head, place);
+	}
 	head->ready_count = head->next = 0;
+}
+
+static bool is_awake(const struct peal_set *set, const struct peal_set_member *member)
+{
+	return member->place < set->head.count;
+}
+
+static bool is_special(const struct peal_set_member *member)
+{
+	return member->flags & (ENDED | WANTS_ROOM);
+}
+
+/* Puts a member that is armed for nothing among those that are looked at. */
+static void list(struct peal_set *set, struct peal_set_member *member)
+{
+	struct peal_set_head *head = &set->head;
+
+	member->place = head->count;
+	head->awake[head->count] = (uint32_t)(member - head->members);
+	set->was[head->count++] = NULL;
+	peal_set_look_up(head, member->place);
+	set->special += is_special(member);
+}
+
+/* The last one takes its place. */
+static void unlist(struct peal_set *set, struct peal_set_member *member)
+{
+	struct peal_set_head *head = &set->head;
+	uint32_t last = --head->count, place = member->place;
+
+	head->awake[place] = head->awake[last];
+	head->at[place] = head->at[last];
+	set->was[place] = set->was[last];
+	head->members[head->awake[place]].place = place;
+	member->place = NOWHERE;
+	set->special -= is_special(member);
+}
+
+static void doubt(struct peal_set *set, struct peal_link *link, uint64_t ends)
+{
+	link->doubt_ends = ends;
+	link->doubted_next = NULL;
+	link->doubted_last = set->doubted_last;
+	if (set->doubted_last)
+		set->doubted_last->doubted_next = link;
+	else
+		set->doubted = link;
+	set->doubted_last = link;
+}
+
+static void doubt_no_more(struct peal_set *set, struct peal_link *link)
+{
+	if (!link->doubt_ends)
+		return;
+	link->doubt_ends = 0;
+	if (link->doubted_last)
+		link->doubted_last->doubted_next = link->doubted_next;
+	else
+		set->doubted = link->doubted_next;
+	if (link->doubted_next)
+		link->doubted_next->doubted_last = link->doubted_last;
+	else
+		set->doubted_last = link->doubted_last;
+}
+
+/* While one sleeps each of its sends comes by set_rouse: there is no room, as far as the inline
+ * verbs know. */
+static void hide_room(struct peal_link *link)
+{
+	link->set_limit = link->tx.limit;
+	link->tx.limit = 0;
+}
+
+/* But what else has set the limit to 0, for the same reason, has to find it so. */
+static void show_room(struct peal_link *link)
+{
+	if (!link->tx.limit && !link->tx_verdict && link->tx.part == PEAL_PART_NONE)
+		link->tx.limit = link->set_limit;
+}
+
+/* One that sleeps is looked at again from now on. */
+static void rouse(struct peal_set *set, struct peal_set_member *member)
+{
+	if (is_awake(set, member))
+		return;
+	bell_disarm(member->link, PEAL_DATA | PEAL_ROOM);
+	doubt_no_more(set, member->link);
+	show_room(member->link);
+	list(set, member);
+}
+
+void set_rouse(struct peal_link *link)
+{
+	if (link->set)
+		rouse(link->set, &link->set->head.members[link->in_set - 1]);
+}
+
+static void rouse_all(struct peal_set *set)
+{
+	for (uint32_t i = 0; i < set->used; i++)
+		if (!(set->head.members[i].flags & VACANT))
+			rouse(set, &set->head.members[i]);
+}
+
+void peal_set_rouse(struct peal_set *set)
+{
+	set->head.polls = 0;
+	if (!set->stale && set->head.count < set->members)
+		rouse_all(set);
+}
+
+static uint64_t spin_of(const struct peal_link *link)
+{
+	return link->data.spin_ns == UINT64_MAX ? 0 : link->data.spin_ns;
+}
+
+static void find_longest(struct peal_set *set)
+{
+	set->spin_ns = set->longest = 0;
+	for (uint32_t i = 0; i < set->used; i++) {
+		const struct peal_set_member *member = &set->head.members[i];
+
+		if ((member->flags & VACANT) || spin_of(member->link) < set->spin_ns)
+			continue;
+		if (spin_of(member->link) > set->spin_ns)
+			set->longest = 0;
+		set->spin_ns = spin_of(member->link);
+		set->longest++;
+	}
 }
 
 int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
 {
 	struct peal_set_head *head = &set->head;
+	struct peal_set_member *member;
+	uint32_t i;
 	int err;
 
 	if (set->stale || link->stale)
@@ -170,24 +351,39 @@ int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
 	err = make_room(set);
 	if (err)
 		return err;
-	err = platform_poller_add(set->poller, link->fd, head->count);
+	i = set->vacant != NOWHERE ? set->vacant : set->used;
+	err = platform_poller_add(set->poller, link->fd, i);
 	if (!err && link->own_eventfd >= 0) {
-		err = platform_poller_add_edge(set->poller, link->own_eventfd,
-					       head->count | KEY_EVENTFD);
+		err = platform_poller_add_edge(set->poller, link->own_eventfd, i | KEY_EVENTFD);
 		if (err)
 			platform_poller_remove(set->poller, link->fd);
 	}
 	if (err)
 		return error_set(err, "a link cannot be polled (epoll_ctl, errno %d): %s", -err,
 				 error_mend(err, "raise fs.epoll.max_user_watches"));
+	/* Of what was ready, one may have had this index. */
 	forget_ready(head);
-	head->members[head->count] = (struct peal_set_member){ .rx = &link->rx,
-							       .link = link,
-							       .data = data };
-	peal_set_look_up(head, head->count++);
+	member = &head->members[i];
+	if (i == set->used)
+		set->used++;
+	else
+		set->vacant = (uint32_t)(uintptr_t)member->data;
+	*member = (struct peal_set_member){ .rx = &link->rx, .link = link, .data = data };
+	set->members++;
+	if (link->data.spin_ns == UINT64_MAX) {
+		member->flags = SPINS;
+		set->spinners++;
+	}
 	link->set = set;
-	link->in_set = head->count;
+	link->in_set = i + 1;
 	link->idle_rings = 0; /* an eventfd says once more that it was rung */
+	list(set, member);
+	if (spin_of(link) > set->spin_ns)
+		set->longest = 0;
+	if (spin_of(link) >= set->spin_ns) {
+		set->spin_ns = spin_of(link);
+		set->longest++;
+	}
 	return 0;
 }
 
@@ -196,43 +392,40 @@ static int not_in_here(void)
 	return error_literal(-ENOENT, "the link is not in this set");
 }
 
-/* No longer, if it does. */
-static void want_no_room(struct peal_set *set, struct peal_set_member *member)
+/* Flags of a member that make it special, or not. */
+static void change(struct peal_set *set, struct peal_set_member *member, uint32_t flags)
 {
-	set->wanting -= (member->flags & WANTS_ROOM) != 0;
-	member->flags &= ~(uint64_t)WANTS_ROOM;
+	bool awake = is_awake(set, member);
+
+	set->special -= awake && is_special(member);
+	member->flags = flags;
+	set->special += awake && is_special(member);
 }
 
 int peal_set_remove(struct peal_set *set, struct peal_link *link)
 {
-	struct peal_set_head *head = &set->head;
+	struct peal_set_member *member;
 	uint32_t i = link->in_set - 1;
 
 	if (set->stale)
 		return stale();
 	if (link->set != set)
 		return not_in_here();
-	forget_ready(head);
+	member = &set->head.members[i];
 	platform_poller_remove(set->poller, link->fd);
 	if (link->own_eventfd >= 0)
 		platform_poller_remove(set->poller, link->own_eventfd);
-	bell_disarm(link, PEAL_DATA | PEAL_ROOM);
+	rouse(set, member);
+	unlist(set, member);
 	link->set = NULL;
-	head->ended -= (head->members[i].flags & ENDED) != 0;
-	want_no_room(set, &head->members[i]);
-	/* The last one takes its place, and has to be known by it. */
-	head->members[i] = head->members[--head->count];
-	if (i < head->count) {
-		struct peal_link *moved = head->members[i].link;
-
-		peal_set_look_up(head, i);
-		moved->in_set = i + 1;
-		moved->idle_rings = 0; /* as in peal_set_add */
-		platform_poller_change(set->poller, moved->fd, i, false);
-		if (moved->own_eventfd >= 0)
-			platform_poller_change(set->poller, moved->own_eventfd, i | KEY_EVENTFD,
-					       true);
-	}
+	set->spinners -= (member->flags & (SPINS | ENDED)) == SPINS;
+	*member = (struct peal_set_member){ .flags = VACANT,
+					    .place = NOWHERE,
+					    .data = (void *)(uintptr_t)set->vacant };
+	set->vacant = i;
+	set->members--;
+	if (spin_of(link) == set->spin_ns && !--set->longest)
+		find_longest(set);
 	return 0;
 }
 
@@ -245,11 +438,41 @@ int peal_set_want_room(struct peal_set *set, struct peal_link *link)
 	if (link->set != set)
 		return not_in_here();
 	member = &set->head.members[link->in_set - 1];
-	set->wanting += !(member->flags & WANTS_ROOM);
-	member->flags |= WANTS_ROOM;
-	/* It may be armed for what was wanted before. */
-	bell_disarm(link, PEAL_ROOM);
+	/* It may be armed for what was wanted before, or not for room. */
+	rouse(set, member);
+	change(set, member, member->flags | WANTS_ROOM);
 	return 0;
+}
+
+/* What a muted member is looked at for: nothing ever comes. */
+static const uint64_t silence;
+static const struct peal_rx silent = { .data = (const uint8_t *)&silence };
+
+void set_mute(struct peal_set *set, struct peal_link *link, bool muted)
+{
+	struct peal_set_member *member;
+
+	if (set->stale || link->set != set)
+		return;
+	member = &set->head.members[link->in_set - 1];
+	if (muted == ((member->flags & MUTED) != 0))
+		return;
+	rouse(set, member);
+	member->rx = muted ? &silent : &link->rx;
+	member->flags ^= MUTED;
+	peal_set_look_up(&set->head, member->place);
+}
+
+/* What a member is waited for. */
+static uint32_t wants(const struct peal_set_member *member)
+{
+	return (member->flags & MUTED ? 0 : PEAL_DATA) |
+	       (member->flags & WANTS_ROOM ? PEAL_ROOM : 0);
+}
+
+static struct arming arming_of(const struct peal_set_member *member)
+{
+	return (struct arming){ .link = member->link, .what = wants(member) };
 }
 
 /* Whether a member has the room that it wants. */
@@ -258,10 +481,13 @@ static bool has_room(const struct peal_set_member *member)
 	return (member->flags & WANTS_ROOM) && bell_is_news(member->link, PEAL_ROOM);
 }
 
-void peal_set_tell(struct peal_set *set, struct peal_set_member *member)
+int peal_set_tell(struct peal_set *set, struct peal_set_member *member)
 {
+	if (member->flags & VACANT)
+		return 0;
 	if (has_room(member))
-		want_no_room(set, member);
+		change(set, member, member->flags & ~WANTS_ROOM);
+	return 1;
 }
 
 int peal_set_fd(const struct peal_set *set)
@@ -275,56 +501,165 @@ static int look(struct peal_set *set)
 	struct peal_set_head *head = &set->head;
 	uint32_t ready = 0;
 
-	if (!head->ended && !set->wanting)
+	head->polls = 0;
+	if (!set->special)
 		return peal_set_poll(set);
 	for (uint32_t i = 0; i < head->count; i++) {
-		const struct peal_set_member *member = &head->members[i];
+		const struct peal_set_member *member = &head->members[head->awake[i]];
 		const void *at = peal_set_look_up(head, i);
 
 		/* No order is needed: whoever receives looks again. */
 		if ((member->flags & ENDED) || has_room(member) ||
 		    __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED))
-			head->ready[ready++] = i;
+			head->ready[ready++] = head->awake[i];
 	}
 	head->ready_count = ready;
 	head->next = 0;
 	return (int)ready;
 }
 
-/* Takes note of a link that has ended. Its socket would poll readable for ever. */
+/* Takes note of a link that has ended; it stays awake. Its socket would poll readable for ever. */
 static void look_after(struct peal_set *set, struct peal_set_member *member)
 {
 	if ((member->flags & ENDED) || !link_verdict(member->link, false))
 		return;
-	member->flags |= ENDED;
-	set->head.ended++;
+	set->spinners -= (member->flags & SPINS) != 0;
+	change(set, member, member->flags | ENDED);
 	platform_poller_remove(set->poller, member->link->fd);
 }
 
 /* Takes note of all that the descriptors have to say. Never waits, and goes no longer on than it
  * takes to hear each once, whoever rings meanwhile. */
-static void hear_all(struct peal_set *set, uint64_t now)
+static void hear_all(struct peal_set *set)
 {
-	uint32_t keys[KEYS], rounds = 2 * set->head.count / KEYS + 1;
+	uint32_t keys[KEYS], rounds = 2 * set->members / KEYS + 1;
 	int count;
 
-	set->look_at = now + BELL_LOOK_NS;
 	do {
 		count = platform_poller_ready(set->poller, keys, KEYS);
 		for (int i = 0; i < count; i++) {
 			uint32_t key = keys[i] & ~KEY_EVENTFD;
 			struct peal_set_member *member = &set->head.members[key];
 
-			if (key >= set->head.count || (member->flags & ENDED))
+			if (key & KEY_WATCH) {
+				set->heard |= (1u << (key & ~KEY_WATCH)) & set->watches;
+				continue;
+			}
+			if (key >= set->used || (member->flags & (ENDED | VACANT)))
 				continue;
 			if (!(keys[i] & KEY_EVENTFD))
 				link_drain(member->link); /* [drain] */
 			bell_heard(member->link);
-			peal_set_look_up(&set->head, key);
-			bell_disarm(member->link, PEAL_DATA | PEAL_ROOM);
+			rouse(set, member); /* [rouse-rung] */
+			peal_set_look_up(&set->head, member->place);
 			look_after(set, member);
 		}
 	} while (count == KEYS && --rounds);
+}
+
+/*
+ * Puts those in fresh to sleep, with one barrier, and looks at them once more. From then on who
+ * has something rings, or the poller knows that it has. True: there is news.
+ */
+static bool put_to_sleep(struct peal_set *set, uint32_t count, bool program_waits)
+{
+	struct peal_set_head *head = &set->head;
+	bool news = false;
+	uint64_t ends = 0;
+
+	if (!count)
+		return false;
+	if (bell_arm(set->fresh, count, program_waits))
+		ends = platform_later(platform_now(), BELL_DOUBT_NS);
+	for (uint32_t k = 0; k < count; k++) {
+		struct peal_link *link = set->fresh[k].link;
+		struct peal_set_member *member = &head->members[link->in_set - 1];
+
+		unlist(set, member);
+		hide_room(link);
+		set->reserved |= link->tx.reserved != 0;
+		if (set->fresh[k].doubt && !program_waits)
+			doubt(set, link, ends);
+	}
+	for (uint32_t k = 0; k < count; k++) {
+		struct peal_link *link = set->fresh[k].link;
+
+		if (bell_is_news(link, set->fresh[k].what)) {
+			struct peal_set_member *member = &head->members[link->in_set - 1];
+
+			rouse(set, member);
+			look_after(set, member);
+			news = true;
+		}
+	}
+	return news;
+}
+
+/* All that are awake, before the set sleeps itself. */
+static bool put_all_to_sleep(struct peal_set *set, bool program_waits)
+{
+	struct peal_set_head *head = &set->head;
+
+	for (uint32_t i = 0; i < head->count; i++)
+		set->fresh[i] = arming_of(&head->members[head->awake[i]]);
+	return put_to_sleep(set, head->count, program_waits);
+}
+
+/* Those that were quiet since the last time. */
+static void muster(struct peal_set *set, uint64_t now)
+{
+	struct peal_set_head *head = &set->head;
+	uint32_t count = 0;
+
+	set->muster_at = now + QUIET_NS;
+	for (uint32_t i = 0; i < head->count; i++) {
+		const struct peal_set_member *member;
+		const void *at = head->at[i];
+
+		if (set->was[i] != at) {
+			set->was[i] = at;
+			continue;
+		}
+		member = &head->members[head->awake[i]];
+		/* No order is needed: it is looked at once more. */
+		if (!(member->flags & (ENDED | SPINS)) && !member->link->tx.reserved &&
+		    !__atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED))
+			set->fresh[count++] = arming_of(member);
+	}
+	put_to_sleep(set, count, false);
+}
+
+/* The second look at those whose sleep was in doubt: by now all is seen that was there before. */
+static void look_again(struct peal_set *set, uint64_t now)
+{
+	struct peal_link *link;
+
+	while ((link = set->doubted) && link->doubt_ends <= now) {
+		struct peal_set_member *member = &set->head.members[link->in_set - 1];
+
+		doubt_no_more(set, link);
+		if (bell_is_news(link, wants(member))) { /* [second-look-set] */
+			rouse(set, member);
+			look_after(set, member);
+		} else {
+			bell_settle(link);
+		}
+	}
+}
+
+/* What is to be done now and then, however busy the set is. */
+static void attend(struct peal_set *set, uint64_t now)
+{
+	uint64_t ns;
+
+	hear_all(set);
+	look_again(set, now);
+	if (now >= set->muster_at)
+		muster(set, now);
+	ns = set->head.count < set->members || set->watches ? HEAR_NS : QUIET_NS;
+	set->hear_at = now + ns;
+	set->heard_ticks = arch_ticks();
+	set->hear_ticks = (uint64_t)((double)ns * runtime_get()->ticks_per_ns);
 }
 
 /*
@@ -333,121 +668,97 @@ static void hear_all(struct peal_set *set, uint64_t now)
  */
 static uint64_t prepare(struct peal_set *set)
 {
-	uint64_t spin = 0;
+	struct peal_set_head *head = &set->head;
 
-	for (uint32_t i = 0; i < set->head.count; i++) {
-		struct peal_link *link = set->head.members[i].link;
+	if (set->reserved)
+		rouse_all(set); /* [rouse-reserved] */
+	set->reserved = false;
+	for (uint32_t i = 0; i < head->count; i++) {
+		struct peal_link *link = head->members[head->awake[i]].link;
 
 		if (link->tx.pending_header)
 			peal_publish_pending(&link->tx);
-		if (link->data.spin_ns > spin)
-			spin = link->data.spin_ns;
 	}
-	return spin;
-}
-
-/*
- * Arms all that are not, with one barrier, and looks at those once more. Those that are have not
- * been rung since, or the poller knows it. True: there is news.
- */
-static bool arm_all(struct peal_set *set, bool program_waits)
-{
-	struct peal_set_head *head = &set->head;
-	uint32_t count = 0;
-	bool news = false;
-
-	for (uint32_t i = 0; i < head->count; i++) {
-		struct peal_link *link = head->members[i].link;
-		bool wants = head->members[i].flags & WANTS_ROOM;
-
-		if (!link->data.armed || (wants && !link->room.armed))
-			set->fresh[count++] = (struct arming){
-				.link = link, .what = wants ? PEAL_DATA | PEAL_ROOM : PEAL_DATA
-			};
-	}
-	if (bell_arm(set->fresh, count, program_waits))
-		set->doubt_ends = platform_later(platform_now(), BELL_DOUBT_NS);
-	for (uint32_t k = 0; k < count; k++) {
-		struct peal_link *link = set->fresh[k].link;
-
-		if (bell_is_news(link, set->fresh[k].what)) {
-			peal_set_look_up(head, link->in_set - 1);
-			look_after(set, &head->members[link->in_set - 1]);
-			news = true;
-		}
-	}
-	return news;
+	return set->spinners ? UINT64_MAX : head->count ? set->spin_ns : 0;
 }
 
 /* Until a descriptor says something; in doubt, only until all must have been seen that was there
  * before it. */
 static void sleep_until(struct peal_set *set, uint64_t end)
 {
-	struct peal_set_head *head = &set->head;
 	uint64_t now = platform_now();
 
-	if (set->doubt_ends && set->doubt_ends < end)
-		end = set->doubt_ends; /* [second-look] */
+	if (set->doubted && set->doubted->doubt_ends < end)
+		end = set->doubted->doubt_ends; /* [second-look] */
 	platform_poll(set->poller, false,
 		      end == UINT64_MAX ? -1 :
 		      end > now         ? (int64_t)(end - now) :
 					  0);
-	if (!set->doubt_ends || platform_now() < set->doubt_ends)
-		return;
-	set->doubt_ends = 0;
-	for (uint32_t i = 0; i < head->count; i++) {
-		peal_set_look_up(head, i);
-		bell_settle(head->members[i].link);
-	}
+	/* Pairs with the load in set_wakeups. */
+	__atomic_store_n(&set->wakeups, set->wakeups + 1, __ATOMIC_RELAXED);
 }
 
-static int check(const struct peal_set *set)
+int set_watch(struct peal_set *set, int fd, uint32_t which)
 {
-	if (set->stale)
-		return stale();
-	if (!set->head.count)
-		return error_literal(-ENOENT, "the set is empty: there is nothing to wait for");
+	int err = platform_poller_add(set->poller, fd, KEY_WATCH | which);
+
+	if (err)
+		return error_set(err, "a descriptor cannot be polled (epoll_ctl, errno %d): %s",
+				 -err, error_mend(err, "raise fs.epoll.max_user_watches"));
+	set->watches |= 1u << which;
+	set->hear_at = set->hear_ticks = 0;
 	return 0;
 }
 
-int peal_set_arm(struct peal_set *set)
+void set_unwatch(struct peal_set *set, int fd, uint32_t which)
 {
-	int err = check(set);
+	if (!set->stale)
+		platform_poller_remove(set->poller, fd);
+	set->watches &= ~(1u << which);
+}
 
-	if (err)
-		return err;
+uint64_t set_wakeups(const struct peal_set *set)
+{
+	/* Pairs with the store in sleep_until; it is a count. */
+	return __atomic_load_n(&set->wakeups, __ATOMIC_RELAXED);
+}
+
+int set_arm(struct peal_set *set, uint32_t *heard)
+{
+	*heard = set->heard = 0;
+	if (set->stale)
+		return stale();
 	if (prepare(set) == UINT64_MAX)
 		return error_literal(
 			-EOPNOTSUPP,
 			"a link in the set spins (PEAL_WAIT_SPIN), so nobody rings for it");
-	hear_all(set, platform_now()); /* [drain-before-arm] */
-	/* What peal_set_wait has armed looks again after a while; the program does not. */
-	for (uint32_t i = 0; set->doubt_ends && i < set->head.count; i++)
-		bell_disarm(set->head.members[i].link, PEAL_DATA | PEAL_ROOM);
-	set->doubt_ends = 0;
-	if (!look(set) && arm_all(set, true))
+	/* What set_wait has armed looks again after a while; the program does not. */
+	while (set->doubted)
+		set_rouse(set->doubted);
+	attend(set, platform_now()); /* [drain-before-arm] */
+	if (!look(set) && put_all_to_sleep(set, true))
 		look(set);
-	return set->head.ready_count ? 1 : 0;
+	*heard = set->heard;
+	return set->head.ready_count || set->heard ? 1 : 0;
 }
 
-int peal_set_wait(struct peal_set *set, int64_t timeout)
+int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 {
 	uint64_t now, begun, end, spin, spin_end;
 	uint32_t looks;
 	bool slept = false;
-	int count, err = check(set);
+	int count;
 
-	if (err)
-		return err;
-	/* Who always finds messages is told who has ended, too. */
-	if (++set->waits % WAITS == 0) {
-		now = platform_now();
-		if (now >= set->look_at)
-			hear_all(set, now);
-	}
+	*heard = set->heard = 0;
+	if (set->stale)
+		return stale();
+	/* Who always finds messages hears the others, too. */
+	if (arch_ticks() - set->heard_ticks >= set->hear_ticks)
+		attend(set, platform_now());
 	count = look(set);
-	if (count) {
+	if (count || set->heard) {
 		set->came++;
+		*heard = set->heard;
 		return count;
 	}
 	spin = prepare(set);
@@ -456,14 +767,15 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 	spin = spin_budget(&set->spin, spin, set->came);
 	spin_end = platform_later(now, spin);
 	for (;;) {
-		if (now >= set->look_at || timeout == 0 || now >= spin_end)
-			hear_all(set, now);
-		looks = timeout && now < spin_end ? LOOKS / set->head.count : 0;
+		if (now >= set->hear_at || timeout == 0 || slept)
+			attend(set, now);
+		looks = timeout && now < spin_end && set->head.count ? LOOKS / set->head.count : 0;
 		for (;;) {
 			count = look(set);
-			if (count) {
+			if (count || set->heard) {
 				spin_learn(&set->spin, spin, platform_now() - begun, slept, true);
 				set->came++;
+				*heard = set->heard;
 				return count;
 			}
 			if (!looks--)
@@ -477,10 +789,35 @@ int peal_set_wait(struct peal_set *set, int64_t timeout)
 			spin_learn(&set->spin, spin, now - begun, slept, false);
 			return error_literal(-ETIMEDOUT, "no link had anything until the timeout");
 		}
-		if (now >= spin_end && !arm_all(set, false)) {
+		if (now >= spin_end && !put_all_to_sleep(set, false)) {
 			slept = true;
 			sleep_until(set, end);
 			now = platform_now();
 		}
 	}
+}
+
+static int check(const struct peal_set *set)
+{
+	if (set->stale)
+		return stale();
+	if (!set->members)
+		return error_literal(-ENOENT, "the set is empty: there is nothing to wait for");
+	return 0;
+}
+
+int peal_set_arm(struct peal_set *set)
+{
+	uint32_t heard;
+	int err = check(set);
+
+	return err ? err : set_arm(set, &heard);
+}
+
+int peal_set_wait(struct peal_set *set, int64_t timeout)
+{
+	uint32_t heard;
+	int err = check(set);
+
+	return err ? err : set_wait(set, timeout, &heard);
 }

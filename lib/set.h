@@ -7,6 +7,8 @@
 #ifndef LIB_SET_H
 #define LIB_SET_H
 
+#include <stdbool.h>
+
 #include <peal/set.h>
 
 /* Descriptors that can be watched: which is 0 to SET_WATCHES - 1. */
@@ -24,11 +26,19 @@ void set_unwatch(struct peal_set *set, int fd, uint32_t which);
  */
 int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard);
 
+/* A muted link is not ready for its messages: only for room that was asked for, and for its end.
+ * Asking for the same twice does no harm; a link is not muted when it is added. */
+void set_mute(struct peal_set *set, struct peal_link *link, bool muted);
+
 /* As peal_set_arm, likewise: 0: wait for the descriptor; 1: there is something now, *heard or
  * peal_set_next say what. */
 int set_arm(struct peal_set *set, uint32_t *heard);
 
-/* How often it has come back from sleep. */
+/* A link whose bells are not armed any more, or that may have something pending, is looked at
+ * before its set sleeps; if it is in one. By the thread that has the set. */
+void set_rouse(struct peal_link *link);
+
+/* How often it has come back from sleep. Any thread. */
 uint64_t set_wakeups(const struct peal_set *set);
 
 #endif

@@ -9,6 +9,7 @@ libpealcore_la_SOURCES += \
 	platform/linux/facts.h \
 	platform/linux/machine.c \
 	platform/linux/memory.c \
+	platform/linux/notify.c \
 	platform/linux/process.c \
 	platform/linux/socket.c \
 	platform/linux/topology.c \

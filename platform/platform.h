@@ -283,6 +283,9 @@ bool platform_ring(int fd);
 int platform_eventfd(void);
 void platform_ring_eventfd(int fd);
 
+/* As if nobody had rung it: one of our own, that nobody else reads. */
+void platform_clear_eventfd(int fd);
+
 /*
  * Takes all bytes out of a socket that a peer rang us by. 0; -ECONNRESET: the other end is gone;
  * -EPROTO: there is more than an honest peer rings, or descriptors came with it (closed aside), and
@@ -329,9 +332,6 @@ int platform_poller_add_edge(int poller, int fd, uint32_t key);
  * limit. */
 int platform_poller_wait(int poller, int64_t ns);
 void platform_poller_remove(int poller, int fd);
-
-/* Gives a member another key. */
-void platform_poller_change(int poller, int fd, uint32_t key, bool edge);
 
 /* The keys of members that are readable now, at most so many; their number, or a negative errno. */
 int platform_poller_ready(int poller, uint32_t *keys, int most);
@@ -411,6 +411,19 @@ char **platform_environment(void);
 const char *platform_variable(const char *name);
 
 int64_t platform_pid(void);
+
+/*
+ * Tells the one who started this process, if he wants to know, how it is: lines of sd_notify(3), as
+ * "READY=1". Looks at NOTIFY_SOCKET each time, and so does a child of a fork: what it tells is
+ * taken for its parent's word, so it should not. 1: told; 0: nobody wants to know; or why it could
+ * not be told: -EAFNOSUPPORT: neither a path from the root on nor "@" and an abstract name;
+ * -ENAMETOOLONG; -ENOENT, -ECONNREFUSED: nobody is there; -EPROTOTYPE: no datagram socket; -EAGAIN:
+ * it is full; or what the system says. Never waits.
+ */
+int platform_notify(const char *state);
+
+/* Raises the limit of descriptors as far as this process may: the new one, or a negative errno. */
+int64_t platform_raise_descriptors(void);
 
 /* The calling thread's number, never 0. */
 uint32_t platform_thread(void);

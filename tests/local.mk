@@ -16,6 +16,7 @@ process = tests/process/libscene.la $(behaviour)
 
 unit_tests = \
 	tests/unit/address \
+	tests/unit/admission \
 	tests/unit/agreed \
 	tests/unit/batch \
 	tests/unit/bell \
@@ -31,6 +32,7 @@ unit_tests = \
 	tests/unit/large \
 	tests/unit/layout \
 	tests/unit/memory \
+	tests/unit/notify \
 	tests/unit/options \
 	tests/unit/placement \
 	tests/unit/pollable \
@@ -39,6 +41,7 @@ unit_tests = \
 	tests/unit/runner \
 	tests/unit/runtime \
 	tests/unit/segment \
+	tests/unit/server \
 	tests/unit/spin \
 	tests/unit/variants_arm64 \
 	tests/unit/variants_riscv \
@@ -102,6 +105,8 @@ tests_unit_libstage_la_SOURCES = tests/unit/combination.c tests/unit/combination
 	tests/unit/stepper.c tests/unit/stepper.h tests/unit/stranger.c tests/unit/stranger.h
 tests_unit_libstage_la_LDFLAGS =
 tests_unit_address_LDADD = tests/unit/libstage.la $(behaviour)
+tests_unit_admission_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_admission_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now -Wl,--wrap=platform_peer
 tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
@@ -118,6 +123,7 @@ tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_memory_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
+tests_unit_notify_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_placement_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
@@ -130,6 +136,7 @@ tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runner_LDADD = $(behaviour)
 tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
+tests_unit_server_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
 
 # The ring variants of all families, each a program that has its sources and nothing of the library.
@@ -186,6 +193,7 @@ EXTRA_DIST += \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
+	tests/tools/cat \
 	tests/tools/json.awk \
 	tests/tools/schema.awk \
 	tests/tools/run
@@ -214,7 +222,8 @@ check-installed: all
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
 check-tools: all
-	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/run
+	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/run && \
+		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/cat
 
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'

@@ -3,6 +3,18 @@
 # The commands. They use the public headers only and link the shared library. They are built at the
 # top of the build folder.
 
+bin_PROGRAMS += peal-cat
+peal_cat_SOURCES = \
+	tools/number.c \
+	tools/number.h \
+	tools/peal-cat/main.c \
+	tools/peal-cat/report.c \
+	tools/peal-cat/report.h \
+	tools/peal-cat/stream.c \
+	tools/peal-cat/stream.h
+peal_cat_LDADD = libpeal.la
+peal_cat_LDFLAGS =
+
 bin_PROGRAMS += peal-info
 peal_info_SOURCES = \
 	tools/json.c \
@@ -29,6 +41,8 @@ bin_PROGRAMS += peal-perf
 peal_perf_SOURCES = \
 	tools/json.c \
 	tools/json.h \
+	tools/number.c \
+	tools/number.h \
 	tools/peal-perf/buffers.c \
 	tools/peal-perf/buffers.h \
 	tools/peal-perf/complaint.c \

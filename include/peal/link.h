@@ -119,10 +119,11 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
  * both); -EPROTOTYPE: it does not speak Peal; -EPROTONOSUPPORT: no common version; -EPERM: the
  * server does not admit us, or is not run by one whom `allow` accepts, or the folder of a NAME is
  * not safe; -E2BIG: the rings of the two sides and their limits do not fit; -ETIMEDOUT, -EAGAIN;
- * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory;
- * -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair, and so is what the
- * system says of a ring that it has no room for. Of a descriptor: as in peal_listen, but -ENOTCONN,
- * -EINVAL: it is not connected.
+ * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory,
+ * or has as many clients as it takes, at the same time or in a second, of all users or of this one:
+ * try again later; -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair,
+ * and so is what the system says of a ring that it has no room for. Of a descriptor: as in
+ * peal_listen, but -ENOTCONN, -EINVAL: it is not connected.
  * Any thread; enters the kernel, and waits there.
  */
 PEAL_API int peal_connect(struct peal_link **link, const char *address,

@@ -377,6 +377,15 @@ void platform_ring_eventfd(int fd)
 		return;
 }
 
+void platform_clear_eventfd(int fd)
+{
+	uint64_t rings;
+
+	/* Nothing there is as good. */
+	if (read(fd, &rings, sizeof(rings)) < 0)
+		return;
+}
+
 int platform_drain(int fd)
 {
 	struct platform_parcel parcel;
@@ -614,14 +623,6 @@ int platform_poller_wait(int poller, int64_t ns)
 	if (!err)
 		epoll_wait(poller, events, 2, 0);
 	return err;
-}
-
-void platform_poller_change(int poller, int fd, uint32_t key, bool edge)
-{
-	struct epoll_event event = { .events = edge ? EPOLLIN | EPOLLET : EPOLLIN,
-				     .data.u32 = key };
-
-	epoll_ctl(poller, EPOLL_CTL_MOD, fd, &event);
 }
 
 void platform_poller_remove(int poller, int fd)

@@ -602,7 +602,7 @@ static void leave_the_set_behind(struct peal_set *set, struct crowd *crowd, int 
 	static const char zeros[16];
 	const struct peal_set_head *head = (const struct peal_set_head *)(const void *)set;
 	const struct peal_rx *rx = peal_link_rx(crowd->servers[i]);
-	const uint64_t *seen = head->at[crowd->servers[i]->in_set - 1];
+	const uint64_t *seen = head->at[head->members[crowd->servers[i]->in_set - 1].place];
 	uint64_t lap = rx->pos + rx->mask + 1;
 	char buffer[sizeof(zeros)];
 
@@ -625,6 +625,7 @@ START_TEST(what_comes_behind_the_back_of_a_set_is_found)
 		for (int i = 0; i < 3 * LINKS; i++) {
 			int member = i / 3, looks = 0;
 
+			peal_set_rouse(crowd.set);
 			ck_assert_int_eq(peal_set_poll(crowd.set), 0);
 			leave_the_set_behind(crowd.set, &crowd, member);
 			ck_assert_int_eq(

@@ -18,6 +18,7 @@
 
 #include "options.h"
 #include "report.h"
+#include "tools/number.h"
 
 #define RING_DEFAULT ((uint64_t)2 << 20)
 #define RING_LARGEST ((uint64_t)256 << 20)
@@ -115,37 +116,6 @@ char *options_rate_text(char *text, uint64_t rate)
 	return number_text(text, rate, 1000);
 }
 
-/* Reads "64", "1k", "2M", "1g". */
-static bool read_number(const char *text, unsigned thousand, uint64_t *value)
-{
-	unsigned long long number;
-	uint64_t unit = 1;
-	char *end;
-
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	switch (*end) {
-	case 'g':
-	case 'G':
-		unit *= thousand;
-		/* fallthrough */
-	case 'm':
-	case 'M':
-		unit *= thousand;
-		/* fallthrough */
-	case 'k':
-	case 'K':
-		unit *= thousand;
-		end++;
-	}
-	if (*end || errno || number > UINT64_MAX / unit)
-		return false;
-	*value = (uint64_t)number * unit;
-	return true;
-}
-
 /* Takes the next word of a comma list off it, into word; false at its end. */
 static bool next_word(const char **list, char *word, size_t size)
 {
@@ -168,7 +138,7 @@ static int parse_sizes(struct options *options, const char *list)
 	while (next_word(&list, word, sizeof(word))) {
 		uint64_t size;
 
-		if (!read_number(word, 1024, &size))
+		if (!number_read(word, 1024, &size))
 			return usage(
 				"size \"%s\" is not a number of bytes: give a list such as 8,64,1k,64k",
 				word);
@@ -191,7 +161,7 @@ static int parse_rates(struct options *options, const char *list)
 	while (next_word(&list, word, sizeof(word))) {
 		uint64_t rate;
 
-		if (!read_number(word, 1000, &rate))
+		if (!number_read(word, 1000, &rate))
 			return usage(
 				"rate \"%s\" is not a number of messages a second: give a list "
 				"such as 1k,10k,1m",
@@ -214,7 +184,7 @@ static int parse_batches(struct options *options, const char *list)
 	while (next_word(&list, word, sizeof(word))) {
 		uint64_t batch;
 
-		if (!read_number(word, 1024, &batch) || !batch || batch > BATCH_MOST)
+		if (!number_read(word, 1024, &batch) || !batch || batch > BATCH_MOST)
 			return usage(
 				"batch \"%s\" is out of range: give a list of 1 to %d messages "
 				"at a time, such as 1,16",
@@ -292,7 +262,7 @@ static int parse_links(struct options *options, const char *text)
 {
 	uint64_t links;
 
-	if (!read_number(text, 1000, &links) || !links || links > LINKS_MOST)
+	if (!number_read(text, 1000, &links) || !links || links > LINKS_MOST)
 		return usage("links \"%s\" is out of range: give 1 to %d", text, LINKS_MOST);
 	options->links = (unsigned)links;
 	return 0;
@@ -347,7 +317,7 @@ static int parse_ring(struct options *options, const char *text)
 	char least[OPTIONS_SIZE_TEXT], near[OPTIONS_SIZE_TEXT];
 	uint64_t ring, below;
 
-	if (!read_number(text, 1024, &ring))
+	if (!number_read(text, 1024, &ring))
 		return usage("ring \"%s\" is not a number of bytes: give one such as 64k or 2m",
 			     text);
 	options_size_text(least, page);
