@@ -110,6 +110,8 @@ void wire_fill(struct wire_message *message, enum wire_type type,
 	message->layout_high = WIRE_LAYOUT_HIGH;
 	message->abi = options->abi;
 	message->features = WIRE_FRAGMENTS | WIRE_SOCKET_BELL;
+	if (options->flags & PEAL_CALLS)
+		message->features |= WIRE_CALLS;
 	if (wire_trusts(options, type))
 		message->features |= WIRE_TRUSTS_EVENTFD;
 	if (options->barrier != PEAL_BARRIER_FENCE &&
@@ -248,13 +250,14 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 				       .page = message->page,
 				       .capacity = message->capacity,
 				       .unit = message->data_page };
+	uint64_t offered = WIRE_OFFERED | (options->flags & PEAL_CALLS ? WIRE_CALLS : 0);
 	int memory, err;
 
-	if (message->needed & ~WIRE_OFFERED)
+	if (message->needed & ~offered)
 		return error_set(
 			-EPROTONOSUPPORT,
 			"the peer needs features 0x%llx, and this side has 0x%llx: use a newer library here",
-			(unsigned long long)message->needed, (unsigned long long)WIRE_OFFERED);
+			(unsigned long long)message->needed, (unsigned long long)offered);
 	err = check_descriptors(message, parcel, &memory);
 	if (!err)
 		err = check_geometry(message, options);
@@ -286,6 +289,7 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	plan->peer_abi = message->abi;
 	plan->peer_wait = message->wait;
 	plan->peer_fragments = (message->features & WIRE_FRAGMENTS) != 0;
+	plan->peer_calls = (message->features & WIRE_CALLS) != 0;
 	plan->registered = (message->features & WIRE_MEMBARRIER) != 0;
 	plan->peer_rings_eventfd = (message->features & WIRE_TRUSTS_EVENTFD) != 0;
 	if (parcel->count && wire_trusts(options, our))

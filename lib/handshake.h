@@ -39,10 +39,10 @@ enum wire_descriptor {
 #define WIRE_UNSEALED ((uint64_t)1 << 1)       /* unsealed memory will do */
 #define WIRE_MEMBARRIER ((uint64_t)1 << 2)     /* the sender's process is registered */
 #define WIRE_FRAGMENTS ((uint64_t)1 << 3)      /* messages longer than a record */
-#define WIRE_CALLS ((uint64_t)1 << 4)          /* control records of calls */
+#define WIRE_CALLS ((uint64_t)1 << 4)          /* the sender takes control records of calls */
 #define WIRE_SOCKET_BELL ((uint64_t)1 << 5)    /* the sender may be rung by a byte on the socket */
 
-/* What the other side may need of us. */
+/* What the other side may need of us, besides what our options bring along. */
 #define WIRE_OFFERED (WIRE_FRAGMENTS | WIRE_MEMBARRIER | WIRE_SOCKET_BELL)
 
 /*

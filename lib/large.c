@@ -12,6 +12,9 @@
 
 #include <errno.h>
 
+#include <peal/call.h>
+
+#include "lib/call.h"
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/ring.h"
@@ -113,20 +116,6 @@ int large_too_long(const struct peal_tx *tx, size_t length)
 			 length, (unsigned long long)tx->largest, (unsigned long long)tx->mask + 1);
 }
 
-/* Publishes the record at tx->pos, whose payload is written: the last one of so many messages. */
-static void publish(struct peal_tx *tx, uint64_t length, uint64_t flags, uint32_t tag,
-		    uint64_t messages, uint64_t bytes)
-{
-	uint8_t *at = tx->data + (tx->pos & tx->mask);
-	uint64_t size = peal_record_size(length);
-
-	/* In two, so that no batch has to know of flags. */
-	if (tx->pending_header)
-		peal_publish_pending(tx);
-	tx->pos += size;
-	peal_show(tx, at, peal_plain_header(length, tag) | flags, at + size, messages, bytes);
-}
-
 static int say_abandon(struct peal_tx *tx, int64_t timeout)
 {
 	const uint64_t kind = PEAL_CONTROL_ABANDON;
@@ -138,7 +127,7 @@ static int say_abandon(struct peal_tx *tx, int64_t timeout)
 	}
 	memcpy(tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE, &kind, WORD);
 	tx->part = PEAL_PART_NONE;
-	publish(tx, WORD, PEAL_HEADER_CONTROL, 0, 0, 0);
+	ring_publish(tx, WORD, PEAL_HEADER_CONTROL, 0, 0, 0);
 	return 0;
 }
 
@@ -172,6 +161,7 @@ struct source {
 	size_t offset; /* into this piece */
 	uint64_t length, sent;
 	uint32_t tag;
+	uint32_t flags; /* of its last fragment: PEAL_HEADER_LAST or 0 */
 };
 
 static void gather(struct source *source, uint8_t *to, uint64_t length)
@@ -220,8 +210,8 @@ static int send_fragments(struct peal_tx *tx, struct source *source, struct pati
 		gather(source, to + begin, some);
 		source->sent += some;
 		last = source->sent == source->length;
-		publish(tx, begin + some, last ? 0 : PEAL_HEADER_MORE, source->tag, last,
-			last ? source->length : 0);
+		ring_publish(tx, begin + some, last ? source->flags : PEAL_HEADER_MORE, source->tag,
+			     last, last ? source->length : 0);
 		if (!last)
 			err = patience_over(patience, tx->pos, tx->mask + 1);
 		if (err) {
@@ -258,9 +248,9 @@ static int refuse_at_once(struct peal_tx *tx, size_t length)
 }
 
 int large_send(struct peal_tx *tx, const struct iovec *pieces, size_t length, uint32_t tag,
-	       int64_t timeout)
+	       uint32_t flags, int64_t timeout)
 {
-	struct source source = { .piece = pieces, .length = length, .tag = tag };
+	struct source source = { .piece = pieces, .length = length, .tag = tag, .flags = flags };
 	const int64_t whole = timeout;
 	struct patience patience;
 	int err = ring_may_send(tx);
@@ -419,6 +409,7 @@ void large_forget(struct peal_link *link)
 struct record {
 	enum { MESSAGE, FRAGMENT, ABANDON } kind;
 	uint64_t header;
+	uint32_t flags;      /* that the program is told of */
 	uint64_t size;       /* in the ring */
 	const uint8_t *from; /* what it has of a message, */
 	uint64_t length;     /* so many bytes */
@@ -453,30 +444,53 @@ static const char *check_first(const struct join *join, struct record *record)
 	return NULL;
 }
 
+/* A control record: an ABANDON, or one of calls, which is a message to the program. */
+static const char *check_control(const struct peal_link *link, struct record *record)
+{
+	uint64_t word;
+
+	memcpy(&word, record->from, WORD); /* once, and inside the ring, whatever the length */
+	if (link->join.most && record->length == WORD && word == PEAL_CONTROL_ABANDON) {
+		record->kind = ABANDON;
+		return NULL;
+	}
+	record->flags = PEAL_HEADER_CONTROL;
+	if (!link->calls)
+		return "a control record of a kind that was not agreed on";
+	/* Its own tx cannot send one there. */
+	if (link->join.total)
+		return "a control record stands in the midst of a message's fragments";
+	return call_lie(word, record->length);
+}
+
+/* Whether a header may have these flags, besides that it is a last reply. */
+static bool may_have(const struct peal_link *link, uint32_t odd)
+{
+	return odd == PEAL_HEADER_MORE    ? link->join.most != 0 :
+	       odd == PEAL_HEADER_CONTROL ? link->join.most != 0 || link->calls :
+					    odd == 0;
+}
+
 static const char *check(const struct peal_rx *rx, uint64_t header, struct record *record)
 {
 	const struct join *join = &rx->link->join;
 	uint32_t low = (uint32_t)header, odd = low & ~(PEAL_HEADER_LENGTH | PEAL_HEADER_LAST);
-	uint64_t kind, length = (uint64_t)(low & PEAL_HEADER_LENGTH) - 1;
+	uint64_t length = (uint64_t)(low & PEAL_HEADER_LENGTH) - 1;
 
-	if (odd && (!join->most || (odd != PEAL_HEADER_MORE && odd != PEAL_HEADER_CONTROL) ||
-		    (low & PEAL_HEADER_LAST)))
+	if (!may_have(rx->link, odd) || (odd && (low & PEAL_HEADER_LAST)))
 		return "a record has flags that were not agreed on";
-	if (length >= join->below)
+	/* A control record has its own limit, whatever is the longest message. */
+	if (length >= join->below && (odd != PEAL_HEADER_CONTROL || length > PEAL_CONTROL_LONGEST))
 		return "a record's length cannot be true";
 	*record = (struct record){ .kind = MESSAGE,
 				   .header = header,
+				   .flags = low & PEAL_HEADER_LAST,
 				   .size = peal_record_size(length),
 				   .from = peal_next(rx, rx->pos) + PEAL_HEADER_SIZE,
 				   .length = length,
 				   .total = length };
-	if (odd == PEAL_HEADER_CONTROL) {
-		record->kind = ABANDON;
-		memcpy(&kind, record->from, WORD); /* inside the ring, whatever the length */
-		return length == WORD && kind == PEAL_CONTROL_ABANDON ?
-			       NULL :
-			       "a control record of a kind that is not known";
-	}
+	if (odd == PEAL_HEADER_CONTROL)
+		return check_control(rx->link, record);
 	if (join->total) {
 		record->kind = FRAGMENT;
 		record->total = join->total;
@@ -599,6 +613,15 @@ static int look_first(struct peal_rx *rx, uint64_t header, size_t size, struct p
 	return header ? look(rx, header, patience, record) : err;
 }
 
+/* What a verb tells of a record. What flags a message in fragments has, its last one says. */
+static void tell(struct peal_message *message, const void *data, const struct record *record)
+{
+	message->data = data;
+	message->length = (size_t)record->total;
+	message->tag = (uint32_t)(record->header >> 32);
+	message->flags = record->kind == MESSAGE ? record->flags : 0;
+}
+
 int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *message,
 		    int64_t timeout)
 {
@@ -608,15 +631,12 @@ int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_message *me
 
 	if (err)
 		return err;
-	peal_describe(message, record.from, record.header);
+	tell(message, record.kind == MESSAGE ? record.from : NULL, &record);
 	if (record.kind == MESSAGE) {
 		rx->held = record.length + 1;
 		return 0;
 	}
 	rx->link->join.refused = true;
-	message->data = NULL;
-	message->length = (size_t)record.total;
-	message->flags = 0;
 	return error_set(
 		-EMSGSIZE,
 		"the next message has %llu bytes, which is more than a record, and cannot be "
@@ -662,11 +682,8 @@ ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_
 	int err = look_first(rx, header, size, &patience, &record);
 
 	while (!err) {
-		if (about) {
-			peal_describe(about, buffer, record.header);
-			about->length = (size_t)record.total;
-			about->flags = record.kind == MESSAGE ? about->flags : 0;
-		}
+		if (about)
+			tell(about, buffer, &record);
 		if (record.total > size)
 			return too_small(rx, &record, size);
 		if (record.kind == MESSAGE) {
@@ -683,7 +700,7 @@ ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_
 			if (!direct)
 				memcpy(buffer, join->at, join->total);
 			if (about)
-				about->flags = (uint32_t)record.header & PEAL_HEADER_LAST;
+				about->flags = record.flags;
 			forget(rx);
 			return (ssize_t)record.total;
 		}

@@ -22,9 +22,10 @@ int large_too_long(const struct peal_tx *tx, size_t length);
  * peal_reserve. */
 int large_settle(struct peal_tx *tx, int64_t *timeout);
 
-/* Sends a message longer than a record, gathered from pieces. Errors as peal_send. */
+/* Sends a message longer than a record, gathered from pieces, whose last fragment has these flags.
+ * Errors as peal_send. */
 int large_send(struct peal_tx *tx, const struct iovec *pieces, size_t length, uint32_t tag,
-	       int64_t timeout);
+	       uint32_t flags, int64_t timeout);
 
 /* As peal_send_part; the last fragment has these flags. */
 int large_send_part(struct peal_tx *tx, struct peal_sending *sending, uint32_t flags,

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <peal/call.h>
 #include <peal/set.h>
 
 #include "lib/bell.h"
@@ -69,6 +70,7 @@ _Static_assert(PEAL_PAIR == 2, "binary interface, version 1");
 _Static_assert(PEAL_AGREED_FRAGMENTS == 1, "binary interface, version 1");
 _Static_assert(PEAL_AGREED_ASYMMETRIC == 2, "binary interface, version 1");
 _Static_assert(PEAL_AGREED_PEER_ASYMMETRIC == 4, "binary interface, version 1");
+_Static_assert(PEAL_AGREED_CALLS == 8, "binary interface, version 1");
 _Static_assert(PEAL_FOREVER == -1, "binary interface, version 1");
 _Static_assert(PEAL_DATA == 1, "binary interface, version 1");
 _Static_assert(PEAL_ROOM == 2, "binary interface, version 1");
@@ -246,6 +248,8 @@ static void set_down(struct peal_agreed *agreed, const struct link_plan *plan,
 	};
 	if (plan->pair || plan->peer_fragments)
 		agreed->flags |= PEAL_AGREED_FRAGMENTS;
+	if (plan->pair ? (options->flags & PEAL_CALLS) != 0 : plan->peer_calls)
+		agreed->flags |= PEAL_AGREED_CALLS;
 	if (plan->registered && !fence)
 		agreed->flags |= PEAL_AGREED_ASYMMETRIC;
 	if (plan->pair ? plan->registered : plan->said_registered)
@@ -275,6 +279,7 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	link->peer_eventfd = plan->peer_eventfd;
 	link->poller = -1;
 	link->one_thread = options->flags & PEAL_ONE_THREAD;
+	link->calls = options->flags & PEAL_CALLS;
 	link->shared = !plan->pair;
 	link->pair = plan->pair;
 	link->slot = stats_take(plan->role, options->wait, &plan->peer, link->own.capacity,
@@ -369,9 +374,18 @@ int link_broken(struct peal_link *link, const char *format, ...)
 			 (long long)link->peer.pid, lie);
 }
 
+/* Whether the control record there is one, which the program would have seen, or Peal's own. */
+static bool is_of_calls(const struct peal_rx *rx, uint64_t at)
+{
+	uint64_t word;
+
+	memcpy(&word, rx->data + (at & rx->mask) + PEAL_HEADER_SIZE, sizeof(word));
+	return word != PEAL_CONTROL_ABANDON;
+}
+
 /* Messages that were published and not released; no further than the ring is long, and of no more
  * records than can be told of: a hostile peer may have written many small ones. A message that only
- * fragments are here of counts. */
+ * fragments are here of counts, and so do errors and cancels of calls. */
 static uint64_t count_unread(const struct peal_link *link)
 {
 	const struct peal_rx *rx = &link->rx;
@@ -384,13 +398,15 @@ static uint64_t count_unread(const struct peal_link *link)
 			(const uint64_t *)(const void *)(rx->data + (at & rx->mask)),
 			__ATOMIC_ACQUIRE);
 		uint64_t length = (header & PEAL_HEADER_LENGTH) - 1;
+		bool control = (header & PEAL_HEADER_CONTROL) != 0;
 
-		if (!header || length >= link->join.below)
+		if (!header ||
+		    (control ? length > PEAL_CONTROL_LONGEST : length >= link->join.below))
 			break;
-		at += peal_record_size(length);
 		part = (header & PEAL_HEADER_MORE) != 0;
-		if (!(header & (PEAL_HEADER_MORE | PEAL_HEADER_CONTROL)))
+		if (!part && (!control || is_of_calls(rx, at)))
 			count++;
+		at += peal_record_size(length);
 	}
 	return count + part < UNREAD_MAX ? count + part : UNREAD_MAX;
 }

@@ -81,6 +81,7 @@ struct peal_link {
 	int tx_verdict;     /* 0, or the errno that every further send gets */
 	struct cut cut;
 	uint64_t room_want; /* the head at which the last reservation that found no room has it */
+	uint32_t call_tag;  /* of the last peal_call */
 
 	struct peal_rx rx __attribute__((aligned(PEAL_LINE)));
 	struct bell data;
@@ -102,6 +103,7 @@ struct peal_link {
 	int peer_eventfd;  /* that we ring, since we trust the peer; -1: none */
 	bool one_thread;   /* one thread uses both ends */
 	bool shared;       /* the peer is another process */
+	bool calls;        /* the program takes control records of calls */
 	struct pair *pair; /* what the two ends of peal_pair share; NULL for others */
 
 	/* Either thread may find out (atomic). */
@@ -141,7 +143,7 @@ struct link_plan {
 	struct peal_peer peer;
 	/* What the peer said of itself, and whether we said that we are registered. */
 	uint32_t protocol, layout, peer_abi, peer_wait;
-	bool peer_fragments, said_registered;
+	bool peer_fragments, peer_calls, said_registered;
 };
 
 /* Makes a link of a plan; -ENOMEM leaves the plan's things to the caller. */

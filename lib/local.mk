@@ -12,6 +12,8 @@ libpealcore_la_SOURCES = \
 	lib/admission.h \
 	lib/bell.c \
 	lib/bell.h \
+	lib/call.c \
+	lib/call.h \
 	lib/clients.c \
 	lib/clients.h \
 	lib/connect.c \

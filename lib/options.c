@@ -62,6 +62,7 @@ _Static_assert(PEAL_ONE_THREAD == 2, "binary interface, version 1");
 _Static_assert(PEAL_TRUST_PEER == 4, "binary interface, version 1");
 _Static_assert(PEAL_DISTRUST_PEER == 8, "binary interface, version 1");
 _Static_assert(PEAL_LOCK == 16, "binary interface, version 1");
+_Static_assert(PEAL_CALLS == 32, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_AUTO == 0, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_FENCE == 1, "binary interface, version 1");
 _Static_assert(PEAL_BARRIER_ASYMMETRIC == 2, "binary interface, version 1");

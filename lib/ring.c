@@ -126,6 +126,19 @@ void peal_publish_batch(struct peal_tx *tx, size_t length, uint32_t tag)
 	peal_publish_pending(tx);
 }
 
+void ring_publish(struct peal_tx *tx, uint64_t length, uint32_t flags, uint32_t tag,
+		  uint64_t messages, uint64_t bytes)
+{
+	uint8_t *at = tx->data + (tx->pos & tx->mask);
+	uint64_t size = peal_record_size(length);
+
+	/* In two, so that no batch has to know of flags. */
+	if (tx->pending_header)
+		peal_publish_pending(tx);
+	tx->pos += size;
+	peal_show(tx, at, peal_plain_header(length, tag) | flags, at + size, messages, bytes);
+}
+
 void peal_flush_slow(struct peal_tx *tx)
 {
 	if (tx->pending_header)
@@ -210,7 +223,7 @@ int peal_send_slow(struct peal_tx *tx, const void *data, size_t length, uint32_t
 	int err;
 
 	if (length > tx->largest)
-		return large_send(tx, &piece, length, tag, timeout);
+		return large_send(tx, &piece, length, tag, 0, timeout);
 	err = peal_reserve_slow(tx, length, timeout);
 	if (err)
 		return err;
@@ -239,7 +252,7 @@ static int gather(struct peal_tx *tx, const struct iovec *pieces, int count, siz
 	int err;
 
 	if (length > tx->largest)
-		return large_send(tx, pieces, length, tag, timeout);
+		return large_send(tx, pieces, length, tag, 0, timeout);
 	if (peal_reserve_is_slow(tx, length)) {
 		err = peal_reserve_slow(tx, length, timeout);
 		if (err)

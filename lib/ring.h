@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * What the slow halves of the verbs share: ring.c, where a ring is full or empty, and large.c,
- * where a message is longer than a record.
+ * What the slow halves of the verbs share: ring.c, where a ring is full or empty, large.c, where a
+ * message is longer than a record, and call.c, where its header has flags.
  */
 #ifndef LIB_RING_H
 #define LIB_RING_H
@@ -24,6 +24,11 @@ int ring_may_send(struct peal_tx *tx);
 /* Waits for room for a record of so many bytes, its header included, at tx->pos. Errors as
  * peal_reserve. */
 int ring_room(struct peal_tx *tx, uint64_t size, int64_t timeout);
+
+/* Publishes the record at tx->pos, whose payload is written and whose header has these flags: the
+ * last one of so many messages. What is pending goes out before. */
+void ring_publish(struct peal_tx *tx, uint64_t length, uint32_t flags, uint32_t tag,
+		  uint64_t messages, uint64_t bytes);
 
 /* The peer lied to our rx: ends the link. -EPROTO. */
 int ring_refuse(struct peal_link *link, const char *lie);

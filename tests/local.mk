@@ -20,6 +20,7 @@ unit_tests = \
 	tests/unit/agreed \
 	tests/unit/batch \
 	tests/unit/bell \
+	tests/unit/call \
 	tests/unit/debug \
 	tests/unit/disturbed \
 	tests/unit/exchange \
@@ -110,6 +111,7 @@ tests_unit_admission_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now -Wl,--wrap=
 tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_call_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)

@@ -9,7 +9,8 @@
  * Marking the last reply needs nothing of the peer. Errors and cancels reach only a peer whose
  * options have PEAL_CALLS (peal_link_agreed tells: PEAL_AGREED_CALLS): its verbs of peal/ring.h
  * hand them out as messages, with PEAL_HEADER_CONTROL in message.flags, a tag, and what
- * peal_control_read makes of their data.
+ * peal_control_read makes of their data; peal_recv_batch and peal_drain each as one that comes
+ * alone or first. They count as messages do. A side without PEAL_CALLS ends a link that shows them.
  *
  * Timeouts are nanoseconds from now, as in peal/link.h.
  */
@@ -30,6 +31,9 @@ extern "C" {
 /* Bytes of an error's sentence, its terminating zero included. */
 #define PEAL_SENTENCE 256
 
+/* Bytes of a control record's data, at most, whatever options.max_message says. */
+#define PEAL_CONTROL_LONGEST (8 + PEAL_SENTENCE - 1)
+
 /* What a control record says. */
 struct peal_control {
 	uint32_t kind;                /* PEAL_CONTROL_CANCEL or PEAL_CONTROL_ERROR */
@@ -38,9 +42,11 @@ struct peal_control {
 };
 
 /*
- * Reads a message that has PEAL_HEADER_CONTROL. Every value is the peer's word, checked only in
- * form. -EINVAL: it is no control record; -EPROTO: none of a known kind, or of a wrong length.
- * Never enters the kernel.
+ * Reads a message that has PEAL_HEADER_CONTROL, in place or copied. Every value is the peer's word,
+ * checked only in form: a code is -1 to -4095, and what is not printable in a sentence is "?".
+ * -EINVAL: it is no control record; -EPROTO: it has no right form. The verbs end the link of a peer
+ * that sends such a one, so it was changed afterwards, in place. Any thread; never enters the
+ * kernel.
  */
 PEAL_API int peal_control_read(const struct peal_message *message, struct peal_control *control);
 
@@ -53,16 +59,16 @@ PEAL_API int peal_send_last(struct peal_tx *tx, const void *data, size_t length,
 PEAL_API int peal_commit_last(struct peal_tx *tx, size_t length, uint32_t tag);
 
 /*
- * Answers a call with an error, which is its last reply: a negative errno and a sentence (NULL:
- * none), of which PEAL_SENTENCE - 1 bytes are sent. -EINVAL: err is no negative errno;
- * -EOPNOTSUPP: the peer has no PEAL_CALLS; else as peal_send.
+ * Answers a call with an error, which is its last reply: a negative errno of Linux's and a sentence
+ * (NULL: none), of which PEAL_SENTENCE - 1 bytes are sent. -EINVAL: err is not -1 to -4095;
+ * -EOPNOTSUPP: the peer has no PEAL_CALLS; else as peal_send, but for -EMSGSIZE.
  */
 PEAL_API int peal_send_error(struct peal_tx *tx, uint32_t tag, int err, const char *sentence,
 			     int64_t timeout);
 
 /*
  * Tells the peer that nobody waits for the replies of a call any more. It may have sent them all
- * the same. -EOPNOTSUPP: the peer has no PEAL_CALLS; else as peal_send.
+ * the same. -EOPNOTSUPP: the peer has no PEAL_CALLS; else as peal_send, but for -EMSGSIZE.
  */
 PEAL_API int peal_send_cancel(struct peal_tx *tx, uint32_t tag, int64_t timeout);
 
@@ -73,11 +79,13 @@ PEAL_API int peal_send_cancel(struct peal_tx *tx, uint32_t tag, int64_t timeout)
  * link that calls is used for nothing else. Returns the reply's length; about (may be NULL) tells
  * what it was.
  *
- * An error reply is returned as its errno, with its sentence in peal_error. -EAGAIN (timeout 0),
- * -ETIMEDOUT: there was no room for the request, or no reply came, and then the peer is told
- * (peal_send_cancel, as far as it can be without waiting); -ENOBUFS: the reply is longer than size,
- * and is dropped; about->length tells how long. -ECONNRESET, -EPIPE: the peer has gone, and whether
- * it did what was asked is not known; else as peal_send and peal_recv.
+ * An error reply, which comes only where this side has PEAL_CALLS, is returned as its errno, any of
+ * them, with its sentence in peal_error; about->flags has PEAL_HEADER_CONTROL then, and only then.
+ * -EAGAIN (timeout 0), -ETIMEDOUT: there was no room for the request, or no reply came, and then
+ * the peer is told (peal_send_cancel, as far as it can be without waiting); -ENOBUFS: the reply is
+ * longer than size, and is dropped; about->length tells how long. -ECONNRESET, -EPIPE: the peer has
+ * gone, and whether it did what was asked is not known; else as peal_send and peal_recv. After an
+ * error the buffer holds nothing of use.
  * One thread, which has both ends.
  */
 PEAL_API ssize_t peal_call(struct peal_link *link, const void *request, size_t length, void *reply,

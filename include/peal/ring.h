@@ -180,7 +180,9 @@ struct peal_message {
 	const void *data; /* peal_peek: in place; peal_recv: the caller's buffer */
 	size_t length;
 	uint32_t tag;
-	uint32_t flags; /* received: PEAL_HEADER_LAST or 0; not looked at in sending */
+	/* Received: PEAL_HEADER_LAST or 0, and with PEAL_CALLS also PEAL_HEADER_CONTROL, of which
+	 * see peal/call.h. Not looked at in sending. */
+	uint32_t flags;
 };
 
 /* The slow ways; not to be called by programs. */

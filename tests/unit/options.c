@@ -62,7 +62,7 @@ static const struct {
 	{ OPTION(abi), 0, -EINVAL, "abi is 0", "peal_options_init" },
 	{ OPTION(abi), 2, -EOPNOTSUPP, "number 2", "1 to 1" },
 	{ OPTION(abi), UINT32_MAX, -EOPNOTSUPP, "number 4294967295", "1 to 1" },
-	{ OPTION(flags), 32, -EOPNOTSUPP, "0x20", "flags" },
+	{ OPTION(flags), 64, -EOPNOTSUPP, "0x40", "flags" },
 	{ OPTION(barrier), 3, -EINVAL, "3", "asymmetric" },
 	{ OPTION(bell), 3, -EINVAL, "3", "socket" },
 	{ OPTION(flags), 0x80000001, -EOPNOTSUPP, "0x80000000", "flags" },
