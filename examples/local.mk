@@ -4,6 +4,7 @@
 # the event loop of a library are built where that is there.
 
 noinst_PROGRAMS += \
+	examples/echo-calls \
 	examples/echo-client \
 	examples/echo-epoll \
 	examples/echo-server \

@@ -7,6 +7,7 @@ include_HEADERS = include/peal.h
 pealincludedir = $(includedir)/peal
 pealinclude_HEADERS = \
 	include/peal/call.h \
+	include/peal/client.h \
 	include/peal/error.h \
 	include/peal/link.h \
 	include/peal/options.h \

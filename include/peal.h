@@ -9,6 +9,7 @@
 #define PEAL_H
 
 #include <peal/call.h>
+#include <peal/client.h>
 #include <peal/error.h>
 #include <peal/link.h>
 #include <peal/options.h>

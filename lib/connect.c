@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * The client's side of a handshake. Everything is retried or waited for only within the caller's
+ * The client's side of a handshake: in steps that never wait, and all of them within a caller's
  * timeout.
  */
 #include "config.h"
@@ -10,9 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/address.h"
+#include "lib/connect.h"
 #include "lib/error.h"
-#include "lib/handshake.h"
 #include "lib/large.h"
 #include "lib/options.h"
 
@@ -21,24 +20,15 @@ struct shortage {
 	const char *what, *mend;
 };
 
-/* A socket on its way to be a link's: a child that is forked meanwhile must not keep it. */
-struct opening {
-	struct handle handle;
-	int fd;
-	struct address address;
-	int64_t timeout; /* as the caller gave it */
-	uint64_t deadline;
-	unsigned tries;                  /* that ended in a pause */
-	const struct shortage *shortage; /* the last that was met; NULL: none */
-};
-
 static void orphan(struct handle *handle)
 {
 	struct opening *opening = (struct opening *)(void *)((char *)handle -
 							     offsetof(struct opening, handle));
 
 	platform_close(opening->fd);
-	opening->fd = -1;
+	platform_close(opening->plan.own_eventfd);
+	opening->fd = opening->plan.own_eventfd = -1;
+	opening->stale = true;
 }
 
 static int open_socket(struct opening *opening)
@@ -69,7 +59,9 @@ static void end_opening(struct opening *opening, bool keep)
 	registry_remove(&opening->handle);
 	if (!keep && opening->address.fd < 0)
 		platform_close_socket(opening->fd);
+	opening->fd = -1;
 	registry_unlock();
+	opening->stage = OPENING_NEW;
 }
 
 /* A pause between tries, in ns, random in its upper half so that clients do not march in step. */
@@ -94,21 +86,12 @@ static const struct shortage their_descriptors = {
 static const struct shortage no_memory = { "the system has no memory for a handshake",
 					   "free some" };
 
-/* Waits a little, within the deadline, until there is another try to make. */
-static int wait_to_retry(struct opening *opening, const struct shortage *shortage)
+/* There is another try to make in a while. */
+static int pause_for(struct opening *opening, const struct shortage *shortage)
 {
-	uint64_t now = platform_now(), pause = jitter(opening->tries++);
-
 	opening->shortage = shortage;
-	if (opening->timeout == 0)
-		return error_set(-EAGAIN, "%s at %s, and the timeout is 0: pass one, or %s",
-				 shortage->what, opening->address.shown, shortage->mend);
-	if (now >= opening->deadline)
-		return error_set(-ETIMEDOUT, "%s at %s, for all of the timeout of %lld ns: %s",
-				 shortage->what, opening->address.shown,
-				 (long long)opening->timeout, shortage->mend);
-	platform_sleep(pause < opening->deadline - now ? pause : opening->deadline - now);
-	return 0;
+	opening->pause = jitter(opening->tries++);
+	return 1;
 }
 
 static int say_connect_error(int err, const struct address *place)
@@ -161,18 +144,11 @@ static int say_connect_error(int err, const struct address *place)
 
 static int reach(struct opening *opening)
 {
-	int err;
+	int err = platform_connect(opening->fd, opening->address.where);
 
-	for (;;) {
-		err = platform_connect(opening->fd, opening->address.where);
-		if (!err)
-			return 0;
-		if (err != -EAGAIN && err != -EINTR)
-			return say_connect_error(err, &opening->address);
-		err = wait_to_retry(opening, &full_backlog);
-		if (err)
-			return err;
-	}
+	if (err == -EAGAIN || err == -EINTR)
+		return pause_for(opening, &full_backlog);
+	return err ? say_connect_error(err, &opening->address) : 0;
 }
 
 /* No server has been found there. */
@@ -196,7 +172,7 @@ static int reach_name(struct opening *opening)
 		err[i] = address_place(&opening->address, system != i, false);
 		if (!err[i])
 			err[i] = reach(opening);
-		if (!err[i] || err[i] == -EAGAIN || err[i] == -ETIMEDOUT)
+		if (err[i] >= 0)
 			return err[i];
 		snprintf(sentences[i], sizeof(sentences[i]), "%s", peal_error());
 	}
@@ -206,72 +182,71 @@ static int reach_name(struct opening *opening)
 			 opening->address.name, sentences[0], sentences[1]);
 }
 
-static int say_hello(struct opening *opening, const struct wire_message *hello,
-		     const struct platform_parcel *parcel)
+/* Makes what is handed over, and says so. */
+static int prepare_hello(struct opening *opening)
 {
-	int err;
+	int err = segment_create(&opening->plan.own, &opening->options,
+				 options_asleep_word(&opening->options));
 
-	for (;;) {
-		err = platform_send(opening->fd, hello, sizeof(*hello), parcel);
-		if (!err || err == -EPIPE || err == -ECONNRESET)
-			return 0; /* a refusal may wait to be read */
-		if (err != -EAGAIN && err != -ETOOMANYREFS && err != -EINTR && err != -ENOBUFS)
-			return error_set(
-				err,
-				"the handshake with %s could not be sent (sendmsg, errno %d): %s",
-				opening->address.shown, -err, error_mend(err, "see sendmsg(2)"));
-		err = wait_to_retry(opening, err == -ETOOMANYREFS ? &our_descriptors : &no_memory);
-		if (err)
-			return err;
-	}
+	if (!err)
+		wire_fill(&opening->hello, WIRE_HELLO, &opening->options,
+			  opening->options.max_message, &opening->plan, &opening->parcel);
+	return err;
 }
 
+static int say_hello(struct opening *opening)
+{
+	int err = platform_send(opening->fd, &opening->hello, sizeof(opening->hello),
+				&opening->parcel);
+
+	if (err == -ETOOMANYREFS)
+		return pause_for(opening, &our_descriptors);
+	if (err == -EAGAIN || err == -EINTR || err == -ENOBUFS)
+		return pause_for(opening, &no_memory);
+	if (err && err != -EPIPE && err != -ECONNRESET) /* a refusal may wait to be read */
+		return error_set(err,
+				 "the handshake with %s could not be sent (sendmsg, errno %d): %s",
+				 opening->address.shown, -err, error_mend(err, "see sendmsg(2)"));
+	segment_close_descriptors(&opening->plan.own);
+	/* Only now: asked for earlier it would give the socket a name. The server's answer carries
+	 * its credentials in any case. */
+	err = platform_want_credentials(opening->fd);
+	if (err)
+		return error_set(
+			err, "who the server at %s is cannot be asked (setsockopt, errno %d): %s",
+			opening->address.shown, -err, error_mend(err, "see unix(7)"));
+	return 0;
+}
+
+/* 0: it is there, or an end or an error; 1: not yet. */
 static int hear_answer(struct opening *opening, struct wire_message *answer,
 		       struct platform_parcel *parcel)
 {
-	for (;;) {
-		uint64_t now;
-		int64_t length = platform_receive(opening->fd, answer, sizeof(*answer), parcel);
+	int64_t length = platform_receive(opening->fd, answer, sizeof(*answer), parcel);
 
-		if (length > 0)
-			return wire_check_version(answer, length);
-		if (length == 0 || length == -ECONNRESET)
-			return error_set(
-				-ECONNRESET,
-				"the server at %s went away during the handshake: connect again when it is back",
-				opening->address.shown);
-		if (length == -EPROTO)
-			return error_set(
-				-EPROTO,
-				"the answer of the server at %s came with more descriptors than %d, where at most 3 are right: update it",
-				opening->address.shown, PLATFORM_DESCRIPTORS);
-		if (length == -EMFILE)
-			return error_set(
-				-EMFILE,
-				"no descriptors are free for the answer of the server at %s: raise the limit (ulimit -n)",
-				opening->address.shown);
-		if (length != -EAGAIN && length != -EINTR)
-			return error_set(
-				(int)length,
-				"the answer of the server at %s could not be read (recvmsg, errno %d): %s",
-				opening->address.shown, (int)-length,
-				error_mend((int)length, "see recvmsg(2)"));
-		now = platform_now();
-		if (opening->timeout == 0)
-			return error_set(
-				-EAGAIN,
-				"the server at %s has not answered yet, and the timeout is 0: pass one",
-				opening->address.shown);
-		if (now >= opening->deadline && opening->shortage == &their_descriptors)
-			return wait_to_retry(opening, opening->shortage);
-		if (now >= opening->deadline)
-			return error_set(
-				-ETIMEDOUT,
-				"the server at %s did not answer within the timeout of %lld ns: pass a longer one, or see why it does not accept",
-				opening->address.shown, (long long)opening->timeout);
-		platform_poll(opening->fd, false,
-			      opening->timeout < 0 ? -1 : (int64_t)(opening->deadline - now));
-	}
+	if (length > 0)
+		return wire_check_version(answer, length);
+	if (length == -EAGAIN || length == -EINTR)
+		return 1;
+	if (length == 0 || length == -ECONNRESET)
+		return error_set(
+			-ECONNRESET,
+			"the server at %s went away during the handshake: connect again when it is back",
+			opening->address.shown);
+	if (length == -EPROTO)
+		return error_set(
+			-EPROTO,
+			"the answer of the server at %s came with more descriptors than %d, where at most 3 are right: update it",
+			opening->address.shown, PLATFORM_DESCRIPTORS);
+	if (length == -EMFILE)
+		return error_set(
+			-EMFILE,
+			"no descriptors are free for the answer of the server at %s: raise the limit (ulimit -n)",
+			opening->address.shown);
+	return error_set((int)length,
+			 "the answer of the server at %s could not be read (recvmsg, errno %d): %s",
+			 opening->address.shown, (int)-length,
+			 error_mend((int)length, "see recvmsg(2)"));
 }
 
 /* What the server refused, as our own error. */
@@ -330,100 +305,155 @@ static int take_welcome(int fd, const struct wire_message *answer, struct platfo
 	return wire_adopt(answer, parcel, options, plan);
 }
 
-/* One handshake; the plan's own segment is made by the first that gets so far. -ETOOMANYREFS: the
- * server could not send its answer yet. */
-static int shake_hands(struct opening *opening, const struct peal_options *options,
-		       struct link_plan *plan)
-{
-	struct platform_parcel ours = { .count = 0 }, received = { .count = 0 };
-	struct wire_message message;
-	int err = open_socket(opening);
-
-	if (!err && opening->address.form == ADDRESS_NAME)
-		err = reach_name(opening);
-	else if (!err && opening->address.fd < 0)
-		err = reach(opening);
-	if (!err)
-		err = segment_create(&plan->own, options, options_asleep_word(options));
-	if (err)
-		return err;
-	wire_fill(&message, WIRE_HELLO, options, options->max_message, plan, &ours);
-	err = say_hello(opening, &message, &ours);
-	/* Only now: asked for earlier it would give the socket a name. The server's answer carries
-	 * its credentials in any case. */
-	if (!err) {
-		err = platform_want_credentials(opening->fd);
-		if (err)
-			err = error_set(
-				err,
-				"who the server at %s is cannot be asked (setsockopt, errno %d): %s",
-				opening->address.shown, -err, error_mend(err, "see unix(7)"));
-	}
-	if (!err)
-		err = hear_answer(opening, &message, &received);
-	if (!err && message.type == WIRE_REFUSE)
-		err = take_refusal(&message);
-	if (!err)
-		err = take_welcome(opening->fd, &message, &received, options, plan);
-	wire_close_parcel(&received);
-	return err;
-}
-
 /* What was made for a link that does not come about. */
-static void drop(struct link_plan *plan)
+static void drop(struct link_plan *plan, bool stale)
 {
 	segment_close_descriptors(&plan->own);
 	platform_close(plan->own_eventfd);
 	platform_close(plan->peer_eventfd);
 	plan->own_eventfd = plan->peer_eventfd = -1;
+	if (stale)
+		return; /* the mappings did not come along */
 	large_take_down(&plan->join);
 	segment_destroy(&plan->theirs);
 	segment_destroy(&plan->own);
 }
 
-int peal_connect(struct peal_link **link, const char *address, const struct peal_options *given,
-		 int64_t timeout)
+void opening_drop(struct opening *opening)
 {
-	struct peal_options options;
-	struct link_plan plan = { .fd = -1, .own_eventfd = -1, .peer_eventfd = -1, .role = 0 };
-	struct opening opening = { .fd = -1, .timeout = timeout };
-	uint64_t now = platform_now();
-	int err = options_take(&options, given);
+	if (opening->stage == OPENING_NEW)
+		return;
+	end_opening(opening, false);
+	drop(&opening->plan, opening->stale);
+}
 
-	*link = NULL;
+/* What the server answers, and the link that comes of it. */
+static int conclude(struct opening *opening, struct peal_link **link)
+{
+	struct platform_parcel received = { .count = 0 };
+	struct wire_message answer;
+	int err = hear_answer(opening, &answer, &received);
+
+	if (!err && answer.type == WIRE_REFUSE)
+		err = take_refusal(&answer);
 	if (!err)
-		err = address_parse(&opening.address, address);
-	if (!err && opening.address.form == ADDRESS_SYSTEMD)
+		err = take_welcome(opening->fd, &answer, &received, &opening->options,
+				   &opening->plan);
+	wire_close_parcel(&received);
+	if (err == -ETOOMANYREFS) { /* it could not send its answer yet */
+		if (opening->address.fd >= 0)
+			return -EBUSY; /* a socket that the caller has brought is good for one */
+		opening_drop(opening); /* and so is a segment */
+		return pause_for(opening, &their_descriptors);
+	}
+	opening->plan.fd = opening->fd;
+	if (!err)
+		err = link_create(link, &opening->plan, &opening->options);
+	if (!err)
+		end_opening(opening, true);
+	return err;
+}
+
+int opening_prepare(struct opening *opening, const char *address,
+		    const struct peal_options *options)
+{
+	int err;
+
+	*opening = (struct opening){ .fd = -1 };
+	err = options_take(&opening->options, options);
+	if (!err)
+		err = address_parse(&opening->address, address);
+	if (!err && opening->address.form == ADDRESS_SYSTEMD)
 		err = error_set(
 			-EINVAL,
 			"%s is an address for servers: pass what its .socket unit says behind ListenSequentialPacket=",
-			opening.address.shown);
+			opening->address.shown);
+	if (!err && !opening->options.max_message)
+		opening->options.max_message = options_client_message(&opening->options);
+	return err;
+}
+
+int opening_step(struct opening *opening, struct peal_link **link)
+{
+	enum address_form form = opening->address.form;
+	int err = 0;
+
+	*link = NULL;
+	opening->pause = 0;
+	if (opening->stage == OPENING_NEW) {
+		opening->stage = OPENING_REACH;
+		opening->plan = (struct link_plan){ .fd = -1,
+						    .own_eventfd = -1,
+						    .peer_eventfd = -1 };
+		err = open_socket(opening);
+	}
+	if (!err && opening->stage == OPENING_REACH) {
+		if (opening->address.fd < 0)
+			err = form == ADDRESS_NAME ? reach_name(opening) : reach(opening);
+		if (!err)
+			err = prepare_hello(opening);
+		if (!err)
+			opening->stage = OPENING_HELLO;
+	}
+	if (!err && opening->stage == OPENING_HELLO) {
+		err = say_hello(opening);
+		if (!err)
+			opening->stage = OPENING_ANSWER;
+	}
+	if (!err && opening->stage == OPENING_ANSWER)
+		err = conclude(opening, link);
+	if (err < 0)
+		opening_drop(opening);
+	return err;
+}
+
+/* The sentence of a timeout that was not enough. */
+static int say_late(const struct opening *opening, int64_t timeout)
+{
+	const struct shortage *shortage = opening->shortage;
+	const char *address = opening->address.shown;
+
+	if (timeout == 0 && opening->pause)
+		return error_set(-EAGAIN, "%s at %s, and the timeout is 0: pass one, or %s",
+				 shortage->what, address, shortage->mend);
+	if (timeout == 0)
+		return error_set(
+			-EAGAIN,
+			"the server at %s has not answered yet, and the timeout is 0: pass one",
+			address);
+	if (opening->pause || shortage == &their_descriptors)
+		return error_set(-ETIMEDOUT, "%s at %s, for all of the timeout of %lld ns: %s",
+				 shortage->what, address, (long long)timeout, shortage->mend);
+	return error_set(
+		-ETIMEDOUT,
+		"the server at %s did not answer within the timeout of %lld ns: pass a longer one, or see why it does not accept",
+		address, (long long)timeout);
+}
+
+int peal_connect(struct peal_link **link, const char *address, const struct peal_options *options,
+		 int64_t timeout)
+{
+	uint64_t now, deadline = platform_deadline(platform_now(), timeout);
+	struct opening opening;
+	int err = opening_prepare(&opening, address, options);
+
+	*link = NULL;
 	if (err)
 		return err;
-	opening.deadline = platform_deadline(now, timeout);
-	if (!options.max_message)
-		options.max_message = options_client_message(&options);
-	for (;;) {
-		err = shake_hands(&opening, &options, &plan);
-		/* A socket that the caller has brought is good for one. */
-		if (err == -ETOOMANYREFS && opening.address.fd >= 0)
-			err = -EBUSY;
-		if (err != -ETOOMANYREFS)
+	while ((err = opening_step(&opening, link)) > 0) {
+		now = platform_now();
+		if (timeout == 0 || now >= deadline) {
+			err = say_late(&opening, timeout);
+			opening_drop(&opening);
 			break;
-		end_opening(&opening, false);
-		drop(&plan); /* no segment is used for a second handshake */
-		err = wait_to_retry(&opening, &their_descriptors);
-		if (err)
-			goto fail_closed;
+		}
+		if (!opening.pause)
+			platform_poll(opening.fd, false,
+				      timeout < 0 ? -1 : (int64_t)(deadline - now));
+		else if (opening.pause < deadline - now)
+			platform_sleep(opening.pause);
+		else
+			platform_sleep(deadline - now);
 	}
-	plan.fd = opening.fd;
-	if (!err)
-		err = link_create(link, &plan, &options);
-	end_opening(&opening, !err);
-fail_closed:
-	if (err)
-		drop(&plan);
-	else
-		segment_close_descriptors(&plan.own);
 	return err;
 }

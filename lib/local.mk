@@ -14,9 +14,11 @@ libpealcore_la_SOURCES = \
 	lib/bell.h \
 	lib/call.c \
 	lib/call.h \
+	lib/client.c \
 	lib/clients.c \
 	lib/clients.h \
 	lib/connect.c \
+	lib/connect.h \
 	lib/descriptor.c \
 	lib/error.c \
 	lib/error.h \

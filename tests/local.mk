@@ -21,6 +21,7 @@ unit_tests = \
 	tests/unit/batch \
 	tests/unit/bell \
 	tests/unit/call \
+	tests/unit/client \
 	tests/unit/debug \
 	tests/unit/disturbed \
 	tests/unit/exchange \
@@ -112,6 +113,9 @@ tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_call_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_client_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_connect -Wl,--wrap=platform_now \
+	-Wl,--wrap=platform_sleep
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)

@@ -189,6 +189,36 @@ START_TEST(the_echo_client_prints_what_the_echo_server_sends_back)
 	}
 END_TEST
 
+START_TEST(the_calls_of_a_client_outlive_their_server)
+	{
+		char address[108], line[512];
+		int in[2], out, server_says;
+		pid_t server, client = 0;
+
+		snprintf(address, sizeof(address), "%s", scene_path("calls"));
+		ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
+		ck_assert_int_eq(dup2(in[0], STDIN_FILENO), STDIN_FILENO);
+		for (int i = 0; i < 3; i++) {
+			server = start("examples/echo-server", address, NULL, STDERR_FILENO,
+				       &server_says);
+			if (!client)
+				client = start("examples/echo-calls", address, NULL, STDOUT_FILENO,
+					       &out);
+			ck_assert_int_eq(write(in[1], "ding dong\n", 10), 10);
+			read_line(out, line);
+			ck_assert_str_eq(line, "ding dong");
+			ck_assert_int_eq(kill(server, SIGKILL), 0);
+			status_of(server);
+			close(server_says);
+		}
+		close(in[1]);
+		close(in[0]);
+		close(STDIN_FILENO);
+		ck_assert_int_eq(status_of(client), 0);
+		close(out);
+	}
+END_TEST
+
 /* Whether somebody listens there, without a handshake: those that serve one client are not to take
  * this for it. */
 static bool answers_a_knock(void *address)
@@ -269,6 +299,7 @@ static Suite *examples(void)
 	TCase *tcase = scene_case("examples");
 
 	tcase_add_test(tcase, every_example_has_at_most_25_lines);
+	tcase_add_test(tcase, the_calls_of_a_client_outlive_their_server);
 	tcase_add_loop_test(
 		tcase, the_echo_servers_in_event_loops_answer_and_see_their_client_leave, 0, 4);
 	/* And without capabilities and locked memory. */
