@@ -61,6 +61,8 @@ process_tests = \
 	tests/process/forks \
 	tests/process/pages \
 	tests/process/patience \
+	tests/process/server \
+	tests/process/server_kills \
 	tests/process/serving
 
 # A short run as a test; ./dev soak runs it for minutes.
@@ -78,6 +80,7 @@ paged_tests = \
 	tests/unit/segment
 
 test_helpers = \
+	tests/process/engine \
 	tests/process/peer
 
 if ENABLE_TESTS
@@ -159,14 +162,18 @@ tests_unit_variants_x86_LDADD = $(variant)
 
 # What the process tests share with the program that they start, and what only they do.
 check_LTLIBRARIES += tests/process/libtraffic.la tests/process/libscene.la
-tests_process_libtraffic_la_SOURCES = tests/process/traffic.c tests/process/traffic.h
+tests_process_libtraffic_la_SOURCES = tests/process/ledger.c tests/process/ledger.h \
+	tests/process/orders.c tests/process/orders.h \
+	tests/process/traffic.c tests/process/traffic.h
 tests_process_libtraffic_la_LDFLAGS =
 tests_process_libscene_la_SOURCES = tests/process/scene.c tests/process/scene.h \
 	tests/process/surroundings.c tests/process/surroundings.h \
+	tests/process/troupe.c tests/process/troupe.h \
 	tests/process/visit.c tests/process/visit.h
 tests_process_libscene_la_LIBADD = tests/process/libtraffic.la
 tests_process_libscene_la_LDFLAGS =
 tests_process_peer_LDADD = tests/process/libtraffic.la tests/libfilter.la libpeal.la
+tests_process_engine_LDADD = tests/process/libtraffic.la libpeal.la
 tests_process_calls_LDADD = $(process)
 tests_process_closing_LDADD = $(process)
 tests_process_containers_LDADD = $(process)
@@ -177,6 +184,8 @@ tests_process_filters_LDADD = tests/libfilter.la $(process)
 tests_process_forks_LDADD = $(process)
 tests_process_pages_LDADD = $(process)
 tests_process_patience_LDADD = $(process)
+tests_process_server_LDADD = $(process)
+tests_process_server_kills_LDADD = $(process)
 tests_process_serving_LDADD = $(process)
 
 # To be preloaded: see tests/pages/pages.c. There is none without shared libraries.

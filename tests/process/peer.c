@@ -2,31 +2,25 @@
  * SPDX-License-Identifier: MIT
  *
  * The other side: a program that the process tests start, to have a process that shares nothing
- * with them but what Peal gives it, and that they can kill. It reads commands from its standard
- * input, one a line, and ends with it. What changes how it is says nothing; other commands answer
- * with a line of their name, a result, and what there is to say. Knows nothing of libcheck.
+ * with them but what Peal gives it, and that they can kill. Takes commands as orders.h says.
  */
 #include "config.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/filter.h"
+#include "tests/process/orders.h"
 #include "tests/process/traffic.h"
 
 #define LINKS 64
-#define LINE 1024
 
 static struct peal_options options;
 static char name[64];
@@ -34,40 +28,6 @@ static struct peal_listener *listener;
 static struct peal_link *link_now; /* the last one that was made */
 static struct journal nowhere, *journal = &nowhere;
 static struct traffic traffic;
-
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-	char line[LINE];
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(line, sizeof(line) - 1, format, arguments);
-	va_end(arguments);
-	if (length > LINE - 2)
-		length = LINE - 2;
-	line[length++] = '\n';
-	/* One write: it comes whole, or the test is gone. */
-	if (write(STDOUT_FILENO, line, (size_t)length) != length)
-		_exit(3);
-}
-
-/* The answer of a command that came to an errno, or to 0 or more. */
-static void answer(const char *verb, long result)
-{
-	say("%s %ld %s", verb, result, result < 0 ? peal_error() : "");
-}
-
-static uint64_t number(const char *text)
-{
-	return text ? strtoull(text, NULL, 0) : 0;
-}
-
-static int64_t timeout(const char *text)
-{
-	return text && strcmp(text, "forever") != 0 ? (int64_t)strtoll(text, NULL, 0) :
-						      PEAL_FOREVER;
-}
 
 /*
  * Who this is and what it may.
@@ -80,25 +40,6 @@ static void set_wait(char *words[])
 	for (uint32_t i = 0; i < 3; i++)
 		if (words[1] && !strcmp(words[1], waits[i]))
 			options.wait = i;
-}
-
-static void set_user(char *words[])
-{
-	gid_t group = (gid_t)number(words[3]);
-
-	if (setgroups(1, &group) || setgid((gid_t)number(words[2])) ||
-	    setuid((uid_t)number(words[1])))
-		_exit(4);
-	/* Another user's process would not die with its parent. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-}
-
-static void set_descriptors(char *words[])
-{
-	struct rlimit limit = { .rlim_cur = number(words[1]), .rlim_max = number(words[1]) };
-
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		_exit(4);
 }
 
 static void set_cpu(char *words[])
@@ -551,11 +492,8 @@ static void do_await(char *words[])
 		sched_yield();
 }
 
-static const struct {
-	const char *verb;
-	void (*run)(char *words[]);
-} commands[] = {
-	{ "wait", set_wait },       { "user", set_user },        { "nofile", set_descriptors },
+static const struct order commands[] = {
+	{ "wait", set_wait },       { "user", order_user },      { "nofile", order_descriptors },
 	{ "cpu", set_cpu },         { "ring", set_option },      { "spin", set_option },
 	{ "allow", set_option },    { "group", set_option },     { "mode", set_option },
 	{ "backlog", set_option },  { "handshake", set_option }, { "name", set_name },
@@ -572,48 +510,14 @@ static const struct {
 	{ "memory", do_memory },
 };
 
-static void run(char *line)
-{
-	char *words[6] = { NULL }, *rest = NULL;
-
-	for (unsigned i = 0; i < 5; i++) {
-		words[i] = strtok_r(i ? NULL : line, " ", &rest);
-		if (!words[i])
-			break;
-	}
-	for (size_t i = 0; words[0] && i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (!strcmp(words[0], commands[i].verb)) {
-			commands[i].run(words);
-			return;
-		}
-	}
-	say("what? %d", -ENOSYS);
-}
-
-/* Byte for byte: after a fork, what the parent has read the child must not read again. */
-static bool read_line(char line[LINE])
-{
-	for (unsigned i = 0; i < LINE - 1; i++) {
-		if (read(STDIN_FILENO, &line[i], 1) != 1)
-			return false;
-		if (line[i] == '\n') {
-			line[i] = '\0';
-			return true;
-		}
-	}
-	return false;
-}
-
 int main(void)
 {
-	char line[LINE];
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	peal_options_init(&options);
 	options.ring = 65536;
+	/* Where the machine has other things to do, a client needs more than a second for it. */
+	options.handshake_ns = 20000000000;
 	options.max_message = TRAFFIC_LONGEST;
-	while (read_line(line))
-		run(line);
+	orders_follow(commands, sizeof(commands) / sizeof(commands[0]));
 	peal_close(link_now);
 	peal_listener_close(listener);
 	return 0;

@@ -125,6 +125,7 @@ struct peal_options scene_options(unsigned wait, uint64_t ring)
 	peal_options_init(&options);
 	options.wait = wait;
 	options.ring = ring;
+	options.handshake_ns = (uint64_t)SCENE_PATIENCE;
 	options.max_message = TRAFFIC_LONGEST;
 	return options;
 }
@@ -139,12 +140,8 @@ static pid_t plain_fork(const void *data)
 	return fork();
 }
 
-void peer_start(struct peer *peer)
-{
-	peer_start_by(peer, plain_fork, NULL);
-}
-
-void peer_start_by(struct peer *peer, pid_t (*fork_it)(const void *data), const void *data)
+static void start(struct peer *peer, const char *program, pid_t (*fork_it)(const void *data),
+		  const void *data)
 {
 	int in[2], out[2];
 
@@ -155,7 +152,7 @@ void peer_start_by(struct peer *peer, pid_t (*fork_it)(const void *data), const 
 	if (!peer->pid) {
 		dup2(in[0], STDIN_FILENO);
 		dup2(out[1], STDOUT_FILENO);
-		runner_exec(runner_built("tests/process/peer"), (char *[]){ "peer", NULL });
+		runner_exec(runner_built(program), (char *[]){ "peer", NULL });
 		_exit(127);
 	}
 	close(in[0]);
@@ -163,6 +160,21 @@ void peer_start_by(struct peer *peer, pid_t (*fork_it)(const void *data), const 
 	peer->in = in[1];
 	peer->out = out[0];
 	peer->text[0] = '\0';
+}
+
+void peer_start(struct peer *peer)
+{
+	peer_start_by(peer, plain_fork, NULL);
+}
+
+void peer_start_by(struct peer *peer, pid_t (*fork_it)(const void *data), const void *data)
+{
+	start(peer, "tests/process/peer", fork_it, data);
+}
+
+void engine_start(struct peer *peer)
+{
+	start(peer, "tests/process/engine", plain_fork, NULL);
 }
 
 void peer_tell(struct peer *peer, const char *format, ...)
@@ -438,15 +450,25 @@ static void count_anonymous(pid_t pid, struct holdings *holdings)
 	fclose(file);
 }
 
-struct holdings holdings_of(pid_t pid)
+struct holdings holdings_whole(pid_t pid)
 {
-	struct holdings holdings = { .descriptors = count_descriptors(pid) };
+	struct holdings holdings = { .descriptors = count_descriptors(pid), .whole = true };
 
 	count_mappings(pid, &holdings);
 	count_anonymous(pid, &holdings);
-	/* There are mappings of a sanitizer's, and of what a peer does beside Peal. */
-	if (runner_burdened() || pid != getpid())
+	/* There are mappings of a sanitizer's. */
+	if (runner_burdened())
 		holdings.all_mappings = 0, holdings.anonymous_kib = 0;
+	return holdings;
+}
+
+struct holdings holdings_of(pid_t pid)
+{
+	struct holdings holdings = holdings_whole(pid);
+
+	/* And of what a peer does beside Peal. */
+	if (pid != getpid())
+		holdings.all_mappings = 0, holdings.anonymous_kib = 0, holdings.whole = false;
 	return holdings;
 }
 
@@ -472,7 +494,7 @@ static bool holds_no_more(void *data)
 	const struct holdings *before = comparison->before;
 	struct holdings *now = &comparison->now;
 
-	*now = holdings_of(comparison->pid);
+	*now = before->whole ? holdings_whole(comparison->pid) : holdings_of(comparison->pid);
 	/* The C library keeps the memory of threads that have ended, and some more at hand. */
 	return now->descriptors <= before->descriptors && now->mappings <= before->mappings &&
 	       now->bytes <= before->bytes && now->all_mappings <= before->all_mappings + 16 &&

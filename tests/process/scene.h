@@ -60,6 +60,9 @@ void peer_start(struct peer *peer);
 /* The same with another fork. */
 void peer_start_by(struct peer *peer, pid_t (*fork_it)(const void *data), const void *data);
 
+/* The same with the other program, engine.c, which has servers and clients. */
+void engine_start(struct peer *peer);
+
 /* Gives it commands, lines that each end with a newline but the last. */
 void peer_tell(struct peer *peer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -122,9 +125,11 @@ struct holdings {
 	uint64_t bytes;         /* of these */
 	unsigned all_mappings;  /* 0 for other processes than this one, and with sanitizers */
 	uint64_t anonymous_kib; /* likewise: the memory that is the process's alone */
+	bool whole;             /* these two are told of another process, too */
 };
 
 struct holdings holdings_of(pid_t pid);
+struct holdings holdings_whole(pid_t pid);
 
 /* Of this process, after a first link has made what stays: the memory that counts things. */
 struct holdings holdings_at_rest(void);
