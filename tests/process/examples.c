@@ -346,7 +346,7 @@ static void expect_told(int from, const char *state)
 	ck_assert_str_eq(text, state);
 }
 
-START_TEST(the_echo_service_is_started_by_its_socket_says_when_it_is_ready_and_stops_when_told)
+START_TEST(the_echo_service_is_started_by_its_socket_and_says_when_it_is_ready)
 	{
 		char address[108], told_at[108], line[512];
 		int listening, told, client_out, in[2], answers;
@@ -403,9 +403,7 @@ static Suite *examples(void)
 	/* And without capabilities and locked memory. */
 	tcase_add_loop_test(tcase, the_echo_client_prints_what_the_echo_server_sends_back, 0, 2);
 	tcase_add_test(tcase, two_of_a_kind_exchange_what_is_longer_than_their_rings);
-	tcase_add_test(
-		tcase,
-		the_echo_service_is_started_by_its_socket_says_when_it_is_ready_and_stops_when_told);
+	tcase_add_test(tcase, the_echo_service_is_started_by_its_socket_and_says_when_it_is_ready);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

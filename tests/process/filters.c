@@ -41,8 +41,8 @@
 /*
  * What the library calls, will call, or might: but for what no program here lives without (read,
  * write, close, getpid, futex in the C library itself). What is not needed everywhere is done
- * without; the rest is who needs it, and ends in his sentence, or leaves the client with its. A server
- * that finds HELLO there when it accepts need not wait for it: then SOMETIMES is not.
+ * without; the rest is who needs it, and ends in his sentence, or leaves the client with its.
+ * SOMETIMES: a server that finds HELLO there when it accepts need not wait for it.
  * So it is with glibc. New calls of the library belong here; the visit is the same for all, and
  * asks both sides to keep a thread on a CPU, and their rings on a node.
  */
