@@ -540,13 +540,16 @@ static void hear_all(struct peal_set *set, int64_t ns)
 		ns = 0;
 		for (int i = 0; i < count; i++) {
 			uint32_t key = keys[i] & ~KEY_EVENTFD;
-			struct peal_set_member *member = &set->head.members[key];
+			struct peal_set_member *member;
 
 			if (key & KEY_WATCH) {
 				set->heard |= (1u << (key & ~KEY_WATCH)) & set->watches;
 				continue;
 			}
-			if (key >= set->used || (member->flags & (ENDED | VACANT)))
+			if (key >= set->used)
+				continue;
+			member = &set->head.members[key];
+			if (member->flags & (ENDED | VACANT))
 				continue;
 			if (!(keys[i] & KEY_EVENTFD))
 				link_drain(member->link); /* [drain] */

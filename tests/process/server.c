@@ -26,6 +26,9 @@
 
 #define USER 12345 /* of nobody here */
 
+/* For an eighth of this a server without descriptors does not look who is outside. */
+#define HANDSHAKE (4 * SECOND)
+
 static unsigned workers_of(int i)
 {
 	return i ? 2 : 1;
@@ -150,9 +153,6 @@ START_TEST(half_a_handshake_keeps_nobody_out)
 
 		open_ledger();
 		start_server(&server, workers_of(_i));
-		start_streams(&streams[0], 0, STREAMS);
-		await_more(0, STREAMS, 100);
-		peer_kill(&streams[0]);
 		before = holdings_asleep(&server);
 		start_streams(&streams[0], 0, STREAMS);
 		await_more(0, STREAMS, 100);
@@ -174,7 +174,7 @@ START_TEST(half_a_handshake_keeps_nobody_out)
 		holdings_expect(server.pid, &before);
 		stop_server(&server);
 		for (uint32_t i = 0; i < 2 * STREAMS; i++)
-			ledger_audit(ledger, i, i >= STREAMS);
+			ledger_audit(ledger, i, true);
 		expect_right();
 		ck_assert_uint_eq(ledger_verdicts(ledger, 0, 2 * STREAMS, PEAL_REPLY),
 				  ledger_ended(ledger, 0, 2 * STREAMS));
@@ -222,8 +222,8 @@ START_TEST(out_of_descriptors_newcomers_hear_so_and_the_others_are_served)
 		open_ledger();
 		start_engine(&server);
 		/* What is ready ahead has descriptors, which would do for many. */
-		peer_tell(&server, "ready %u\nserve %s %u", UINT32_MAX, scene_path("server"),
-			  workers_of(_i));
+		peer_tell(&server, "handshake %" PRId64 "\nready %u\nserve %s %u", HANDSHAKE,
+			  UINT32_MAX, scene_path("server"), workers_of(_i & 1));
 		ck_assert_msg(peer_hear(&server, "serve") == 0, "%s", server.text);
 		start_streams(&streams[0], 0, STREAMS);
 		start_engine(&newcomer);
@@ -232,7 +232,8 @@ START_TEST(out_of_descriptors_newcomers_hear_so_and_the_others_are_served)
 			await_more(i, 1, 10);
 		ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, NULL, &limit), 0);
 		none = limit;
-		none.rlim_cur = lowest_free(server.pid) + 6;
+		/* A client takes two: in the end there is one free, or none. */
+		none.rlim_cur = lowest_free(server.pid) + 6 + (rlim_t)(_i >> 1);
 		ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &none, NULL), 0);
 		/* Some of these get in, until there are no more; the others wait outside. */
 		start_streams(&streams[1], STREAMS, MORE);
@@ -269,10 +270,12 @@ START_TEST(who_waits_outside_wakes_nobody)
 		if (skip_emulated("limits of its programs"))
 			return;
 		open_ledger();
-		start_server(&server, workers_of(_i));
+		start_engine(&server);
+		peer_tell(&server, "handshake %" PRId64 "\nserve %s %u", HANDSHAKE,
+			  scene_path("server"), workers_of(_i));
+		ck_assert_msg(peer_hear(&server, "serve") == 0, "%s", server.text);
 		start_engine(&newcomer);
 		ck_assert_int_eq(try(&newcomer), 3);
-		holdings_asleep(&server);
 		/* Below what it has: so it cannot even tell who comes. */
 		ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, NULL, &limit), 0);
 		none = limit;
@@ -303,12 +306,13 @@ static bool too_many_under_way(void *data)
 
 /* All come while the server stands still: their descriptors are under way until it goes on, more
  * than an ordinary user may have there. */
-START_TEST(a_thousand_clients_of_one_user_get_in_at_once)
+START_TEST(many_clients_of_one_user_get_in_at_once)
 	{
 		enum { ENGINES = 8, LIMIT = 1024 };
-		unsigned each = runner_burdened() ? 50 : 125;
+		unsigned each = runner_long() ? 125 : 75; /* each has two under way */
 		struct peer server, engines[ENGINES], probe;
 		struct holdings before;
+		unsigned long told = 0;
 		bool provoked = false;
 
 		if (geteuid()) {
@@ -327,6 +331,7 @@ START_TEST(a_thousand_clients_of_one_user_get_in_at_once)
 		for (int round = 0; round < 2; round++) {
 			if (round) {
 				before = holdings_asleep(&server);
+				told = ask(&server).told;
 				peer_stop(&server);
 			}
 			for (int i = 0; i < ENGINES; i++) {
@@ -335,8 +340,7 @@ START_TEST(a_thousand_clients_of_one_user_get_in_at_once)
 					  LIMIT, USER, USER, USER, scene_path("server"), each);
 			}
 			if (round) {
-				provoked = runner_burdened() ||
-					   scene_until(too_many_under_way, &probe);
+				provoked = scene_until(too_many_under_way, &probe);
 				peer_continue(&server);
 			}
 			for (int i = 0; i < ENGINES; i++) {
@@ -350,7 +354,7 @@ START_TEST(a_thousand_clients_of_one_user_get_in_at_once)
 				peer_end(&engines[i]);
 			}
 		}
-		ck_assert_uint_eq(ask(&server).told, 2 * ENGINES * each);
+		ck_assert_uint_eq(ask(&server).told - told, ENGINES * each);
 		expect_no_clients(&server);
 		holdings_expect(server.pid, &before);
 		peer_end(&probe);
@@ -371,22 +375,15 @@ START_TEST(coming_and_going_leaves_nothing)
 
 		open_ledger();
 		start_server(&server, workers_of(_i));
-		for (int round = 0; round < 2; round++) {
-			unsigned count = round ? each : 100; /* the first for what stays */
-
-			for (int i = 0; i < ENGINES; i++) {
-				start_engine(&engines[i]);
-				peer_tell(&engines[i], "churn %s %u 0", scene_path("server"),
-					  count);
-			}
-			for (int i = 0; i < ENGINES; i++) {
-				ck_assert_msg(peer_hear(&engines[i], "churn") == 0, "%s",
-					      engines[i].text);
-				ck_assert_int_eq(atoi(engines[i].text), (int)count);
-				peer_end(&engines[i]);
-			}
-			if (!round)
-				before = holdings_asleep(&server);
+		before = holdings_asleep(&server);
+		for (int i = 0; i < ENGINES; i++) {
+			start_engine(&engines[i]);
+			peer_tell(&engines[i], "churn %s %u 0", scene_path("server"), each);
+		}
+		for (int i = 0; i < ENGINES; i++) {
+			ck_assert_msg(peer_hear(&engines[i], "churn") == 0, "%s", engines[i].text);
+			ck_assert_int_eq(atoi(engines[i].text), (int)each);
+			peer_end(&engines[i]);
 		}
 		expect_no_clients(&server);
 		holdings_expect(server.pid, &before);
@@ -441,9 +438,9 @@ static Suite *suite(void)
 			    0, 2);
 	tcase_add_loop_test(tcase, half_a_handshake_keeps_nobody_out, 0, 2);
 	tcase_add_loop_test(tcase, out_of_descriptors_newcomers_hear_so_and_the_others_are_served,
-			    0, 2);
+			    0, 4);
 	tcase_add_loop_test(tcase, who_waits_outside_wakes_nobody, 0, 2);
-	tcase_add_loop_test(tcase, a_thousand_clients_of_one_user_get_in_at_once, 0, 2);
+	tcase_add_loop_test(tcase, many_clients_of_one_user_get_in_at_once, 0, 2);
 	tcase_add_loop_test(tcase, coming_and_going_leaves_nothing, 0, 2);
 	tcase_add_loop_test(tcase, other_users_come_in_where_they_may_and_hear_why_where_not, 0, 2);
 	suite_add_tcase(s, tcase);

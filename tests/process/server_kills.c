@@ -83,10 +83,6 @@ START_TEST(clients_that_are_killed_leave_nothing_behind)
 
 		open_ledger();
 		start_server(&server, workers_of(_i));
-		/* What stays once it is made, before anything is counted. */
-		start_streams(&engines[0], 0, 2 * AT_ONCE);
-		await_more(0, 2 * AT_ONCE, 1000);
-		peer_kill(&engines[0]);
 		before = holdings_asleep(&server);
 		start_streams(&staying, STAYING, 1);
 		for (unsigned i = 0; i < kills; i += AT_ONCE) {

@@ -164,8 +164,18 @@ static bool all_sleep(void *data)
 	return all;
 }
 
+/* More than there will be: counters of clients and what else stays. */
+#define PLENTY 250
+
 struct holdings holdings_asleep(struct peer *server)
 {
+	struct peer crowd;
+
+	start_engine(&crowd);
+	peer_tell(&crowd, "crowd %s %d", scene_path("server"), PLENTY);
+	ck_assert_msg(peer_hear(&crowd, "crowd") == 0, "%s", crowd.text);
+	ck_assert_int_eq(peer_ask(&crowd, "leave"), 0);
+	peer_end(&crowd);
 	expect_no_clients(server);
 	ck_assert_msg(scene_until(all_sleep, server), "the server does not go to sleep");
 	return holdings_whole(server->pid);

@@ -38,7 +38,8 @@ void await_full(uint32_t first, uint32_t count);
 /* A server's clients have gone, for no odd reasons, and its program was told of each. */
 void expect_no_clients(struct peer *server);
 
-/* What a server without clients holds, once it sleeps: what it makes ahead is ready then. */
+/* What a server without clients holds that has had many, and sleeps: what stays is there, and what
+ * it makes ahead is ready. */
 struct holdings holdings_asleep(struct peer *server);
 
 #endif
