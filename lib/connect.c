@@ -67,7 +67,7 @@ static void end_opening(struct opening *opening, bool keep)
 /* A pause between tries, in ns, random in its upper half so that clients do not march in step. */
 static uint64_t jitter(unsigned try)
 {
-	uint64_t longest = (uint64_t)50000 << (try < 7 ? try : 7);
+	uint64_t longest = (uint64_t)50000 << (try < 10 ? try : 10);
 
 	/* The low bits of the counter are as random as this needs. */
 	return longest / 2 + arch_ticks() % (longest / 2);

@@ -63,9 +63,8 @@ static int on_connected(void *data, struct peal_link *link, void **client)
 }
 
 /* What the first byte of a request asks for. */
-static void on_message(void *data, struct peal_request *request)
+static void answer(struct play *play, struct peal_request *request)
 {
-	struct play *play = data;
 	const char *at = request->data;
 	void *to;
 
@@ -108,6 +107,16 @@ static void on_message(void *data, struct peal_request *request)
 	default: /* nothing */
 		break;
 	}
+}
+
+/* Several workers' handlers share what they note down. */
+static void on_message(void *data, struct peal_request *request)
+{
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&one_at_a_time);
+	answer(data, request);
+	pthread_mutex_unlock(&one_at_a_time);
 }
 
 static void on_cancelled(void *data, struct peal_token token, void *client)
