@@ -469,6 +469,10 @@ int peal_server_step(struct peal_server *server, int64_t timeout)
 			result = say_fault(server);
 		if (result == 0 && is_stopped(server))
 			result = stopped();
+		/* The round may have taken its ring for another's, and the program polls. Pairs
+		 * with the store in peal_server_stop, for its value only. */
+		if (result > 0 && __atomic_load_n(&server->stop, __ATOMIC_RELAXED))
+			worker_wake(worker);
 	} while (timeout < 0 && (result == -EAGAIN || result == -ETIMEDOUT));
 	return leave(server, result);
 }

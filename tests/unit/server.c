@@ -780,6 +780,36 @@ START_TEST(a_program_waits_for_the_descriptor_in_a_loop_of_its_own)
 	}
 END_TEST
 
+static int stop_here(struct play *play, struct peal_request *request)
+{
+	(void)request;
+	peal_server_stop(play->server);
+	return 0;
+}
+
+START_TEST(who_is_told_to_stop_while_busy_learns_it_by_the_descriptor)
+	{
+		struct play play = { .clients = 0, .extra = stop_here };
+		struct peal_server_options options = options_of(&play);
+		struct pollfd look;
+
+		play_open(&play, &options);
+		join(&play);
+		ask(play.client[0], "t", 1);
+		serve(&play, 1);
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		look = (struct pollfd){ .fd = peal_server_fd(play.server), .events = POLLIN };
+		/* The bell is rung already when the handler stops the server. */
+		ck_assert_int_eq(peal_server_reply(play.server, play.token, "y", 1, 0), 0);
+		ask(play.client[0], "f", 2);
+		ck_assert_int_eq(peal_server_step(play.server, 0), 1);
+		ck_assert_int_eq(poll(&look, 1, 0), 1);
+		expect_error(peal_server_step(play.server, 0), -ECANCELED, NULL);
+		play_close(&play);
+	}
+END_TEST
+
 START_TEST(no_client_has_more_than_its_turn_while_others_wait)
 	{
 		struct play play = { .clients = 0 };
@@ -1427,6 +1457,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_deadline_makes_the_descriptor_readable);
 	tcase_add_test(all, a_client_that_lies_or_is_dropped_or_not_wanted_is_closed);
 	tcase_add_test(all, a_program_waits_for_the_descriptor_in_a_loop_of_its_own);
+	tcase_add_test(all, who_is_told_to_stop_while_busy_learns_it_by_the_descriptor);
 	tcase_add_test(all, no_client_has_more_than_its_turn_while_others_wait);
 	tcase_add_test(all, only_one_runs_a_server_at_a_time_and_no_callback_does);
 	tcase_add_loop_test(
