@@ -636,12 +636,12 @@ int peal_server_drop(struct peal_server *server, struct peal_token token)
 	return 0;
 }
 
-/* Takes a reply to the worker of its client, a copy of length bytes, of which size count. */
+/* Takes a reply to the worker of its client, with a copy of the data. */
 static int send_later(struct peal_server *server, struct peal_token token, struct worker *worker,
 		      struct client *client, const struct reply *like, const void *data,
 		      size_t length)
 {
-	uint64_t most = server->options.queue, waits;
+	uint64_t most = server->options.queue, size = reply_size(length), waits;
 	struct reply *reply = malloc(sizeof(*reply) + length + 1);
 
 	if (!reply)
@@ -654,9 +654,9 @@ static int send_later(struct peal_server *server, struct peal_token token, struc
 		memcpy(reply->data, data, length);
 	reply->data[length] = 0;
 	/* Pairs with the subtraction in worker.c, for its amount only. */
-	waits = __atomic_fetch_add(&client->queued, length, __ATOMIC_RELAXED);
-	if (waits + length > most) {
-		__atomic_fetch_sub(&client->queued, length, __ATOMIC_RELAXED); /* likewise */
+	waits = __atomic_fetch_add(&client->queued, size, __ATOMIC_RELAXED);
+	if (waits && waits + size > most) {
+		__atomic_fetch_sub(&client->queued, size, __ATOMIC_RELAXED); /* likewise */
 		free(reply);
 		return error_set(
 			-EAGAIN,

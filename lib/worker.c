@@ -122,11 +122,11 @@ static void recover(struct worker *worker, struct client *client)
 		tell_slowest(worker);
 }
 
-/* A reply of so many bytes that was on its way to a slot is not any more. */
+/* A reply that was on its way to a slot is not any more. */
 static void take_off(struct client *client, const struct reply *reply)
 {
 	/* Pairs with the addition in server.c, for its amount only. */
-	__atomic_fetch_sub(&client->queued, reply->length, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&client->queued, reply_size(reply->length), __ATOMIC_RELAXED);
 }
 
 static void lose(struct worker *worker, struct client *client, struct reply *reply)

@@ -151,8 +151,9 @@ struct peal_server_options {
 	uint32_t slow;
 	uint64_t slow_ns;
 
-	/* Bytes of replies that may wait for room for one client, from peal_server_reply; 0: 1
-	 * MiB. */
+	/* Bytes of replies that may wait for room for one client, from peal_server_reply, each with
+	 * about a hundred more for what is kept of it; 0: 1 MiB. Where none waits one may be as
+	 * long as this. */
 	uint64_t queue;
 
 	/* Nanoseconds without a message after which a client is disconnected; 0: never. One that
@@ -261,7 +262,7 @@ PEAL_API int peal_reply_error(struct peal_request *request, int err, const char 
  * thread it goes at once if it can.
  *
  * -EPIPE: the client has gone; one that goes later is not told of. -EAGAIN: options.queue bytes
- * wait for this client already; -EMSGSIZE: longer than the client accepts or than options.queue;
+ * would wait for this client; -EMSGSIZE: longer than the client accepts or than options.queue;
  * -EINVAL: flags, or no token of this server; -ENOMEM; -ESTALE. Of errors, which the queue counts
  * by their sentences: -EINVAL: err is no negative errno; -EOPNOTSUPP: the client has no PEAL_CALLS.
  */

@@ -594,18 +594,18 @@ START_TEST(replies_that_wait_are_limited_and_come_in_order)
 		uint32_t sent = 0, tag = 0;
 		int err;
 
-		options.queue = 20000;
+		options.queue = 22300; /* 20 of them */
 		play_open(&play, &options);
 		join(&play);
 		ask(play.client[0], "t", 0);
 		serve(&play, 1);
-		expect_error(peal_server_reply(play.server, play.token, text, 20001, 0), -EMSGSIZE,
-			     "20001", "20000", NULL);
+		expect_error(peal_server_reply(play.server, play.token, text, 22301, 0), -EMSGSIZE,
+			     "22301", "22300", NULL);
 		do {
 			play.token.tag = sent;
 			err = peal_server_reply(play.server, play.token, text, 1000, 0);
 			if (err)
-				expect_error(err, -EAGAIN, "20000", "options.queue", NULL);
+				expect_error(err, -EAGAIN, "22300", "options.queue", NULL);
 			step(&play);
 		} while (!err && ++sent < 1000);
 		ck_assert_int_eq(err, -EAGAIN);
@@ -622,6 +622,33 @@ START_TEST(replies_that_wait_are_limited_and_come_in_order)
 		expect_reply(play.client[0], "e", 99, PEAL_HEADER_LAST);
 		ck_assert_int_eq(peal_server_reply(play.server, play.token, text, 1000, 0), 0);
 		ck_assert_uint_eq(counters_of(&play).replies, sent + 1);
+		play_close(&play);
+	}
+END_TEST
+
+START_TEST(empty_replies_that_wait_are_limited_too_and_one_may_be_as_long_as_the_queue)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		static char text[3000];
+		int sent = 0, err;
+
+		options.queue = sizeof(text);
+		play_open(&play, &options);
+		join(&play);
+		ask(play.client[0], "t", 0);
+		serve(&play, 1);
+		do
+			err = _i ? peal_server_reply_error(play.server, play.token, -EIO, "") :
+				   peal_server_reply(play.server, play.token, "", 0, 0);
+		while (!err && ++sent < 1000);
+		expect_error(err, -EAGAIN, "3000", "options.queue", NULL);
+		ck_assert_int_gt(sent, 10);
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		ck_assert_uint_eq(counters_of(&play).replies, (unsigned)sent);
+		ck_assert_int_eq(peal_server_reply(play.server, play.token, text, sizeof(text), 0),
+				 0);
 		play_close(&play);
 	}
 END_TEST
@@ -1452,6 +1479,9 @@ static Suite *suite(void)
 	tcase_add_test(all, requests_of_a_slow_client_are_dropped_where_that_is_wanted);
 	tcase_add_test(all, a_client_that_stays_slow_is_disconnected_where_that_is_wanted);
 	tcase_add_test(all, replies_that_wait_are_limited_and_come_in_order);
+	tcase_add_loop_test(
+		all, empty_replies_that_wait_are_limited_too_and_one_may_be_as_long_as_the_queue, 0,
+		2);
 	tcase_add_test(all, what_waits_for_a_client_that_goes_is_lost_and_counted);
 	tcase_add_test(all, an_idle_client_is_disconnected_and_one_with_unread_replies_is_not);
 	tcase_add_test(all, a_deadline_makes_the_descriptor_readable);
