@@ -79,7 +79,8 @@ struct worker {
 	struct client *leaving;
 	struct peal_link *late[WORKER_LATE];
 	uint32_t late_count;
-	uint64_t now; /* monotonic ns, of this round, if there is an idle timeout */
+	uint32_t busy_rounds; /* in which there was something that can wait */
+	uint64_t now;         /* monotonic ns, of this round, if there is an idle timeout */
 	struct worker_counts counts;
 	int cpu; /* to run on; -1: any */
 	pthread_t thread;

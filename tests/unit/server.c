@@ -1417,6 +1417,31 @@ START_TEST(clients_that_come_and_go_leave_nothing_behind)
 	}
 END_TEST
 
+START_TEST(what_is_left_of_those_who_go_does_not_stay_while_another_is_busy)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		int open, i;
+
+		play_open(&play, &options);
+		join(&play);
+		join(&play);
+		leave(&play, 0);
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		open = descriptors_count();
+		join(&play);
+		ask(play.client[1], "e", 0);
+		leave(&play, 2);
+		for (i = 0; i < 1000 && descriptors_count() != open; i++) {
+			ask(play.client[1], "t", 0);
+			step(&play);
+		}
+		ck_assert_msg(i < 1000, "%d descriptors of %d", descriptors_count(), open);
+		play_close(&play);
+	}
+END_TEST
+
 START_TEST(an_error_is_a_reply_with_a_sentence_and_a_cancel_is_told_of)
 	{
 		struct play play = { .clients = 0 };
@@ -1504,6 +1529,7 @@ static Suite *suite(void)
 	tcase_add_test(
 		all, a_worker_is_kept_on_a_cpu_where_that_is_wanted_and_the_caller_only_meanwhile);
 	tcase_add_test(all, clients_that_come_and_go_leave_nothing_behind);
+	tcase_add_test(all, what_is_left_of_those_who_go_does_not_stay_while_another_is_busy);
 	tcase_add_test(all, an_error_is_a_reply_with_a_sentence_and_a_cancel_is_told_of);
 	suite_add_tcase(s, all);
 	return s;
