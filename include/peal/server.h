@@ -7,7 +7,8 @@
  * a server's links are links like others, see peal/link.h and peal/call.h.
  *
  * Threads: callbacks run in the thread of the worker that has the link, one at a time for each
- * worker, and may use that link's ends; nobody else may. What other threads may call says so.
+ * worker, and may use that link's ends; nobody else may. What other threads may call says so. The
+ * links are the server's to close: see peal_server_drop.
  *
  * Fork: a child's server answers -ESTALE; the child may still close it.
  *
@@ -271,8 +272,8 @@ PEAL_API int peal_server_reply(struct peal_server *server, struct peal_token tok
 PEAL_API int peal_server_reply_error(struct peal_server *server, struct peal_token token, int err,
 				     const char *sentence);
 
-/* Whether the client of a token is still there: 0 or -EPIPE. Any thread; never enters the
- * kernel. */
+/* Whether the client of a token is still there: 0 or -EPIPE; -EINVAL: no token of this server;
+ * -ESTALE. Any thread; never enters the kernel. */
 PEAL_API int peal_server_has(const struct peal_server *server, struct peal_token token);
 
 /* Disconnects the client of a token, soon. Errors as peal_server_has, and -ENOMEM. Any thread. */
