@@ -30,6 +30,11 @@
 #define GUESTS (SEATS + 1)
 #define PATIENCE 8 /* parts of handshake_ns */
 
+/* Descriptors that segments made ready leave to others; and segments that are given up at once
+ * where there are none: more than a client takes, since each of them has one at least. */
+#define LEFT_FREE 32
+#define GIVEN_UP 8
+
 /* Of hear(): no errno. */
 #define SILENT 1
 
@@ -481,7 +486,8 @@ int listen_prepare(struct peal_listener *listener, uint32_t ready)
 	if (segment_create(&segment, &listener->options, options_asleep_word(&listener->options)))
 		return 0;
 	registry_lock();
-	kept = grow_list(listener, ready);
+	/* The lowest free number was taken. */
+	kept = segment.fd < platform_descriptors() - LEFT_FREE && grow_list(listener, ready);
 	if (kept)
 		listener->spares[listener->spare++] = segment;
 	registry_unlock();
@@ -504,15 +510,28 @@ static int take_segment(struct peal_listener *listener, struct segment *segment)
 	return 0;
 }
 
-static void drop_spares(struct peal_listener *listener)
+/* With the registry locked. False: there was none. */
+static bool drop_spares(struct peal_listener *listener, uint32_t most)
 {
-	while (listener->spare) {
+	bool some = listener->spare;
+
+	for (; listener->spare && most; most--) {
 		struct segment *segment = &listener->spares[--listener->spare];
 
 		segment_close_descriptors(segment);
 		segment_destroy(segment);
 	}
-	free(listener->spares);
+	return some;
+}
+
+static bool give_up_spares(struct peal_listener *listener)
+{
+	bool some;
+
+	registry_lock();
+	some = drop_spares(listener, GIVEN_UP);
+	registry_unlock();
+	return some;
 }
 
 /* Credentials decide before anything is received. */
@@ -605,6 +624,7 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 		if (!err)
 			err = welcome(listener, guest, &hello, &parcel, link);
 	} else if (length == -EMFILE) {
+		give_up_spares(listener); /* for the next one: this one's are lost */
 		err = error_literal(-EMFILE, out_of_descriptors);
 	} else if (length == -EPROTO) {
 		err = error_set(
@@ -743,8 +763,10 @@ static int greet(struct peal_listener *listener, bool sure, struct peal_link **l
 		err = guest->fd;
 		guest->fd = -1;
 		if (is_shortage(err) && sure) {
-			/* Who says nothing gives its descriptor to one who may. */
-			if (make_room(listener, platform_now(), &unused))
+			/* What nobody has yet gives its descriptors to one who is here; so does who
+			 * says nothing. */
+			if (give_up_spares(listener) ||
+			    make_room(listener, platform_now(), &unused))
 				return 0;
 			turn_away(listener);
 		}
@@ -977,8 +999,9 @@ void peal_listener_close(struct peal_listener *listener)
 		platform_close_listening(listener->fd, *listener->address.where);
 		platform_unlock(listener->lock);
 	}
-	drop_spares(listener);
+	drop_spares(listener, UINT32_MAX);
 	registry_unlock();
+	free(listener->spares);
 	admission_end(&listener->admission);
 	free(listener->whole);
 	free(listener);

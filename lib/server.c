@@ -469,6 +469,10 @@ int peal_server_step(struct peal_server *server, int64_t timeout)
 			result = say_fault(server);
 		if (result == 0 && is_stopped(server))
 			result = stopped();
+		/* The round may have taken its ring for another's, and the program polls. Pairs
+		 * with the store in peal_server_stop, for its value only. */
+		if (result > 0 && __atomic_load_n(&server->stop, __ATOMIC_RELAXED))
+			worker_wake(worker);
 	} while (timeout < 0 && (result == -EAGAIN || result == -ETIMEDOUT));
 	return leave(server, result);
 }
@@ -650,12 +654,12 @@ int peal_server_drop(struct peal_server *server, struct peal_token token)
 	return 0;
 }
 
-/* Takes a reply to the worker of its client, a copy of length bytes, of which size count. */
+/* Takes a reply to the worker of its client, with a copy of the data. */
 static int send_later(struct peal_server *server, struct peal_token token, struct worker *worker,
 		      struct client *client, const struct reply *like, const void *data,
 		      size_t length)
 {
-	uint64_t most = server->options.queue, waits;
+	uint64_t most = server->options.queue, size = reply_size(length), waits;
 	struct reply *reply = malloc(sizeof(*reply) + length + 1);
 
 	if (!reply)
@@ -668,9 +672,9 @@ static int send_later(struct peal_server *server, struct peal_token token, struc
 		memcpy(reply->data, data, length);
 	reply->data[length] = 0;
 	/* Pairs with the subtraction in worker.c, for its amount only. */
-	waits = __atomic_fetch_add(&client->queued, length, __ATOMIC_RELAXED);
-	if (waits + length > most) {
-		__atomic_fetch_sub(&client->queued, length, __ATOMIC_RELAXED); /* likewise */
+	waits = __atomic_fetch_add(&client->queued, size, __ATOMIC_RELAXED);
+	if (waits && waits + size > most) {
+		__atomic_fetch_sub(&client->queued, size, __ATOMIC_RELAXED); /* likewise */
 		free(reply);
 		return error_set(
 			-EAGAIN,

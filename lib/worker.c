@@ -25,6 +25,9 @@ enum { WATCH_BELL, WATCH_LISTENER, WATCH_TIMER };
 #define BUFFER_KEEP ((size_t)1 << 20)
 #define BUFFER_FIRST ((size_t)4096)
 
+/* Rounds of a worker that always has something to do, between two things that can wait. */
+#define CHORE_ROUNDS 64u
+
 /* The worker whose callbacks this thread is in, or could be. */
 static __thread const struct worker *here;
 
@@ -122,11 +125,11 @@ static void recover(struct worker *worker, struct client *client)
 		tell_slowest(worker);
 }
 
-/* A reply of so many bytes that was on its way to a slot is not any more. */
+/* A reply that was on its way to a slot is not any more. */
 static void take_off(struct client *client, const struct reply *reply)
 {
 	/* Pairs with the addition in server.c, for its amount only. */
-	__atomic_fetch_sub(&client->queued, reply->length, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&client->queued, reply_size(reply->length), __ATOMIC_RELAXED);
 }
 
 static void lose(struct worker *worker, struct client *client, struct reply *reply)
@@ -682,6 +685,9 @@ static uint32_t do_all(struct worker *worker, uint32_t heard)
 		server_accept(server);
 	keep_deadlines(worker);
 	sweep(worker);
+	/* What is left of those who have gone does not stay for as long as others are busy. */
+	if (has_chores(worker) && ++worker->busy_rounds % CHORE_ROUNDS == 0)
+		tidy(worker);
 	return handed;
 }
 

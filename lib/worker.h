@@ -42,10 +42,16 @@ struct reply {
 	struct peal_token token;
 	uint32_t flags;
 	int err;                     /* of an error reply, whose data is its sentence; else 0 */
-	uint64_t length;             /* as counted in client->queued */
+	uint64_t length;             /* of the data */
 	struct peal_sending sending; /* longer than a record */
 	uint8_t data[];
 };
+
+/* What one counts in client->queued: an empty one takes memory, too. */
+static inline uint64_t reply_size(uint64_t length)
+{
+	return sizeof(struct reply) + length;
+}
 
 /* Written by the worker, read by any thread (atomic, each for itself). */
 struct worker_counts {
@@ -73,7 +79,8 @@ struct worker {
 	struct client *leaving;
 	struct peal_link *late[WORKER_LATE];
 	uint32_t late_count;
-	uint64_t now; /* monotonic ns, of this round, if there is an idle timeout */
+	uint32_t busy_rounds; /* in which there was something that can wait */
+	uint64_t now;         /* monotonic ns, of this round, if there is an idle timeout */
 	struct worker_counts counts;
 	int cpu; /* to run on; -1: any */
 	pthread_t thread;

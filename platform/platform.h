@@ -434,6 +434,9 @@ int platform_notify(const char *state);
 /* Raises the limit of descriptors as far as this process may: the new one, or a negative errno. */
 int64_t platform_raise_descriptors(void);
 
+/* The number that this process's descriptors stay below now; INT64_MAX: none. */
+int64_t platform_descriptors(void);
+
 /* The calling thread's number, never 0. */
 uint32_t platform_thread(void);
 

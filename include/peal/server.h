@@ -7,7 +7,8 @@
  * a server's links are links like others, see peal/link.h and peal/call.h.
  *
  * Threads: callbacks run in the thread of the worker that has the link, one at a time for each
- * worker, and may use that link's ends; nobody else may. What other threads may call says so.
+ * worker, and may use that link's ends; nobody else may. What other threads may call says so. The
+ * links are the server's to close: see peal_server_drop.
  *
  * Fork: a child's server answers -ESTALE; the child may still close it.
  *
@@ -151,8 +152,9 @@ struct peal_server_options {
 	uint32_t slow;
 	uint64_t slow_ns;
 
-	/* Bytes of replies that may wait for room for one client, from peal_server_reply; 0: 1
-	 * MiB. */
+	/* Bytes of replies that may wait for room for one client, from peal_server_reply, each with
+	 * about a hundred more for what is kept of it; 0: 1 MiB. Where none waits one may be as
+	 * long as this. */
 	uint64_t queue;
 
 	/* Nanoseconds without a message after which a client is disconnected; 0: never. One that
@@ -261,7 +263,7 @@ PEAL_API int peal_reply_error(struct peal_request *request, int err, const char 
  * thread it goes at once if it can.
  *
  * -EPIPE: the client has gone; one that goes later is not told of. -EAGAIN: options.queue bytes
- * wait for this client already; -EMSGSIZE: longer than the client accepts or than options.queue;
+ * would wait for this client; -EMSGSIZE: longer than the client accepts or than options.queue;
  * -EINVAL: flags, or no token of this server; -ENOMEM; -ESTALE. Of errors, which the queue counts
  * by their sentences: -EINVAL: err is no negative errno; -EOPNOTSUPP: the client has no PEAL_CALLS.
  */
@@ -270,8 +272,8 @@ PEAL_API int peal_server_reply(struct peal_server *server, struct peal_token tok
 PEAL_API int peal_server_reply_error(struct peal_server *server, struct peal_token token, int err,
 				     const char *sentence);
 
-/* Whether the client of a token is still there: 0 or -EPIPE. Any thread; never enters the
- * kernel. */
+/* Whether the client of a token is still there: 0 or -EPIPE; -EINVAL: no token of this server;
+ * -ESTALE. Any thread; never enters the kernel. */
 PEAL_API int peal_server_has(const struct peal_server *server, struct peal_token token);
 
 /* Disconnects the client of a token, soon. Errors as peal_server_has, and -ENOMEM. Any thread. */

@@ -46,6 +46,15 @@ int64_t platform_raise_descriptors(void)
 	return setrlimit(RLIMIT_NOFILE, &limit) ? -errno : (int64_t)limit.rlim_cur;
 }
 
+int64_t platform_descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT64_MAX ?
+		       INT64_MAX :
+		       (int64_t)limit.rlim_cur;
+}
+
 uint32_t platform_thread(void)
 {
 	return (uint32_t)syscall(SYS_gettid);

@@ -485,6 +485,39 @@ START_TEST(out_of_descriptors_who_has_said_nothing_for_long_gives_its_own)
 	}
 END_TEST
 
+START_TEST(out_of_descriptors_segments_made_ready_give_theirs_to_clients)
+	{
+		struct peal_link *link = NULL;
+		struct rlimit limit;
+		int fd, err;
+
+		while (listen_prepare(listener, 9) == 1)
+			;
+		fd = knock(1);
+		say_hello(fd);
+		limit = leave_descriptors(0);
+		err = peal_accept(listener, &link, 0);
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		ck_assert_msg(!err, "%s", peal_error());
+		expect_welcome(fd);
+		peal_close(link);
+		close(fd);
+	}
+END_TEST
+
+START_TEST(segments_made_ready_do_not_take_the_last_descriptors)
+	{
+		struct rlimit limit = leave_descriptors(20);
+		int more = 1, open = descriptors_count();
+
+		for (int i = 0; i < 20 && more == 1; i++)
+			more = listen_prepare(listener, 20);
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		ck_assert_int_eq(more, 0);
+		ck_assert_int_eq(descriptors_count(), open);
+	}
+END_TEST
+
 START_TEST(while_there_are_seats_those_who_speak_come_in_past_those_who_do_not)
 	{
 		struct client client;
@@ -664,6 +697,8 @@ static Suite *suite(void)
 	tcase_add_test(seats, who_has_fewer_seats_need_not_wait_for_who_has_the_most);
 	tcase_add_test(seats, who_is_slow_and_alone_is_spared_as_long_as_another_has_more_seats);
 	tcase_add_test(seats, out_of_descriptors_who_has_said_nothing_for_long_gives_its_own);
+	tcase_add_test(seats, out_of_descriptors_segments_made_ready_give_theirs_to_clients);
+	tcase_add_test(seats, segments_made_ready_do_not_take_the_last_descriptors);
 	tcase_add_test(seats, while_there_are_seats_those_who_speak_come_in_past_those_who_do_not);
 	suite_add_tcase(s, seats);
 

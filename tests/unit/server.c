@@ -603,18 +603,18 @@ START_TEST(replies_that_wait_are_limited_and_come_in_order)
 		uint32_t sent = 0, tag = 0;
 		int err;
 
-		options.queue = 20000;
+		options.queue = 22300; /* 20 of them */
 		play_open(&play, &options);
 		join(&play);
 		ask(play.client[0], "t", 0);
 		serve(&play, 1);
-		expect_error(peal_server_reply(play.server, play.token, text, 20001, 0), -EMSGSIZE,
-			     "20001", "20000", NULL);
+		expect_error(peal_server_reply(play.server, play.token, text, 22301, 0), -EMSGSIZE,
+			     "22301", "22300", NULL);
 		do {
 			play.token.tag = sent;
 			err = peal_server_reply(play.server, play.token, text, 1000, 0);
 			if (err)
-				expect_error(err, -EAGAIN, "20000", "options.queue", NULL);
+				expect_error(err, -EAGAIN, "22300", "options.queue", NULL);
 			step(&play);
 		} while (!err && ++sent < 1000);
 		ck_assert_int_eq(err, -EAGAIN);
@@ -631,6 +631,33 @@ START_TEST(replies_that_wait_are_limited_and_come_in_order)
 		expect_reply(play.client[0], "e", 99, PEAL_HEADER_LAST);
 		ck_assert_int_eq(peal_server_reply(play.server, play.token, text, 1000, 0), 0);
 		ck_assert_uint_eq(counters_of(&play).replies, sent + 1);
+		play_close(&play);
+	}
+END_TEST
+
+START_TEST(empty_replies_that_wait_are_limited_too_and_one_may_be_as_long_as_the_queue)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		static char text[3000];
+		int sent = 0, err;
+
+		options.queue = sizeof(text);
+		play_open(&play, &options);
+		join(&play);
+		ask(play.client[0], "t", 0);
+		serve(&play, 1);
+		do
+			err = _i ? peal_server_reply_error(play.server, play.token, -EIO, "") :
+				   peal_server_reply(play.server, play.token, "", 0, 0);
+		while (!err && ++sent < 1000);
+		expect_error(err, -EAGAIN, "3000", "options.queue", NULL);
+		ck_assert_int_gt(sent, 10);
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		ck_assert_uint_eq(counters_of(&play).replies, (unsigned)sent);
+		ck_assert_int_eq(peal_server_reply(play.server, play.token, text, sizeof(text), 0),
+				 0);
 		play_close(&play);
 	}
 END_TEST
@@ -791,6 +818,36 @@ START_TEST(a_program_waits_for_the_descriptor_in_a_loop_of_its_own)
 		expect_reply(play.client[0], "y", 99, PEAL_HEADER_LAST);
 		peal_server_stop(play.server);
 		ck_assert_int_eq(poll(&look, 1, (int)(LONG / MS)), 1);
+		expect_error(peal_server_step(play.server, 0), -ECANCELED, NULL);
+		play_close(&play);
+	}
+END_TEST
+
+static int stop_here(struct play *play, struct peal_request *request)
+{
+	(void)request;
+	peal_server_stop(play->server);
+	return 0;
+}
+
+START_TEST(who_is_told_to_stop_while_busy_learns_it_by_the_descriptor)
+	{
+		struct play play = { .clients = 0, .extra = stop_here };
+		struct peal_server_options options = options_of(&play);
+		struct pollfd look;
+
+		play_open(&play, &options);
+		join(&play);
+		ask(play.client[0], "t", 1);
+		serve(&play, 1);
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		look = (struct pollfd){ .fd = peal_server_fd(play.server), .events = POLLIN };
+		/* The bell is rung already when the handler stops the server. */
+		ck_assert_int_eq(peal_server_reply(play.server, play.token, "y", 1, 0), 0);
+		ask(play.client[0], "f", 2);
+		ck_assert_int_eq(peal_server_step(play.server, 0), 1);
+		ck_assert_int_eq(poll(&look, 1, 0), 1);
 		expect_error(peal_server_step(play.server, 0), -ECANCELED, NULL);
 		play_close(&play);
 	}
@@ -1381,6 +1438,31 @@ START_TEST(clients_that_come_and_go_leave_nothing_behind)
 	}
 END_TEST
 
+START_TEST(what_is_left_of_those_who_go_does_not_stay_while_another_is_busy)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		int open, i;
+
+		play_open(&play, &options);
+		join(&play);
+		join(&play);
+		leave(&play, 0);
+		while (peal_server_step(play.server, 0) != -EAGAIN)
+			;
+		open = descriptors_count();
+		join(&play);
+		ask(play.client[1], "e", 0);
+		leave(&play, 2);
+		for (i = 0; i < 1000 && descriptors_count() != open; i++) {
+			ask(play.client[1], "t", 0);
+			step(&play);
+		}
+		ck_assert_msg(i < 1000, "%d descriptors of %d", descriptors_count(), open);
+		play_close(&play);
+	}
+END_TEST
+
 START_TEST(an_error_is_a_reply_with_a_sentence_and_a_cancel_is_told_of)
 	{
 		struct play play = { .clients = 0 };
@@ -1443,11 +1525,15 @@ static Suite *suite(void)
 	tcase_add_test(all, requests_of_a_slow_client_are_dropped_where_that_is_wanted);
 	tcase_add_test(all, a_client_that_stays_slow_is_disconnected_where_that_is_wanted);
 	tcase_add_test(all, replies_that_wait_are_limited_and_come_in_order);
+	tcase_add_loop_test(
+		all, empty_replies_that_wait_are_limited_too_and_one_may_be_as_long_as_the_queue, 0,
+		2);
 	tcase_add_test(all, what_waits_for_a_client_that_goes_is_lost_and_counted);
 	tcase_add_test(all, an_idle_client_is_disconnected_and_one_with_unread_replies_is_not);
 	tcase_add_test(all, a_deadline_makes_the_descriptor_readable);
 	tcase_add_test(all, a_client_that_lies_or_is_dropped_or_not_wanted_is_closed);
 	tcase_add_test(all, a_program_waits_for_the_descriptor_in_a_loop_of_its_own);
+	tcase_add_test(all, who_is_told_to_stop_while_busy_learns_it_by_the_descriptor);
 	tcase_add_test(all, no_client_has_more_than_its_turn_while_others_wait);
 	tcase_add_test(all, only_one_runs_a_server_at_a_time_and_no_callback_does);
 	tcase_add_loop_test(
@@ -1464,6 +1550,7 @@ static Suite *suite(void)
 	tcase_add_test(
 		all, a_worker_is_kept_on_a_cpu_where_that_is_wanted_and_the_caller_only_meanwhile);
 	tcase_add_test(all, clients_that_come_and_go_leave_nothing_behind);
+	tcase_add_test(all, what_is_left_of_those_who_go_does_not_stay_while_another_is_busy);
 	tcase_add_test(all, an_error_is_a_reply_with_a_sentence_and_a_cancel_is_told_of);
 	suite_add_tcase(s, all);
 	return s;
