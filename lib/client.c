@@ -380,7 +380,7 @@ static void expire(struct peal_client *client, uint64_t now)
 
 static const char *sentence_of(const struct peal_client *client, const struct call *call)
 {
-	if (call->err == client->why_err)
+	if (call->err == client->why_err && call->verdict != PEAL_TIMED_OUT)
 		return client->why;
 	switch (call->err) {
 	case -ECANCELED:
@@ -392,7 +392,9 @@ static const char *sentence_of(const struct peal_client *client, const struct ca
 			       "no last reply came within the call's time" :
 			       "the server took no requests within the call's time: it is not there, stopped, or slow";
 	default:
-		return "the server has gone, and nobody knows what became of the call";
+		return call->verdict == PEAL_NOT_SENT ?
+			       "there was no server to send the call to" :
+			       "the server has gone, and nobody knows what became of the call";
 	}
 }
 

@@ -47,8 +47,9 @@ struct peal_client_options {
 	uint64_t least_ns;
 	uint64_t most_ns;
 
-	/* Calls in flight at most, up to 1048576; 0: 1024. Each takes some 90 bytes. One is in
-	 * flight from its beginning until its last answer has been fetched. */
+	/* Calls in flight at most, up to 1048576; 0: 1024. Each takes 68 bytes, and a copy of its
+	 * request while that is kept. One is in flight from its beginning until its last answer has
+	 * been fetched. */
 	uint32_t calls;
 	uint32_t spare_word;
 
@@ -169,8 +170,8 @@ PEAL_API int peal_client_call(struct peal_client *client, const void *request, s
 PEAL_API int peal_client_connected(const struct peal_client *client);
 
 /* A descriptor that polls readable when peal_client_next(client, answer, 0) may have something to
- * do: to be polled after that said -EAGAIN or -ENOENT, and after a begin only when it has said so
- * again. It belongs to the client and stays the same; the first call makes it. -EOPNOTSUPP: a link
+ * do: to be polled after that said -EAGAIN or -ENOENT, and after any other verb only when it has said
+ * so again. It belongs to the client and stays the same; the first call makes it. -EOPNOTSUPP: a link
  * that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE. */
 PEAL_API int peal_client_fd(struct peal_client *client);
 

@@ -706,6 +706,26 @@ START_TEST(a_call_for_now_does_not_wait_for_a_server)
 	}
 END_TEST
 
+START_TEST(a_call_that_was_not_sent_says_so_after_the_next_server_has_come_too)
+	{
+		uint64_t call, later;
+
+		open_with(NULL);
+		call = begin("now", PEAL_NOW, PEAL_FOREVER);
+		listen_up();
+		ahead += S;
+		later = begin("later", 0, LONG);
+		admit();
+		begin("more", 0, LONG);
+		ck_assert_int_eq(peal_client_connected(client), 1);
+		next_last(call, PEAL_NOT_SENT, -ECONNREFUSED);
+		ck_assert_str_eq(peal_error(), "there was no server to send the call to");
+		hear("later");
+		say_last("then", request.tag);
+		next_reply(later, "then", 1);
+	}
+END_TEST
+
 START_TEST(a_server_that_refuses_ends_all_that_waits)
 	{
 		struct peal_client_options options;
@@ -1435,6 +1455,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_call_waits_for_a_server_that_comes_in_time);
 	tcase_add_test(all, a_call_that_finds_no_server_in_time_is_not_sent);
 	tcase_add_test(all, a_call_for_now_does_not_wait_for_a_server);
+	tcase_add_test(all, a_call_that_was_not_sent_says_so_after_the_next_server_has_come_too);
 	tcase_add_test(all, a_server_that_refuses_ends_all_that_waits);
 	tcase_add_test(all, the_pauses_between_tries_grow_to_a_limit_and_are_random);
 	tcase_add_test(all, a_link_that_lived_short_is_followed_by_a_pause);
