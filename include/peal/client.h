@@ -160,7 +160,7 @@ PEAL_API int peal_client_cancel(struct peal_client *client, uint64_t call);
  * kept for peal_client_next. answer->data holds until the client's next verb. 0: answer says how it
  * went, whatever the verdict; -EBUSY, -EMSGSIZE, -ENOMEM, -EINVAL, -ESTALE as peal_client_begin.
  * Replies after the first one are dropped. Where there is no memory for replies the call is given
- * up (answer->err -ENOMEM).
+ * up (answer->err -ENOMEM), and likewise when more than 16 MiB of others' replies are kept.
  */
 PEAL_API int peal_client_call(struct peal_client *client, const void *request, size_t length,
 			      uint32_t flags, struct peal_answer *answer, int64_t timeout);

@@ -993,6 +993,52 @@ static void *serve(void *data)
 	return NULL;
 }
 
+#define FLOOD 600 /* replies of 60000 bytes */
+
+/* Answers the first of two calls without end, as it seems, and then the second. */
+static void *flood(void *data)
+{
+	struct peal_rx *rx = peal_link_rx(server);
+	struct peal_tx *tx = peal_link_tx(server);
+	static char buffer[60000];
+	struct peal_message first, second;
+
+	(void)data;
+	if (peal_recv(rx, buffer, sizeof(buffer), &first, LONG) < 0 ||
+	    peal_recv(rx, buffer, sizeof(buffer), &second, LONG) < 0)
+		return NULL;
+	for (int i = 0; i < FLOOD; i++)
+		if (peal_send(tx, buffer, sizeof(buffer), first.tag, LONG))
+			return NULL;
+	peal_send_last(tx, "second", 6, second.tag, LONG);
+	peal_send_last(tx, "first", 5, first.tag, LONG);
+	return NULL;
+}
+
+START_TEST(no_more_replies_of_others_are_kept_than_there_may_be_memory_for)
+	{
+		pthread_t thread;
+		uint64_t call;
+
+		link_up();
+		call = begin("a", 0, LONG);
+		ck_assert_int_eq(pthread_create(&thread, NULL, flood, NULL), 0);
+		ck_assert_int_eq(peal_client_call(client, "b", 1, 0, &answer, LONG), 0);
+		ck_assert_uint_eq(answer.verdict, PEAL_CANCELLED);
+		ck_assert_int_eq(answer.err, -ENOMEM);
+		ck_assert_ptr_nonnull(strstr(peal_error(), "peal_client_next"));
+		/* What there is stays, and the rest comes. */
+		for (int i = 0; i < FLOOD; i++) {
+			next(call, PEAL_REPLY, 0);
+			ck_assert_uint_eq(answer.length, 60000);
+		}
+		next_reply(call, "first", 1);
+		next_is(-ENOENT);
+		ck_assert_int_eq(pthread_join(thread, NULL), 0);
+		ck_assert_int_eq(peal_client_begin(client, "c", 1, 0, 0, NULL, NULL), 0);
+	}
+END_TEST
+
 static void run_against_a_thread(uint32_t wait)
 {
 	struct peal_client_options options;
@@ -1465,6 +1511,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_call_that_is_given_up_says_so_once);
 	tcase_add_test(all, a_full_ring_keeps_calls_back_and_loses_none);
 	tcase_add_test(all, a_long_request_that_is_given_up_half_sent_was_not_sent);
+	tcase_add_test(all, no_more_replies_of_others_are_kept_than_there_may_be_memory_for);
 	tcase_add_loop_test(all, a_server_in_a_thread_answers_all_that_is_sent, 0, 2);
 	tcase_add_test(all, a_client_that_spins_works_too_and_has_no_descriptor);
 	tcase_add_test(all, one_that_is_closed_tells_its_server_of_its_calls);
