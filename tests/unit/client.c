@@ -33,6 +33,7 @@ static bool no_real_time; /* sleeps only put it forward */
 static uint64_t sleeps[64];
 static unsigned sleep_count;
 static unsigned connects;
+static bool full_backlog; /* each of them finds one */
 
 uint64_t __real_platform_now(void);
 uint64_t __wrap_platform_now(void);
@@ -59,6 +60,8 @@ int __wrap_platform_connect(int fd, const char *name);
 int __wrap_platform_connect(int fd, const char *name)
 {
 	connects++;
+	if (full_backlog)
+		return -EAGAIN;
 	return __real_platform_connect(fd, name);
 }
 
@@ -1288,6 +1291,41 @@ static const char *child_of_a_fork(void *data)
 	return NULL;
 }
 
+/* Whether a descriptor is of memory. */
+static bool is_memory(int fd)
+{
+	char name[32], target[32] = "";
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	return readlink(name, target, sizeof(target) - 1) > 0 && strstr(target, "memfd:");
+}
+
+static const char *child_has_no_memory(void *data)
+{
+	int fd = *(int *)data;
+
+	return is_memory(fd) ? wrong("descriptor %d is still open", fd) : NULL;
+}
+
+START_TEST(a_child_has_nothing_of_a_handshake_that_goes_on)
+	{
+		bool others[256];
+		int segment = -1;
+
+		open_with(NULL);
+		for (int fd = 0; fd < 256; fd++)
+			others[fd] = is_memory(fd);
+		full_backlog = true;
+		begin("a", 0, LONG);
+		full_backlog = false;
+		for (int fd = 0; fd < 256; fd++)
+			if (is_memory(fd) && !others[fd])
+				segment = fd;
+		ck_assert_int_ge(segment, 0);
+		child_run(child_has_no_memory, &segment);
+	}
+END_TEST
+
 START_TEST(after_a_fork_the_parent_goes_on_and_the_child_may_close)
 	{
 		uint64_t call;
@@ -1519,6 +1557,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_server_that_breaks_the_protocol_is_left);
 	tcase_add_test(all, the_descriptor_tells_of_replies_ends_handshakes_and_time);
 	tcase_add_test(all, the_descriptor_tells_of_room);
+	tcase_add_test(all, a_child_has_nothing_of_a_handshake_that_goes_on);
 	tcase_add_test(all, after_a_fork_the_parent_goes_on_and_the_child_may_close);
 	tcase_add_loop_test(all, each_call_has_one_last_answer_and_it_is_true, 0, 3);
 	suite_add_tcase(s, all);
