@@ -297,8 +297,8 @@ static void drop_copy(struct call *call)
 	call->copy = NULL;
 }
 
-/* The place that a call is to take, of which there is one. Where the server has had its last word it
- * is in the cache; where replies may still come it is taken as late as possible. */
+/* The place that a call is to take, of which there is one. Where the server has had its last word
+ * it is in the cache; where replies may still come it is taken as late as possible. */
 static struct call *take_place(struct peal_client *client)
 {
 	struct list *list = client->free.first ? &client->free : &client->late;
@@ -391,9 +391,11 @@ static const char *sentence_of(const struct peal_client *client, const struct ca
 	case -ECANCELED:
 		return "the call was given up, by peal_client_cancel";
 	case -EMSGSIZE:
-		return "the request is longer than this server accepts: raise options.max_message there";
+		return "the request is longer than this server accepts: raise "
+		       "options.max_message there";
 	case -ENOMEM:
-		return "there was no memory for replies, or too many to other calls are kept: fetch them with peal_client_next, or free some";
+		return "there was no memory for replies, or too many to other calls are kept: "
+		       "fetch them with peal_client_next, or free some";
 	case -ETIMEDOUT:
 		return call->verdict == PEAL_TIMED_OUT ?
 			       "no last reply came within the call's time" :
@@ -576,8 +578,8 @@ static void mark_sent(struct peal_client *client, struct call *call)
 		drop_copy(call);
 }
 
-/* Whether the server has not gone, as far as can be seen: what is published after its death would be
- * read by nobody. A look at the socket enters the kernel, so there is one now and then. */
+/* Whether the server has not gone, as far as can be seen: what is published after its death would
+ * be read by nobody. A look at the socket enters the kernel, so there is one now and then. */
 static bool lives(struct peal_client *client, uint64_t now)
 {
 	bool look = now >= client->look_at;

@@ -170,9 +170,9 @@ PEAL_API int peal_client_call(struct peal_client *client, const void *request, s
 PEAL_API int peal_client_connected(const struct peal_client *client);
 
 /* A descriptor that polls readable when peal_client_next(client, answer, 0) may have something to
- * do: to be polled after that said -EAGAIN or -ENOENT, and after any other verb only when it has said
- * so again. It belongs to the client and stays the same; the first call makes it. -EOPNOTSUPP: a link
- * that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE. */
+ * do: to be polled after that said -EAGAIN or -ENOENT, and after any other verb only when it has
+ * said so again. It belongs to the client and stays the same; the first call makes it. -EOPNOTSUPP:
+ * a link that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE. */
 PEAL_API int peal_client_fd(struct peal_client *client);
 
 #ifdef __cplusplus

@@ -789,7 +789,8 @@ START_TEST(a_client_says_who_it_is_and_what_it_speaks)
 	}
 END_TEST
 
-/* Control records of calls are taken by a program that asked for them, and who needs that is told. */
+/* Control records of calls are taken by a program that asked for them, and who needs that is
+ * told. */
 START_TEST(calls_are_offered_where_the_options_say_so)
 	{
 		struct wire_message message = homework(WIRE_HELLO);
