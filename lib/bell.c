@@ -489,7 +489,7 @@ void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
 	 * peal_close. */
 	__atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_ACQUIRE);
 	if (link_verdict(link, false))
-		tx->limit = 0;
+		tx->limit = link->set_limit = 0; /* also of one that sleeps in a set */
 }
 
 void peal_ring_room(struct peal_rx *rx)

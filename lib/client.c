@@ -74,6 +74,10 @@ _Static_assert(PEAL_NOW == 2, "binary interface, version 1");
 /* Between two looks where there is no descriptor to wait by. */
 #define SLICE_MISSED_NS 1000000
 
+/* Bytes of replies to others that may be kept when one call goes on waiting: a server can send more
+ * of them than there is memory for. */
+#define KEPT_MOST ((size_t)16 << 20)
+
 /* What a buffer for replies holds at first. */
 #define REPLY_LEAST ((size_t)4096)
 
@@ -128,8 +132,9 @@ struct peal_client {
 
 	struct peal_sending sending; /* the first one that waits, while part of it is sent */
 	struct reply *buffer;        /* that is received into; NULL: none so far */
-	struct reply *shown;         /* that the last verb gave out; NULL: none, or buffer */
+	struct reply *shown;         /* that was kept, and the last verb gave out; NULL: none */
 	struct reply *kept, *kept_last;
+	size_t kept_bytes;
 
 	/* Connecting; monotonic ns. */
 	uint64_t least_ns, most_ns;
@@ -380,19 +385,25 @@ static void expire(struct peal_client *client, uint64_t now)
 
 static const char *sentence_of(const struct peal_client *client, const struct call *call)
 {
-	if (call->err == client->why_err)
+	if (call->err == client->why_err && call->verdict != PEAL_TIMED_OUT)
 		return client->why;
 	switch (call->err) {
 	case -ECANCELED:
 		return "the call was given up, by peal_client_cancel";
 	case -EMSGSIZE:
-		return "the request is longer than the server accepts: raise its max_message";
+		return "the request is longer than this server accepts: raise "
+		       "options.max_message there";
+	case -ENOMEM:
+		return "there was no memory for replies, or too many to other calls are kept: "
+		       "fetch them with peal_client_next, or free some";
 	case -ETIMEDOUT:
 		return call->verdict == PEAL_TIMED_OUT ?
 			       "no last reply came within the call's time" :
 			       "the server took no requests within the call's time: it is not there, stopped, or slow";
 	default:
-		return "the server has gone, and nobody knows what became of the call";
+		return call->verdict == PEAL_NOT_SENT ?
+			       "there was no server to send the call to" :
+			       "the server has gone, and nobody knows what became of the call";
 	}
 }
 
@@ -838,12 +849,27 @@ static int wait_until(struct peal_client *client, uint64_t at, uint64_t now)
 	return -EAGAIN;
 }
 
-/* Keeps the answer that is in the buffer for peal_client_next. */
+static size_t size_of(const struct reply *reply)
+{
+	return sizeof(*reply) + reply->room;
+}
+
+/* Keeps the answer that is in the buffer for peal_client_next, and no more of the buffer than it
+ * takes. */
 static void keep(struct peal_client *client)
 {
-	struct reply *reply = client->buffer;
+	struct reply *reply = client->buffer, *shorter;
 
 	client->buffer = NULL;
+	if (reply->answer.verdict == PEAL_REPLY) {
+		shorter = realloc(reply, sizeof(*reply) + reply->answer.length);
+		if (shorter) {
+			reply = shorter;
+			reply->room = reply->answer.length;
+			reply->answer.data = reply->data;
+		}
+	}
+	client->kept_bytes += size_of(reply);
 	reply->next = NULL;
 	*(client->kept ? &client->kept_last->next : &client->kept) = reply;
 	client->kept_last = reply;
@@ -856,6 +882,17 @@ static void show(struct peal_client *client, const struct reply *reply, struct p
 	client->open -= answer->last;
 	if (answer->verdict == PEAL_ERROR)
 		error_set(answer->err, "%s", (const char *)reply->data);
+}
+
+/* Whether no more can be kept. */
+static int refuse_to_keep(const struct peal_client *client)
+{
+	if (client->kept_bytes <= KEPT_MOST)
+		return 0;
+	return error_set(
+		-ENOMEM,
+		"%zu bytes of replies to other calls are kept, and no more than %zu: fetch them with peal_client_next",
+		client->kept_bytes, KEPT_MOST);
 }
 
 static int say_nothing(int64_t timeout)
@@ -884,6 +921,8 @@ static int await(struct peal_client *client, struct peal_answer *answer, struct 
 			fetch(client, ended, answer);
 			return 0;
 		}
+		if (wanted && refuse_to_keep(client))
+			return -ENOMEM;
 		if (client->link && ++client->taken % TURN && is_there(client)) {
 			got = receive(client, 0);
 		} else {
@@ -1153,12 +1192,7 @@ int peal_client_begin(struct peal_client *client, const void *request, size_t le
 /* What the last verb gave out holds no longer. */
 static void forget_shown(struct peal_client *client)
 {
-	if (!client->shown)
-		return;
-	if (client->buffer)
-		free(client->shown);
-	else
-		client->buffer = client->shown;
+	free(client->shown);
 	client->shown = NULL;
 }
 
@@ -1173,6 +1207,7 @@ int peal_client_next(struct peal_client *client, struct peal_answer *answer, int
 	if (client->kept) {
 		client->shown = client->kept;
 		client->kept = client->shown->next;
+		client->kept_bytes -= size_of(client->shown);
 		show(client, client->shown, answer);
 		return 0;
 	}

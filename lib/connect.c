@@ -28,6 +28,7 @@ static void orphan(struct handle *handle)
 	platform_close(opening->fd);
 	platform_close(opening->plan.own_eventfd);
 	opening->fd = opening->plan.own_eventfd = -1;
+	segment_close_descriptors(&opening->plan.own);
 	opening->stale = true;
 }
 
@@ -207,7 +208,9 @@ static int say_hello(struct opening *opening)
 		return error_set(err,
 				 "the handshake with %s could not be sent (sendmsg, errno %d): %s",
 				 opening->address.shown, -err, error_mend(err, "see sendmsg(2)"));
+	registry_lock();
 	segment_close_descriptors(&opening->plan.own);
+	registry_unlock();
 	/* Only now: asked for earlier it would give the socket a name. The server's answer carries
 	 * its credentials in any case. */
 	err = platform_want_credentials(opening->fd);

@@ -18,6 +18,7 @@
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/ring.h"
+#include "lib/set.h"
 
 #define SENDING(field, offset)                                           \
 	_Static_assert(offsetof(struct peal_sending, field) == (offset), \
@@ -135,6 +136,9 @@ static int say_abandon(struct peal_tx *tx, int64_t timeout)
 void peal_abort_part(struct peal_tx *tx)
 {
 	tx->part = PEAL_PART_GIVEN_UP;
+	/* It looks for room, which one that sleeps in a set must not have: see ring_may_send. */
+	if (tx->link->set)
+		set_rouse(tx->link);
 	say_abandon(tx, 0);
 }
 

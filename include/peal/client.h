@@ -47,8 +47,9 @@ struct peal_client_options {
 	uint64_t least_ns;
 	uint64_t most_ns;
 
-	/* Calls in flight at most, up to 1048576; 0: 1024. Each takes some 90 bytes. One is in
-	 * flight from its beginning until its last answer has been fetched. */
+	/* Calls in flight at most, up to 1048576; 0: 1024. Each takes 68 bytes, and a copy of its
+	 * request while that is kept. One is in flight from its beginning until its last answer has
+	 * been fetched. */
 	uint32_t calls;
 	uint32_t spare_word;
 
@@ -159,7 +160,7 @@ PEAL_API int peal_client_cancel(struct peal_client *client, uint64_t call);
  * kept for peal_client_next. answer->data holds until the client's next verb. 0: answer says how it
  * went, whatever the verdict; -EBUSY, -EMSGSIZE, -ENOMEM, -EINVAL, -ESTALE as peal_client_begin.
  * Replies after the first one are dropped. Where there is no memory for replies the call is given
- * up (answer->err -ENOMEM).
+ * up (answer->err -ENOMEM), and likewise when more than 16 MiB of others' replies are kept.
  */
 PEAL_API int peal_client_call(struct peal_client *client, const void *request, size_t length,
 			      uint32_t flags, struct peal_answer *answer, int64_t timeout);
@@ -169,9 +170,9 @@ PEAL_API int peal_client_call(struct peal_client *client, const void *request, s
 PEAL_API int peal_client_connected(const struct peal_client *client);
 
 /* A descriptor that polls readable when peal_client_next(client, answer, 0) may have something to
- * do: to be polled after that said -EAGAIN or -ENOENT, and after a begin only when it has said so
- * again. It belongs to the client and stays the same; the first call makes it. -EOPNOTSUPP: a link
- * that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE. */
+ * do: to be polled after that said -EAGAIN or -ENOENT, and after any other verb only when it has
+ * said so again. It belongs to the client and stays the same; the first call makes it. -EOPNOTSUPP:
+ * a link that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE. */
 PEAL_API int peal_client_fd(struct peal_client *client);
 
 #ifdef __cplusplus

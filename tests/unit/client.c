@@ -33,6 +33,7 @@ static bool frozen;    /* and only sleeps put it forward, at once */
 static uint64_t sleeps[64];
 static unsigned sleep_count;
 static unsigned connects;
+static bool full_backlog; /* each of them finds one */
 
 uint64_t __real_platform_now(void);
 uint64_t __wrap_platform_now(void);
@@ -65,6 +66,8 @@ int __wrap_platform_connect(int fd, const char *name);
 int __wrap_platform_connect(int fd, const char *name)
 {
 	connects++;
+	if (full_backlog)
+		return -EAGAIN;
 	return __real_platform_connect(fd, name);
 }
 
@@ -719,6 +722,26 @@ START_TEST(a_call_for_now_does_not_wait_for_a_server)
 	}
 END_TEST
 
+START_TEST(a_call_that_was_not_sent_says_so_after_the_next_server_has_come_too)
+	{
+		uint64_t call, later;
+
+		open_with(NULL);
+		call = begin("now", PEAL_NOW, PEAL_FOREVER);
+		listen_up();
+		ahead += S;
+		later = begin("later", 0, LONG);
+		admit();
+		begin("more", 0, LONG);
+		ck_assert_int_eq(peal_client_connected(client), 1);
+		next_last(call, PEAL_NOT_SENT, -ECONNREFUSED);
+		ck_assert_str_eq(peal_error(), "there was no server to send the call to");
+		hear("later");
+		say_last("then", request.tag);
+		next_reply(later, "then", 1);
+	}
+END_TEST
+
 START_TEST(a_server_that_refuses_ends_all_that_waits)
 	{
 		struct peal_client_options options;
@@ -997,6 +1020,52 @@ static void *serve(void *data)
 	return NULL;
 }
 
+#define FLOOD 600 /* replies of 60000 bytes */
+
+/* Answers the first of two calls without end, as it seems, and then the second. */
+static void *flood(void *data)
+{
+	struct peal_rx *rx = peal_link_rx(server);
+	struct peal_tx *tx = peal_link_tx(server);
+	static char buffer[60000];
+	struct peal_message first, second;
+
+	(void)data;
+	if (peal_recv(rx, buffer, sizeof(buffer), &first, LONG) < 0 ||
+	    peal_recv(rx, buffer, sizeof(buffer), &second, LONG) < 0)
+		return NULL;
+	for (int i = 0; i < FLOOD; i++)
+		if (peal_send(tx, buffer, sizeof(buffer), first.tag, LONG))
+			return NULL;
+	peal_send_last(tx, "second", 6, second.tag, LONG);
+	peal_send_last(tx, "first", 5, first.tag, LONG);
+	return NULL;
+}
+
+START_TEST(no_more_replies_of_others_are_kept_than_there_may_be_memory_for)
+	{
+		pthread_t thread;
+		uint64_t call;
+
+		link_up();
+		call = begin("a", 0, LONG);
+		ck_assert_int_eq(pthread_create(&thread, NULL, flood, NULL), 0);
+		ck_assert_int_eq(peal_client_call(client, "b", 1, 0, &answer, LONG), 0);
+		ck_assert_uint_eq(answer.verdict, PEAL_CANCELLED);
+		ck_assert_int_eq(answer.err, -ENOMEM);
+		ck_assert_ptr_nonnull(strstr(peal_error(), "peal_client_next"));
+		/* What there is stays, and the rest comes. */
+		for (int i = 0; i < FLOOD; i++) {
+			next(call, PEAL_REPLY, 0);
+			ck_assert_uint_eq(answer.length, 60000);
+		}
+		next_reply(call, "first", 1);
+		next_is(-ENOENT);
+		ck_assert_int_eq(pthread_join(thread, NULL), 0);
+		ck_assert_int_eq(peal_client_begin(client, "c", 1, 0, 0, NULL, NULL), 0);
+	}
+END_TEST
+
 static void run_against_a_thread(uint32_t wait)
 {
 	struct peal_client_options options;
@@ -1274,6 +1343,41 @@ static const char *child_of_a_fork(void *data)
 	return NULL;
 }
 
+/* Whether a descriptor is of memory. */
+static bool is_memory(int fd)
+{
+	char name[32], target[32] = "";
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	return readlink(name, target, sizeof(target) - 1) > 0 && strstr(target, "memfd:");
+}
+
+static const char *child_has_no_memory(void *data)
+{
+	int fd = *(int *)data;
+
+	return is_memory(fd) ? wrong("descriptor %d is still open", fd) : NULL;
+}
+
+START_TEST(a_child_has_nothing_of_a_handshake_that_goes_on)
+	{
+		bool others[256];
+		int segment = -1;
+
+		open_with(NULL);
+		for (int fd = 0; fd < 256; fd++)
+			others[fd] = is_memory(fd);
+		full_backlog = true;
+		begin("a", 0, LONG);
+		full_backlog = false;
+		for (int fd = 0; fd < 256; fd++)
+			if (is_memory(fd) && !others[fd])
+				segment = fd;
+		ck_assert_int_ge(segment, 0);
+		child_run(child_has_no_memory, &segment);
+	}
+END_TEST
+
 START_TEST(after_a_fork_the_parent_goes_on_and_the_child_may_close)
 	{
 		uint64_t call;
@@ -1488,6 +1592,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_call_waits_for_a_server_that_comes_in_time);
 	tcase_add_test(all, a_call_that_finds_no_server_in_time_is_not_sent);
 	tcase_add_test(all, a_call_for_now_does_not_wait_for_a_server);
+	tcase_add_test(all, a_call_that_was_not_sent_says_so_after_the_next_server_has_come_too);
 	tcase_add_test(all, a_server_that_refuses_ends_all_that_waits);
 	tcase_add_test(all, the_pauses_between_tries_grow_to_a_limit_and_are_random);
 	tcase_add_test(all, a_link_that_lived_short_is_followed_by_a_pause);
@@ -1497,6 +1602,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_call_that_is_given_up_says_so_once);
 	tcase_add_test(all, a_full_ring_keeps_calls_back_and_loses_none);
 	tcase_add_test(all, a_long_request_that_is_given_up_half_sent_was_not_sent);
+	tcase_add_test(all, no_more_replies_of_others_are_kept_than_there_may_be_memory_for);
 	tcase_add_loop_test(all, a_server_in_a_thread_answers_all_that_is_sent, 0, 2);
 	tcase_add_test(all, a_client_that_spins_works_too_and_has_no_descriptor);
 	tcase_add_test(all, one_that_is_closed_tells_its_server_of_its_calls);
@@ -1505,6 +1611,7 @@ static Suite *suite(void)
 	tcase_add_test(all, the_descriptor_tells_of_replies_ends_handshakes_and_time);
 	tcase_add_test(all, the_descriptor_follows_from_one_handshake_to_the_next);
 	tcase_add_test(all, the_descriptor_tells_of_room);
+	tcase_add_test(all, a_child_has_nothing_of_a_handshake_that_goes_on);
 	tcase_add_test(all, after_a_fork_the_parent_goes_on_and_the_child_may_close);
 	tcase_add_loop_test(all, each_call_has_one_last_answer_and_it_is_true, 0, 3);
 	suite_add_tcase(s, all);

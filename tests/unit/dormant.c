@@ -362,6 +362,54 @@ START_TEST(what_is_left_pending_on_who_sleeps_goes_out)
 	}
 END_TEST
 
+START_TEST(who_gives_a_message_up_while_asleep_is_looked_after)
+	{
+		struct peal_sending sending = { .tag = 1 };
+		struct crowd crowd;
+		struct peal_tx *tx;
+		void *text;
+		char byte;
+
+		crowd_open(&crowd, LINKS, _i);
+		tx = peal_link_tx(crowd.servers[2]);
+		sending.length = tx->largest + 1;
+		sending.data = text = calloc(1, sending.length);
+		expect_error(peal_send_part(tx, &sending, 0), -EAGAIN, NULL);
+		ck_assert_uint_eq(sending.begun, 1);
+		all_sleep(&crowd);
+		/* Now there is room, which only a look tells. */
+		expect_error(peal_recv(peal_link_rx(crowd.clients[2]), &byte, 1, NULL, 0), -ENOBUFS,
+			     NULL);
+		peal_release(peal_link_rx(crowd.clients[2]));
+		peal_abort(tx);
+		ck_assert_int_eq(peal_send_more(tx, "x", 1, 0, 0), 0);
+		all_sleep(&crowd);
+		expect_said(crowd.clients[2], 'x');
+		free(text);
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(who_finds_its_peer_closed_while_asleep_sends_no_more)
+	{
+		struct crowd crowd;
+		struct peal_tx *tx;
+		void *at;
+
+		crowd_open(&crowd, LINKS, _i);
+		tx = peal_link_tx(crowd.servers[2]);
+		ck_assert_int_eq(peal_reserve(tx, 1, &at, 0), 0);
+		all_sleep(&crowd);
+		peal_close(crowd.clients[2]);
+		crowd.clients[2] = NULL;
+		memcpy(at, "x", 1);
+		ck_assert_int_eq(peal_commit(tx, 1, 0), 0);
+		expect_told(&crowd, 2, false);
+		expect_error(peal_send(tx, "y", 1, 0, 0), -EPIPE, NULL);
+		crowd_close(&crowd);
+	}
+END_TEST
+
 START_TEST(a_verb_that_hears_the_bells_of_who_sleeps_leaves_it_to_be_looked_at)
 	{
 		struct crowd crowd;
@@ -639,6 +687,8 @@ static Suite *dormant(void)
 	tcase_add_loop_test(tcase, who_sleeps_is_told_of_its_room, 0, 8);
 	tcase_add_loop_test(tcase, who_is_muted_is_told_of_its_room_and_its_end_alone, 0, 8);
 	tcase_add_loop_test(tcase, what_is_left_pending_on_who_sleeps_goes_out, 0, 4);
+	tcase_add_loop_test(tcase, who_gives_a_message_up_while_asleep_is_looked_after, 0, 4);
+	tcase_add_loop_test(tcase, who_finds_its_peer_closed_while_asleep_sends_no_more, 0, 4);
 	tcase_add_loop_test(
 		tcase, a_verb_that_hears_the_bells_of_who_sleeps_leaves_it_to_be_looked_at, 0, 4);
 	tcase_add_loop_test(tcase, who_only_polls_misses_nothing, 0, 4);
