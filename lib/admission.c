@@ -30,7 +30,7 @@ static void forget(struct admission *admission, struct user **at, uint64_t now, 
 {
 	struct user *user;
 
-	while ((user = *at)) {
+	for (user = *at; user; user = *at) {
 		if (!user->clients && (all || user->full_at <= now)) {
 			*at = user->next;
 			free(user);

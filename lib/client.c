@@ -664,8 +664,8 @@ static int refuse_to_begin(const struct peal_client *client, size_t length, uint
 	return 0;
 }
 
-static int begin(struct peal_client *client, const void *request, size_t length, uint32_t flags,
-		 int64_t timeout, void *user, struct call **begun)
+static struct call *begin(struct peal_client *client, const void *request, size_t length,
+			  uint32_t flags, int64_t timeout, void *user, int *why)
 {
 	struct call *call;
 	uint64_t now;
@@ -673,8 +673,10 @@ static int begin(struct peal_client *client, const void *request, size_t length,
 
 	if (PEAL_UNLIKELY((flags & ~(uint32_t)(PEAL_IDEMPOTENT | PEAL_NOW)) ||
 			  client->open == client->most ||
-			  (client->link && length > client->agreed.longest)))
-		return refuse_to_begin(client, length, flags);
+			  (client->link && length > client->agreed.longest))) {
+		*why = refuse_to_begin(client, length, flags);
+		return NULL;
+	}
 	call = take_place(client);
 	call->length = length;
 	if ((flags & PEAL_IDEMPOTENT) && copy_request(call, request))
@@ -693,10 +695,9 @@ static int begin(struct peal_client *client, const void *request, size_t length,
 	client->open++;
 	if (call->deadline != UINT64_MAX)
 		heap_add(client, call);
-	*begun = call;
 	if (!err) {
 		mark_sent(client, call);
-		return 0;
+		return call;
 	}
 	call->state = WAITING;
 	list_append(client, &client->waiting, call);
@@ -704,10 +705,11 @@ static int begin(struct peal_client *client, const void *request, size_t length,
 		connect_on(client, now);
 	if (client->link)
 		send_waiting(client, now);
-	return 0;
+	return call;
 fail:
 	give_back(client, call, true);
-	return -ENOMEM;
+	*why = -ENOMEM;
+	return NULL;
 }
 
 /*
@@ -724,8 +726,10 @@ static int make_buffer(struct peal_client *client, size_t room)
 	if (client->buffer && client->buffer->room >= room)
 		return 0;
 	buffer = malloc(sizeof(*buffer) + room);
-	if (!buffer)
-		return error_set(-ENOMEM, "no memory for a reply of %zu bytes: free some", room);
+	if (!buffer) {
+		error_set(-ENOMEM, "no memory for a reply of %zu bytes: free some", room);
+		return -ENOMEM;
+	}
 	buffer->room = room;
 	free(client->buffer);
 	client->buffer = buffer;
@@ -736,11 +740,14 @@ static int make_buffer(struct peal_client *client, size_t room)
 static bool understand(struct peal_client *client, const struct peal_message *message)
 {
 	uint32_t place = message->tag & (((uint32_t)1 << client->bits) - 1);
-	struct call *call = place < client->most ? &client->calls[place] : NULL;
 	struct peal_answer *answer = &client->buffer->answer;
 	struct peal_control control;
+	struct call *call;
 
-	if (!call || call->state != SENT || (uint32_t)call->number != message->tag)
+	if (place >= client->most)
+		return false;
+	call = &client->calls[place];
+	if (call->state != SENT || (uint32_t)call->number != message->tag)
 		return false;
 	*answer = (struct peal_answer){ .call = call->number,
 					.user = call->user,
@@ -776,7 +783,7 @@ static bool understand(struct peal_client *client, const struct peal_message *me
 static int receive(struct peal_client *client, int64_t wait)
 {
 	struct peal_rx *rx = peal_link_rx(client->link);
-	struct peal_message message;
+	struct peal_message message = { .length = 0 };
 	ssize_t length;
 	int err = client->buffer ? 0 : make_buffer(client, 0);
 
@@ -913,12 +920,9 @@ static int await(struct peal_client *client, struct peal_answer *answer, struct 
 	int got;
 
 	for (;;) {
-		struct call *ended = call_at(client, client->ended.first);
-
-		if (wanted)
-			ended = wanted->state == ENDED ? wanted : NULL;
-		if (ended) {
-			fetch(client, ended, answer);
+		if (wanted ? wanted->state == ENDED : client->ended.first != 0) {
+			fetch(client, wanted ? wanted : call_at(client, client->ended.first),
+			      answer);
 			return 0;
 		}
 		if (wanted && refuse_to_keep(client))
@@ -1179,12 +1183,12 @@ int peal_client_begin(struct peal_client *client, const void *request, size_t le
 		      uint32_t flags, int64_t timeout, void *user, uint64_t *number)
 {
 	struct call *call;
-	int err;
+	int err = 0;
 
 	if (client->stale)
 		return stale();
-	err = begin(client, request, length, flags, timeout, user, &call);
-	if (!err && number)
+	call = begin(client, request, length, flags, timeout, user, &err);
+	if (call && number)
 		*number = call->number;
 	return err;
 }
@@ -1235,12 +1239,12 @@ int peal_client_call(struct peal_client *client, const void *request, size_t len
 		     struct peal_answer *answer, int64_t timeout)
 {
 	struct call *call;
-	int err;
+	int err = 0;
 
 	if (client->stale)
 		return stale();
-	err = begin(client, request, length, flags, timeout, NULL, &call);
-	if (err)
+	call = begin(client, request, length, flags, timeout, NULL, &err);
+	if (!call)
 		return err;
 	forget_shown(client);
 	err = await(client, answer, call, PEAL_FOREVER);
