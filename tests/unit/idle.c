@@ -19,6 +19,9 @@
 
 #define QUIET_SECONDS (runner_burdened() ? 1 : 5)
 #define MANY 1000
+/* Of them the ends by which the others are woken, by a thread that waits for no set: in none. */
+#define ONE_CLIENT 777
+#define ONE_SERVER 333
 #define LINKS 2
 #define WAITERS (2 * LINKS + 2)
 
@@ -133,8 +136,10 @@ static void crowd_open(struct crowd *crowd)
 		caller_end(&caller);
 		ck_assert_msg(!caller.err, "%s", caller.sentence);
 		*client = caller.link;
-		ck_assert_int_eq(peal_set_add(crowd->sets[0], *server, server), 0);
-		ck_assert_int_eq(peal_set_add(crowd->sets[1], *client, client), 0);
+		if (i != ONE_SERVER)
+			ck_assert_int_eq(peal_set_add(crowd->sets[0], *server, server), 0);
+		if (i != ONE_CLIENT)
+			ck_assert_int_eq(peal_set_add(crowd->sets[1], *client, client), 0);
 	}
 }
 
@@ -184,16 +189,18 @@ START_TEST(idle_links_and_idle_sets_of_a_thousand_wake_neither_side)
 			poke(meetings[i].server);
 		}
 		if (crowded) {
-			poke(crowd.clients[777]);
-			poke(crowd.servers[333]);
+			poke(crowd.clients[ONE_CLIENT]);
+			poke(crowd.servers[ONE_SERVER]);
 		}
 		for (int i = 0; i < count; i++) {
 			ck_assert_int_eq(pthread_join(waiters[i].thread, NULL), 0);
 			ck_assert_int_eq(waiters[i].result, 1);
 		}
 		if (crowded) {
-			ck_assert_ptr_eq(peal_set_next(crowd.sets[0], NULL), crowd.servers[777]);
-			ck_assert_ptr_eq(peal_set_next(crowd.sets[1], NULL), crowd.clients[333]);
+			ck_assert_ptr_eq(peal_set_next(crowd.sets[0], NULL),
+					 crowd.servers[ONE_CLIENT]);
+			ck_assert_ptr_eq(peal_set_next(crowd.sets[1], NULL),
+					 crowd.clients[ONE_SERVER]);
 			crowd_close(&crowd);
 		}
 		for (int i = 0; i < LINKS; i++)
