@@ -125,6 +125,7 @@ struct peal_options scene_options(unsigned wait, uint64_t ring)
 	peal_options_init(&options);
 	options.wait = wait;
 	options.ring = ring;
+	options.handshake_ns = (uint64_t)SCENE_PATIENCE;
 	options.max_message = TRAFFIC_LONGEST;
 	return options;
 }

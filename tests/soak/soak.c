@@ -216,7 +216,7 @@ static void draw_options(struct peal_options *options, uint64_t *random)
 	options->flags = draw(random, 4) ? PEAL_TRUST_PEER : PEAL_DISTRUST_PEER;
 	options->ring = (uint64_t)4096 << (draw(random, 2) ? 0 : draw(random, 6));
 	options->max_message = draw(random, 3) ? LONGEST : 0;
-	options->handshake_ns = 2 * (uint64_t)SECOND;
+	options->handshake_ns = 20 * (uint64_t)SECOND;
 }
 
 /*

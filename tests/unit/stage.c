@@ -34,6 +34,7 @@ struct peal_options stage_options(uint32_t wait, uint64_t ring)
 	peal_options_init(&options);
 	options.wait = wait;
 	options.ring = ring ? ring : stage_page();
+	options.handshake_ns = (uint64_t)LONG;
 	return options;
 }
 
@@ -142,11 +143,14 @@ void caller_end(struct caller *caller)
 void meeting_open(struct meeting *meeting, const struct peal_options *server,
 		  const struct peal_options *client)
 {
+	struct peal_options patient;
 	struct caller caller;
 	int err;
 
+	peal_options_init(&patient);
+	patient.handshake_ns = (uint64_t)LONG;
 	folder_make(&meeting->folder);
-	err = peal_listen(&meeting->listener, meeting->folder.path, server);
+	err = peal_listen(&meeting->listener, meeting->folder.path, server ? server : &patient);
 	if (err)
 		ck_abort_msg("peal_listen: %d: %s", err, peal_error());
 	caller_start(&caller, meeting->folder.path, client, LONG);
