@@ -147,6 +147,15 @@ static bool look_due(struct bell *bell, uint64_t now)
 	return true;
 }
 
+/* The verdict for who does not wait. A set that is in use looks after its links' peers, and what it
+ * has found out is known. */
+static int verdict_now(struct peal_link *link, struct bell *bell)
+{
+	if (link->set && set_hears(link->set))
+		return link_known_verdict(link);
+	return link_verdict(link, look_due(bell, platform_now()));
+}
+
 /* The peer can ring no more than once for a word; the next one is another sleep. */
 static void arm(struct bell *bell, uint64_t wants, uint32_t how)
 {
@@ -264,7 +273,7 @@ static int sleep_once(struct peal_link *link, struct bell *bell, struct news *ne
 	int err = 0;
 
 	if (by_descriptor)
-		link_drain(link); /* [drain] [drain-before-arm] */
+		link_drain(link, true); /* [drain] [drain-before-arm] */
 	else
 		/* Pairs with [wake]. Before we say that we sleep: a ring that comes after
 		 * that moves the counter away from what was seen. */
@@ -397,7 +406,7 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 	if (timeout == 0) {
 		if (bell->wants)
 			peal_count(&bell->counters->waits, 1);
-		err = link_verdict(link, look_due(bell, platform_now()));
+		err = verdict_now(link, bell);
 		if (err)
 			return conclude(link, bell, news, err);
 		return error_literal(
@@ -462,7 +471,9 @@ static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowled
 	/* Pairs with the load in in_doubt: whoever rings for a word that asks for fences has just
 	 * had one. The time has no partner, it is for estimates. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
-	__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
+	/* Who waits by descriptor has waited for long, or in a set. */
+	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))
+		__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
 	/* Pairs with [snapshot] in sleep_once. */
 	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
 	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))        /* [descriptor-ring] */
@@ -484,9 +495,11 @@ void peal_ring_data(struct peal_tx *tx, uint32_t asleep)
 
 	tx->last_rung = ring(link, &page->data_wake, &page->data_acknowledged, &page->data_rung_ns,
 			     tx->counters, asleep);
-	/* One that closes says that it sleeps, so that we come by here. It said so after `closed`,
-	 * and we have read it without order. Pairs with the asleep word's last store in
-	 * peal_close. */
+	/* One that closes says that it sleeps, though not by descriptor, so that we come by here.
+	 * It said so after `closed`, and we have read it without order. Pairs with the
+	 * asleep word's last store in peal_close. */
+	if (asleep & PEAL_ASLEEP_DESCRIPTOR)
+		return;
 	__atomic_load_n(&tx->peer->rx_asleep, __ATOMIC_ACQUIRE);
 	if (link_verdict(link, false))
 		tx->limit = link->set_limit = 0; /* also of one that sleeps in a set */
@@ -590,23 +603,33 @@ bool bell_arm(struct arming *all, uint32_t count, bool program_waits)
 	return false;
 }
 
-bool bell_is_news(struct peal_link *link, uint32_t what)
+bool bell_has(struct peal_link *link, uint32_t what)
 {
 	const struct peal_rx *rx = &link->rx;
 	struct news data = { .word = (const uint64_t *)(const void *)peal_next(rx, rx->pos),
 			     .want = 1 };
 	struct news room = { .word = &link->tx.peer->head, .want = link->room_want };
 
-	return ((what & PEAL_DATA) && there(&data)) || ((what & PEAL_ROOM) && there(&room)) ||
-	       link_verdict(link, false); /* [recheck] */
+	return ((what & PEAL_DATA) && there(&data)) ||
+	       ((what & PEAL_ROOM) && there(&room)); /* [recheck] */
+}
+
+bool bell_is_news(struct peal_link *link, uint32_t what)
+{
+	return bell_has(link, what) || link_verdict(link, false);
 }
 
 void bell_heard(struct peal_link *link)
 {
-	uint64_t moved = link->rx.pos + link->last_head; /* both only grow */
 	uint32_t what = PEAL_DATA | (link->room.armed ? PEAL_ROOM : 0);
+	uint64_t moved;
 
-	if (moved != link->moved || bell_is_news(link, what)) {
+	if (bell_is_news(link, what)) {
+		link->idle_rings = 0;
+		return;
+	}
+	moved = link->rx.pos + link->last_head; /* both only grow */
+	if (moved != link->moved) {
 		link->moved = moved;
 		link->idle_rings = 0;
 		return;

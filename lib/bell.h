@@ -52,6 +52,10 @@ struct arming {
 bool bell_arm(struct arming *all, uint32_t count, bool program_waits);
 void bell_settle(struct peal_link *link);
 bool bell_is_news(struct peal_link *link, uint32_t what);
+
+/* The same but for the peer's end, which who polls the socket hears of in any case: that it has
+ * closed stands on a line of its own, which is far away. */
+bool bell_has(struct peal_link *link, uint32_t what);
 void bell_disarm(struct peal_link *link, uint32_t what);
 
 /* A bell was heard by descriptor, by the same thread. One that rings for nothing, again and again,

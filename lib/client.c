@@ -588,7 +588,7 @@ static bool lives(struct peal_client *client, uint64_t now)
 	if (look)
 		client->look_at = now + BELL_LOOK_NS;
 	if (verdict == -ECONNRESET)
-		link_drain(client->link); /* which remembers it */
+		link_note_end(client->link, false);
 	return !verdict;
 }
 

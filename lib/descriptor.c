@@ -51,15 +51,22 @@ int link_poll(struct peal_link *link, int64_t ns)
 				   platform_poll(link->fd, false, ns);
 }
 
-void link_drain(struct peal_link *link)
+void link_note_end(struct peal_link *link, bool shut_down)
+{
+	link->shut_down = shut_down;
+	/* Pairs with the load in link_verdict; nothing else is read by it. */
+	__atomic_store_n(&link->hung_up, true, __ATOMIC_RELAXED);
+}
+
+void link_drain(struct peal_link *link, bool all)
 {
 	/* Of one that lied nothing more is taken in. */
-	int err = link_verdict(link, false) == -EPROTO ? 0 : platform_drain(link->fd);
+	int err = link_verdict(link, false) == -EPROTO ? 0 : platform_drain(link->fd, all);
 
 	if (err == -EPROTO)
 		link_broken(link, "it sent more through its socket than bells that were asked for");
 	else if (err)
-		__atomic_store_n(&link->hung_up, true, __ATOMIC_RELAXED);
+		link_note_end(link, false);
 	if (link->poller >= 0)
 		platform_poller_wait(link->poller, 0);
 }
@@ -110,7 +117,7 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 		return err;
 	/* Never between arming and waiting: that would eat the one bell of this sleep. */
 	if (!link_poll(link, 0)) {
-		link_drain(link); /* [drain] [drain-before-arm] */
+		link_drain(link, true); /* [drain] [drain-before-arm] */
 		bell_heard(link);
 		bell_disarm(link, PEAL_DATA | PEAL_ROOM);
 	}

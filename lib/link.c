@@ -310,6 +310,16 @@ uint64_t link_closed(struct peal_link *link)
 	return closed;
 }
 
+int link_known_verdict(struct peal_link *link)
+{
+	/* Each pairs with its store, here or at our own other thread. */
+	if (__atomic_load_n(&link->broken, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&link->closed, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&link->hung_up, __ATOMIC_RELAXED))
+		return link_verdict(link, false);
+	return 0;
+}
+
 int link_verdict(struct peal_link *link, bool look)
 {
 	/* Pairs with the store in link_broken; nothing else is read by it. */
@@ -442,11 +452,13 @@ void peal_close(struct peal_link *link)
 		__atomic_store_n(&link->page->rx_asleep,
 				 (link->data.word + PEAL_ASLEEP_EPOCH) | PEAL_ASLEEP,
 				 __ATOMIC_RELEASE);
-		bell_ring_out(link);
+		/* Who has gone before us does not sleep, whatever its words say. */
+		if (!link_verdict(link, false))
+			bell_ring_out(link);
 		stats_give(link->slot);
 		/* What is left is no stranger's, but rings, and no more of them come. */
 		if (link->fd >= 0)
-			empty = platform_end(link->fd);
+			empty = platform_end(link->fd, link->shut_down);
 	}
 	registry_lock();
 	registry_remove(&link->handle);

@@ -88,26 +88,22 @@ struct peal_link {
 	int rx_verdict;
 	struct join join;
 
-	/* Set when the link is made. */
-	struct handle handle __attribute__((aligned(PEAL_LINE)));
-	const struct peal_ring_ops *ring;
+	/* Set when the link is made. What a wait by descriptor and a ring need is side by side. */
+	const struct peal_ring_ops *ring __attribute__((aligned(PEAL_LINE)));
 	const struct peal_waiter_ops *waiter;
-	struct segment own, theirs;
 	struct peal_page *page;            /* our control page */
 	const struct peal_page *peer_page; /* the peer's, hostile */
-	struct stats_slot *slot;
-	struct peal_peer peer;
-	struct peal_agreed agreed;
-	int fd;            /* the control socket; -1: none */
-	int own_eventfd;   /* that the peer rings, and we only poll; -1: none */
-	int peer_eventfd;  /* that we ring, since we trust the peer; -1: none */
-	bool one_thread;   /* one thread uses both ends */
-	bool shared;       /* the peer is another process */
-	bool calls;        /* the program takes control records of calls */
+	int fd;                            /* the control socket; -1: none */
+	int own_eventfd;                   /* that the peer rings, and we only poll; -1: none */
+	int peer_eventfd;                  /* that we ring, since we trust the peer; -1: none */
+	bool one_thread;                   /* one thread uses both ends */
+	bool shared;                       /* the peer is another process */
+	bool calls;                        /* the program takes control records of calls */
 	struct pair *pair; /* what the two ends of peal_pair share; NULL for others */
 
 	/* Either thread may find out (atomic). */
 	bool hung_up;    /* the socket was seen at its end */
+	bool shut_down;  /* on both sides, too; for its set's thread */
 	int broken;      /* the peer lied */
 	uint64_t closed; /* what the peer's `closed` was when it was first seen not to be 0 */
 
@@ -120,6 +116,13 @@ struct peal_link {
 	uint64_t set_limit;  /* tx.limit, which is 0 while it sleeps there */
 	uint32_t idle_rings; /* bells without news since the last one with */
 	uint64_t moved;      /* how far both rings had got then */
+
+	/* Set when the link is made. */
+	struct handle handle;
+	struct segment own, theirs;
+	struct stats_slot *slot;
+	struct peal_peer peer;
+	struct peal_agreed agreed;
 
 	bool stale; /* a child of a fork has this copy */
 };
@@ -162,15 +165,21 @@ int link_broken(struct peal_link *link, const char *lie, ...) __attribute__((for
  */
 int link_verdict(struct peal_link *link, bool look);
 
+/* The same by what is known of it already, without a look at the peer's memory. */
+int link_known_verdict(struct peal_link *link);
+
 /* What the peer says of having closed: 0 while it has not, then the first thing it said; see struct
  * peal_page. */
 uint64_t link_closed(struct peal_link *link);
 
-/* By descriptor (descriptor.c): whether that can be done, waiting, and taking note of all rings so
- * far. */
+/* By descriptor (descriptor.c): whether that can be done, waiting, and taking note of a ring, or of
+ * all so far. */
 bool link_can_poll(struct peal_link *link);
 int link_poll(struct peal_link *link, int64_t ns);
-void link_drain(struct peal_link *link);
+void link_drain(struct peal_link *link, bool all);
+
+/* The socket is known to be at its end; shut_down: on both sides. */
+void link_note_end(struct peal_link *link, bool shut_down);
 
 /* The sentence of a verdict. */
 int link_say_verdict(struct peal_link *link, int verdict);

@@ -65,6 +65,7 @@ struct peal_listener {
 	struct address address;
 	char *whole;                     /* a path, from the root on */
 	struct platform_identity socket; /* what we bound */
+	struct platform_credentials self;
 	int fd, lock, poller;
 	int timer;      /* wakes who polls when a guest's time is up, or the door is to open */
 	int reserve[2]; /* one is given up to tell a newcomer that descriptors have run out; the
@@ -291,6 +292,7 @@ static int claim(struct peal_listener *listener)
 			err,
 			"a listener needs 6 descriptors, an epoll and a timerfd among them, and has not got them (errno %d): %s",
 			-err, error_mend(err, "raise the limit (ulimit -n)"));
+	platform_self(&listener->self);
 	/* Those whom it accepts inherit this. A system that has no credentials says so later. */
 	platform_want_credentials(listener->fd);
 	err = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK);
@@ -556,7 +558,8 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	struct link_plan plan = {
 		.fd = guest->fd, .own_eventfd = -1, .peer_eventfd = -1, .role = 1
 	};
-	struct platform_parcel ours = { .count = 0 };
+	/* As with SO_PEERCRED, who answers is who has begun to listen. */
+	struct platform_parcel ours = { .has_credentials = true, .credentials = listener->self };
 	struct wire_message answer;
 	int err;
 

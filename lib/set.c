@@ -25,6 +25,9 @@
 /* Who has been quiet for so long, and at most for twice as long, sleeps. */
 #define QUIET_NS 1000000u
 
+/* Who sleeps for less might as well have looked round. */
+#define DOZE_NS 16000u
+
 /* member->flags */
 #define ENDED 1u
 #define WANTS_ROOM 2u
@@ -36,7 +39,7 @@
 
 /* Events taken at a time. A key is a member's index, with this for its eventfd; or a watch's
  * number, with that. */
-#define KEYS 16
+#define KEYS 64
 #define KEY_EVENTFD 0x80000000u
 #define KEY_WATCH 0x40000000u
 
@@ -80,6 +83,7 @@ struct peal_set {
 	uint32_t members;
 	uint32_t used;     /* of head.members; those below it that are vacant are a list */
 	uint32_t vacant;   /* the first one's index, whose data is the next one's; or NOWHERE */
+	uint32_t dozing;   /* the first so many in fresh were put to sleep with the set itself */
 	uint32_t special;  /* awake members that have ended or want room */
 	uint32_t spinners; /* that have not ended */
 	uint32_t longest;  /* members that let it spin for spin_ns; it is 0 if none does */
@@ -93,7 +97,8 @@ struct peal_set {
 	uint64_t hear_at;    /* monotonic ns of the next look at the descriptors */
 	uint64_t hear_ticks; /* the same in ticks, beginning with the last one */
 	uint64_t heard_ticks;
-	uint64_t muster_at; /* monotonic ns of the next look at who is quiet */
+	uint64_t look_ticks; /* BELL_LOOK_NS */
+	uint64_t muster_at;  /* monotonic ns of the next look at who is quiet */
 	struct spin spin;
 	uint64_t came;    /* waits that ended with news */
 	uint64_t wakeups; /* atomic: counted by the set's thread, read by any */
@@ -123,7 +128,7 @@ int peal_set_create(struct peal_set **made)
 	*made = NULL;
 	if (!set)
 		return error_literal(-ENOMEM, "no memory for a set");
-	runtime_get();
+	set->look_ticks = arch_ticks_of(BELL_LOOK_NS, runtime_get()->ticks_per_ns);
 	set->handle.orphan = orphan;
 	set->vacant = NOWHERE;
 	registry_lock();
@@ -412,7 +417,8 @@ int peal_set_remove(struct peal_set *set, struct peal_link *link)
 	if (link->set != set)
 		return not_in_here();
 	member = &set->head.members[i];
-	platform_poller_remove(set->poller, link->fd);
+	if (!(member->flags & ENDED)) /* as look_after has done */
+		platform_poller_remove(set->poller, link->fd);
 	if (link->own_eventfd >= 0)
 		platform_poller_remove(set->poller, link->own_eventfd);
 	rouse(set, member);
@@ -529,17 +535,20 @@ static void look_after(struct peal_set *set, struct peal_set_member *member)
 }
 
 /* Takes note of all that the descriptors have to say, and waits so long for the first word. Goes no
- * longer on then than it takes to hear each once, whoever rings meanwhile. */
-static void hear_all(struct peal_set *set, int64_t ns)
+ * longer on then than it takes to hear each once, whoever rings meanwhile. True: one had a word.
+ * drain: all rings that are in a socket; else one, which there is for each sleep as a rule. */
+static bool hear_all(struct peal_set *set, int64_t ns, bool drain)
 {
 	uint32_t keys[KEYS], rounds = 2 * set->members / KEYS + 1;
+	bool some = false;
 	int count;
 
 	do {
 		count = platform_poller_await(set->poller, keys, KEYS, ns);
+		some |= count > 0;
 		ns = 0;
 		for (int i = 0; i < count; i++) {
-			uint32_t key = keys[i] & ~KEY_EVENTFD;
+			uint32_t key = keys[i] & ~(KEY_EVENTFD | PLATFORM_HUNG_UP);
 			struct peal_set_member *member;
 
 			if (key & KEY_WATCH) {
@@ -551,14 +560,17 @@ static void hear_all(struct peal_set *set, int64_t ns)
 			member = &set->head.members[key];
 			if (member->flags & (ENDED | VACANT))
 				continue;
-			if (!(keys[i] & KEY_EVENTFD))
-				link_drain(member->link); /* [drain] */
+			if (keys[i] & PLATFORM_HUNG_UP) /* which an eventfd does not */
+				link_note_end(member->link, true);
+			else if (!(keys[i] & KEY_EVENTFD))
+				link_drain(member->link, drain); /* [drain] */
 			bell_heard(member->link);
 			rouse(set, member); /* [rouse-rung] */
 			peal_set_look_up(&set->head, member->place);
 			look_after(set, member);
 		}
 	} while (count == KEYS && --rounds);
+	return some;
 }
 
 /*
@@ -588,15 +600,21 @@ static bool put_to_sleep(struct peal_set *set, uint32_t count, bool program_wait
 	for (uint32_t k = 0; k < count; k++) {
 		struct peal_link *link = set->fresh[k].link;
 
-		if (bell_is_news(link, set->fresh[k].what)) {
-			struct peal_set_member *member = &head->members[link->in_set - 1];
-
-			rouse(set, member);
-			look_after(set, member);
+		if (bell_has(link, set->fresh[k].what)) { /* of its end the poller tells */
+			rouse(set, &head->members[link->in_set - 1]);
 			news = true;
 		}
 	}
 	return news;
+}
+
+/* It was hardly a sleep, and the next one will be none either: who was awake before is again, and
+ * need not ring. */
+static void rouse_dozing(struct peal_set *set)
+{
+	for (uint32_t k = 0; k < set->dozing; k++)
+		set_rouse(set->fresh[k].link);
+	set->dozing = 0;
 }
 
 /* All that are awake, before the set sleeps itself. */
@@ -606,7 +624,11 @@ static bool put_all_to_sleep(struct peal_set *set, bool program_waits)
 
 	for (uint32_t i = 0; i < head->count; i++)
 		set->fresh[i] = arming_of(&head->members[head->awake[i]]);
-	return put_to_sleep(set, head->count, program_waits);
+	set->dozing = head->count;
+	if (!put_to_sleep(set, head->count, program_waits))
+		return false;
+	rouse_dozing(set);
+	return true;
 }
 
 /* Those that were quiet since the last time. */
@@ -662,9 +684,9 @@ static void have_heard(struct peal_set *set, uint64_t now)
 }
 
 /* What is to be done now and then, however busy the set is. */
-static void attend(struct peal_set *set, uint64_t now)
+static void attend(struct peal_set *set, uint64_t now, bool drain)
 {
-	hear_all(set, 0);
+	hear_all(set, 0, drain);
 	look_again(set, now);
 	if (now >= set->muster_at)
 		muster(set, now);
@@ -693,16 +715,19 @@ static uint64_t prepare(struct peal_set *set)
 
 /* Until a descriptor says something; in doubt, only until all must have been seen that was there
  * before it. What the time is then. */
-static uint64_t sleep_until(struct peal_set *set, uint64_t end)
+static uint64_t sleep_until(struct peal_set *set, uint64_t begun, uint64_t end)
 {
-	uint64_t now = platform_now();
+	uint64_t now = begun;
+	bool rung;
 
 	if (set->doubted && set->doubted->doubt_ends < end)
 		end = set->doubted->doubt_ends; /* [second-look] */
-	hear_all(set, end == UINT64_MAX ? -1 : end > now ? (int64_t)(end - now) : 0);
+	rung = hear_all(set, end == UINT64_MAX ? -1 : end > now ? (int64_t)(end - now) : 0, false);
 	/* Pairs with the load in set_wakeups. */
 	__atomic_store_n(&set->wakeups, set->wakeups + 1, __ATOMIC_RELAXED);
 	now = platform_now();
+	if (rung && now - begun < DOZE_NS)
+		rouse_dozing(set);
 	look_again(set, now);
 	have_heard(set, now);
 	return now;
@@ -727,6 +752,11 @@ void set_unwatch(struct peal_set *set, int fd, uint32_t which)
 	set->watches &= ~(1u << which);
 }
 
+bool set_hears(const struct peal_set *set)
+{
+	return arch_ticks() - set->heard_ticks < set->look_ticks;
+}
+
 uint64_t set_wakeups(const struct peal_set *set)
 {
 	/* Pairs with the store in sleep_until; it is a count. */
@@ -745,7 +775,7 @@ int set_arm(struct peal_set *set, uint32_t *heard)
 	/* What set_wait has armed looks again after a while; the program does not. */
 	while (set->doubted)
 		set_rouse(set->doubted);
-	attend(set, platform_now()); /* [drain-before-arm] */
+	attend(set, platform_now(), true); /* [drain-before-arm] */
 	if (!look(set) && put_all_to_sleep(set, true))
 		look(set);
 	*heard = set->heard;
@@ -762,10 +792,12 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 	*heard = set->heard = 0;
 	if (set->stale)
 		return stale();
-	/* Who always finds messages hears the others, too. */
-	if (arch_ticks() - set->heard_ticks >= set->hear_ticks)
-		attend(set, platform_now()); /* [hear] */
 	count = look(set);
+	/* Who always finds messages hears the others, too. Who finds none is about to. */
+	if (count && arch_ticks() - set->heard_ticks >= set->hear_ticks) {
+		attend(set, platform_now(), false); /* [hear] */
+		count = look(set);
+	}
 	if (count || set->heard) {
 		set->came++;
 		*heard = set->heard;
@@ -777,13 +809,15 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 	spin = spin_budget(&set->spin, spin, set->came);
 	spin_end = platform_later(now, spin);
 	for (;;) {
-		if (now >= set->hear_at || timeout == 0)
-			attend(set, now);
+		if (timeout == 0 || (now >= set->hear_at && now < spin_end))
+			attend(set, now, false);
 		looks = timeout && now < spin_end && set->head.count ? LOOKS / set->head.count : 0;
 		for (;;) {
 			count = look(set);
 			if (count || set->heard) {
-				spin_learn(&set->spin, spin, platform_now() - begun, slept, true);
+				if (!slept) /* else it is what it was on waking up */
+					now = platform_now();
+				spin_learn(&set->spin, spin, now - begun, slept, true);
 				set->came++;
 				*heard = set->heard;
 				return count;
@@ -801,7 +835,7 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 		}
 		if (now >= spin_end && !put_all_to_sleep(set, false)) {
 			slept = true;
-			now = sleep_until(set, end);
+			now = sleep_until(set, now, end);
 		}
 	}
 }

@@ -38,6 +38,9 @@ int set_arm(struct peal_set *set, uint32_t *heard);
  * before its set sleeps; if it is in one. By the thread that has the set. */
 void set_rouse(struct peal_link *link);
 
+/* Whether its descriptors, among them its links' sockets, were listened to a moment ago. */
+bool set_hears(const struct peal_set *set);
+
 /* How often it has come back from sleep. Any thread. */
 uint64_t set_wakeups(const struct peal_set *set);
 

@@ -67,15 +67,19 @@ _Static_assert(STATS_LAYOUT == 1, "shared layout, version 1");
 _Static_assert(STATS_FREE == 0, "shared layout, version 1");
 _Static_assert(STATS_LIVE == 1, "shared layout, version 1");
 
-/* The first object is small: most processes have one link. */
+/* The first object is small: most processes have one link. Each further one is larger than the
+ * one before, up to 2 MiB, since each takes a descriptor. */
 #define FIRST_SLOTS 2u
-#define MORE_SLOTS 62u
+#define SECOND_SLOTS 62u
+#define MORE 4u
+#define MOST_SLOTS 1022u
 
 /* One object, kept until the process ends. */
 struct object {
 	struct object *next;
 	int fd; /* for monitors */
 	unsigned slots, used;
+	unsigned first; /* those before it are used */
 	struct stats_slot *slot;
 };
 
@@ -111,7 +115,7 @@ static struct object *object_create(unsigned slots)
 		.started_ns = platform_now(),
 	};
 	object->slots = (unsigned)(bytes / sizeof(struct stats_slot));
-	object->used = 0;
+	object->used = object->first = 0;
 	object->slot = (struct stats_slot *)(void *)(at + page);
 	object->next = objects;
 	objects = object;
@@ -125,22 +129,30 @@ fail:
 	return NULL;
 }
 
+/* How many the next object is to have: the newest is the first of the list. */
+static unsigned next_slots(void)
+{
+	return !objects                           ? FIRST_SLOTS :
+	       objects->slots < SECOND_SLOTS      ? SECOND_SLOTS :
+	       objects->slots < MOST_SLOTS / MORE ? MORE * (objects->slots + 2) - 2 :
+						    MOST_SLOTS;
+}
+
 /* A free slot, counted as used; NULL if there is none and no memory for more. */
 static struct stats_slot *find_free(void)
 {
 	struct object *object = objects;
-	unsigned i = 0;
 
 	while (object && object->used == object->slots)
 		object = object->next;
 	if (!object)
-		object = object_create(objects ? MORE_SLOTS : FIRST_SLOTS);
+		object = object_create(next_slots());
 	if (!object)
 		return NULL;
-	while (object->slot[i].state != STATS_FREE)
-		i++;
+	while (object->slot[object->first].state != STATS_FREE)
+		object->first++;
 	object->used++;
-	return &object->slot[i];
+	return &object->slot[object->first++];
 }
 
 struct stats_slot *stats_take(uint32_t role, uint32_t wait, const struct peal_peer *peer,
@@ -177,8 +189,12 @@ void stats_give(struct stats_slot *slot)
 		return;
 	pthread_mutex_lock(&lock);
 	for (struct object *object = objects; object; object = object->next)
-		if (slot >= object->slot && slot < object->slot + object->slots)
+		if (slot >= object->slot && slot < object->slot + object->slots) {
+			unsigned i = (unsigned)(slot - object->slot);
+
 			object->used--;
+			object->first = i < object->first ? i : object->first;
+		}
 	/* Likewise. */
 	__atomic_store_n(&slot->state, STATS_FREE, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&lock);

@@ -705,13 +705,16 @@ static bool nothing(int err)
 int worker_round(struct worker *worker, int64_t timeout)
 {
 	const struct worker *before = here;
-	uint64_t now = platform_now(), next = next_deadline(worker);
+	uint64_t now, next = next_deadline(worker);
 	uint32_t heard = 0;
 	int64_t wait = timeout;
 	int ready, handed;
 
-	if (next != UINT64_MAX && (timeout < 0 || platform_deadline(now, timeout) > next))
-		wait = next > now ? (int64_t)(next - now) : 0;
+	if (next != UINT64_MAX) {
+		now = platform_now();
+		if (timeout < 0 || platform_deadline(now, timeout) > next)
+			wait = next > now ? (int64_t)(next - now) : 0;
+	}
 	if (has_chores(worker) || is_busy(worker))
 		wait = 0;
 	here = worker;

@@ -25,9 +25,10 @@ struct peal_memory_ops {
 	/* Tries it out, for real; if it cannot be used, *why is the reason. */
 	bool (*usable)(const char **why);
 
-	/* A new object of size bytes, with nothing behind them yet; its descriptor or a negative
-	 * errno. unit: the size of its pages, here and below: platform_page_size(), or that of huge
-	 * ones, which come from the system's pool. */
+	/* A new object for size bytes, with nothing behind them yet, and of plain pages perhaps no
+	 * size before it is filled; its descriptor or a negative errno. unit: the size of its
+	 * pages, here and below: platform_page_size(), or that of huge ones, which come from the
+	 * system's pool. */
 	int (*create)(uint64_t size, uint64_t unit);
 
 	/* Allocates all of it. -ENOSPC: the pool of huge pages, or a limit on it, is used up. */
@@ -212,7 +213,8 @@ struct platform_parcel {
 	int count; /* of descriptors */
 	int fd[PLATFORM_DESCRIPTORS];
 	bool has_credentials;
-	struct platform_credentials credentials; /* received: the kernel vouches for the sender */
+	/* Received: the kernel vouches for the sender. To send: platform_self of some time ago. */
+	struct platform_credentials credentials;
 };
 
 int platform_socket(void);
@@ -244,7 +246,11 @@ int platform_duplicate(int fd);
 /* The next client's socket, or a negative errno. */
 int platform_accept(int fd);
 
-/* One message with its descriptors; the sender's credentials go along. 0 or a negative errno
+/* Who this process is: its effective user and group. */
+void platform_self(struct platform_credentials *self);
+
+/* One message with its descriptors; the sender's credentials go along: those in the parcel, if the
+ * kernel still takes them for ours, else those of now. 0 or a negative errno
  * (-EAGAIN: full; -ETOOMANYREFS: too many descriptors of this user's are under way). */
 int platform_send(int fd, const void *data, size_t size, const struct platform_parcel *parcel);
 
@@ -288,19 +294,20 @@ void platform_ring_eventfd(int fd);
 void platform_clear_eventfd(int fd);
 
 /*
- * Takes all bytes out of a socket that a peer rang us by. 0; -ECONNRESET: the other end is gone;
- * -EPROTO: there is more than an honest peer rings, or descriptors came with it (closed aside), and
- * something may be left. Never waits, however much comes.
+ * Takes all bytes out of a socket that a peer rang us by, or one. 0; -ECONNRESET: the other end is
+ * gone; -EPROTO: there is more than an honest peer rings, or descriptors came with it (closed
+ * aside), and something may be left. Never waits, however much comes.
  */
-int platform_drain(int fd);
+int platform_drain(int fd, bool all);
 
 /* Whether the other end of a connected socket is gone. */
 bool platform_hung_up(int fd);
 void platform_hang_up(int fd);
 
-/* Hangs up a socket that tells credentials, and takes out the bytes that a peer rang by. True:
- * nothing is left in it, so platform_close does. Never waits. */
-bool platform_end(int fd);
+/* Hangs up a socket that tells credentials, if it is not yet shut down on both sides, and takes out
+ * the bytes that a peer rang by. True: nothing is left in it, so platform_close does. Never
+ * waits. */
+bool platform_end(int fd, bool hung_up);
 
 void platform_close(int fd);
 
@@ -342,7 +349,9 @@ void platform_poller_remove(int poller, int fd);
 int platform_poller_ready(int poller, uint32_t *keys, int most);
 
 /* The same, and if there are none waits for them: so many ns, or up to a millisecond less;
- * negative: no limit. */
+ * negative: no limit. A key has this with it if its member is a socket that is shut down on both
+ * sides. */
+#define PLATFORM_HUNG_UP 0x20000000u
 int platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns);
 
 /* A descriptor that polls readable once so many ns have passed; 0: not any more. */

@@ -52,6 +52,10 @@
 #define HUGETLB_FLAG_ENCODE_SHIFT 26
 #endif
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
 #define STEP ((uint64_t)1 << 20)
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
@@ -71,6 +75,8 @@ static int create(uint64_t size, uint64_t unit)
 		return -errno;
 	if (!getrlimit(RLIMIT_FSIZE, &limit) && size > limit.rlim_cur)
 		err = -EFBIG; /* or the kernel would end the process, with SIGXFSZ */
+	else if (unit == platform_page_size() && size <= STEP)
+		err = 0; /* one step fills it, and gives it its size as well */
 	else
 		err = ftruncate(fd, (off_t)size) ? -errno : 0;
 	if (err)
@@ -419,19 +425,44 @@ static int settle(uint8_t *map, uint64_t page, uint64_t capacity, bool writable)
 	return 0;
 }
 
+/*
+ * The second mapping of the data first, and the rest right below it, where the kernel mostly has
+ * room: nothing is mapped twice and cut, which is half of the cost. NULL: something is there.
+ */
+static uint8_t *map_below(int fd, uint64_t page, uint64_t capacity, int protection)
+{
+	uint8_t *second = mmap(NULL, capacity, protection, MAP_SHARED | MAP_NORESERVE, fd,
+			       (off_t)page);
+	uint8_t *want = second - capacity - page, *map;
+
+	if (second == MAP_FAILED)
+		return NULL;
+	map = mmap(want, page + capacity, protection,
+		   MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, fd, 0);
+	if (map == want)
+		return map;
+	if (map != MAP_FAILED) /* before Linux 4.17 it was a wish */
+		munmap(map, page + capacity);
+	munmap(second, capacity);
+	return NULL;
+}
+
 int platform_map(int fd, uint64_t page, uint64_t capacity, bool writable, uint8_t **at)
 {
 	uint64_t size = page + 2 * capacity;
 	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
-	uint8_t *map;
+	uint8_t *map = capacity ? map_below(fd, page, capacity, protection) : NULL;
+	bool whole = map != NULL;
 	int err = 0;
 
-	/* The first mapping reserves the range of the second, which is laid over its end. */
-	map = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	/* Else the first mapping reserves the range of the second, which is laid over its end. */
+	if (!whole)
+		map = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (map == MAP_FAILED)
 		return map_error();
-	if (capacity && mmap(map + page + capacity, capacity, protection,
-			     MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)page) == MAP_FAILED)
+	if (capacity && !whole &&
+	    mmap(map + page + capacity, capacity, protection,
+		 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)page) == MAP_FAILED)
 		err = map_error();
 	if (!err)
 		err = settle(map, page, capacity, writable);

@@ -167,6 +167,14 @@ int platform_accept(int fd)
  * none would be closed on our way out of the system call, and their close may wait. */
 #define DESCRIPTORS_MAX 253
 
+/* Events taken at a time. */
+#define EVENTS 64
+
+/* Newer than the oldest headers that we build with. */
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
 /* Bells in a socket when it is drained: an honest peer rings once for an asleep word. */
 #define BELLS_MAX 64
 
@@ -178,12 +186,20 @@ union ancillary {
 	char room[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
 };
 
-int platform_send(int fd, const void *data, size_t size, const struct platform_parcel *parcel)
+void platform_self(struct platform_credentials *self)
+{
+	*self = (struct platform_credentials){ .pid = getpid(),
+					       .uid = geteuid(),
+					       .gid = getegid() };
+}
+
+static int send_as(const struct platform_credentials *who, int fd, const void *data, size_t size,
+		   const struct platform_parcel *parcel)
 {
 	union ancillary ancillary;
 	struct iovec piece = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
 	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &ancillary };
-	struct ucred self = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
+	struct ucred self = { .pid = (pid_t)who->pid, .uid = who->uid, .gid = who->gid };
 	struct cmsghdr *item = &ancillary.header;
 	size_t bytes = sizeof(int) * (size_t)(parcel ? parcel->count : 0);
 
@@ -209,6 +225,20 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 	message.msg_controllen -= (socklen_t)CMSG_SPACE(sizeof(self));
 	message.msg_control = bytes ? ancillary.room + CMSG_SPACE(sizeof(self)) : NULL;
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int platform_send(int fd, const void *data, size_t size, const struct platform_parcel *parcel)
+{
+	struct platform_credentials self;
+	int err = -EPERM;
+
+	if (parcel && parcel->has_credentials)
+		err = send_as(&parcel->credentials, fd, data, size, parcel);
+	if (err != -EPERM)
+		return err;
+	/* None were given, or we are not who we were. */
+	platform_self(&self);
+	return send_as(&self, fd, data, size, parcel);
 }
 
 int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel)
@@ -387,7 +417,7 @@ void platform_clear_eventfd(int fd)
 		return;
 }
 
-int platform_drain(int fd)
+int platform_drain(int fd, bool all)
 {
 	struct platform_parcel parcel;
 	int64_t length;
@@ -405,6 +435,8 @@ int platform_drain(int fd)
 			platform_close_aside(parcel.fd, parcel.count);
 			return -EPROTO;
 		}
+		if (!all)
+			return 0;
 	}
 	return -EPROTO;
 }
@@ -425,13 +457,14 @@ void platform_hang_up(int fd)
 	shutdown(fd, SHUT_RDWR);
 }
 
-bool platform_end(int fd)
+bool platform_end(int fd, bool hung_up)
 {
 	struct platform_parcel parcel;
 	int64_t length;
 	char byte;
 
-	platform_hang_up(fd);
+	if (!hung_up)
+		platform_hang_up(fd);
 	for (int i = 0; i < BELLS_MAX; i++) {
 		length = platform_receive(fd, &byte, sizeof(byte), &parcel);
 		/* An empty message has credentials, and the end has none. */
@@ -650,24 +683,51 @@ void platform_poller_remove(int poller, int fd)
 	epoll_ctl(poller, EPOLL_CTL_DEL, fd, NULL);
 }
 
-int platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns)
+/* There is no epoll_pwait2, or it is forbidden. Atomic, and relaxed: it stands for nothing but
+ * itself. */
+static bool no_pwait2;
+
+/* Of a poller, for so many ns: since Linux 5.11 by one call, before by two. */
+static int await_events(int poller, struct epoll_event *events, int most, int64_t ns)
 {
-	struct epoll_event events[16];
 	int64_t ms = ns < 0 ? -1 : ns / 1000000 < INT_MAX ? ns / 1000000 : INT_MAX;
 	int count;
 
+	if (!__atomic_load_n(&no_pwait2, __ATOMIC_RELAXED)) {
+		struct {
+			int64_t s, ns;
+		} limit = { ns / 1000000000, ns % 1000000000 };
+
+		count = (int)syscall(SYS_epoll_pwait2, poller, events, most, ns < 0 ? NULL : &limit,
+				     NULL, 0);
+		if (count >= 0 || (errno != ENOSYS && errno != EPERM && errno != EACCES))
+			return count;
+		__atomic_store_n(&no_pwait2, true, __ATOMIC_RELAXED);
+	}
 	if (ns > 0 && !ms)
 		platform_poll(poller, false, ns); /* epoll_wait counts in ms */
-	count = epoll_wait(poller, events, most < 16 ? most : 16, (int)ms);
+	return epoll_wait(poller, events, most, (int)ms);
+}
+
+/* As platform_poller_await, which needs no such flag. */
+static int await(int poller, uint32_t *keys, int most, int64_t ns, uint32_t hung_up)
+{
+	struct epoll_event events[EVENTS];
+	int count = await_events(poller, events, most < EVENTS ? most : EVENTS, ns);
 
 	for (int i = 0; i < count; i++)
-		keys[i] = events[i].data.u32;
+		keys[i] = events[i].data.u32 | (events[i].events & EPOLLHUP ? hung_up : 0);
 	return count < 0 && errno != EINTR ? -errno : count < 0 ? 0 : count;
+}
+
+int platform_poller_await(int poller, uint32_t *keys, int most, int64_t ns)
+{
+	return await(poller, keys, most, ns, PLATFORM_HUNG_UP);
 }
 
 int platform_poller_ready(int poller, uint32_t *keys, int most)
 {
-	return platform_poller_await(poller, keys, most, 0);
+	return await(poller, keys, most, 0, 0);
 }
 
 int platform_timer(void)

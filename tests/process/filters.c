@@ -25,6 +25,9 @@
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
 #endif
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
 #ifndef SYS_set_mempolicy_home_node
 #define SYS_set_mempolicy_home_node 450
 #endif
@@ -67,6 +70,7 @@ static const struct {
 	{ CALL(epoll_wait), SOMETIMES },
 #endif
 	{ CALL(epoll_pwait), NOBODY },
+	{ CALL(epoll_pwait2), NOBODY },
 	{ CALL(eventfd2), NOBODY },
 	{ CALL(fallocate), BOTH },
 	{ CALL(fchmod), SERVER },
@@ -77,7 +81,7 @@ static const struct {
 	{ CALL(flock), SERVER },
 	{ CALL(fstat), NOBODY },
 	{ CALL(fstatfs), NOBODY },
-	{ CALL(ftruncate), BOTH },
+	{ CALL(ftruncate), NOBODY },
 	{ CALL(futex_waitv), NOBODY },
 	{ CALL(get_mempolicy), NOBODY },
 	{ CALL(getdents64), NOBODY },

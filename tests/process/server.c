@@ -309,8 +309,8 @@ static bool too_many_under_way(void *data)
 START_TEST(many_clients_of_one_user_get_in_at_once)
 	{
 		enum { ENGINES = 8 };
-		int limit = runner_long() ? 1024 : 256;
-		unsigned each = runner_long() ? 125 : 24; /* each has two under way */
+		int limit = runner_long() ? 1024 : 128;
+		unsigned each = runner_long() ? 140 : 24; /* each has one under way */
 		struct peer server, engines[ENGINES], probe;
 		struct holdings before;
 		unsigned long told = 0;
