@@ -80,6 +80,8 @@ static void print_agreed(const char *address, const struct peal_peer *peer,
 	text_line(&(struct line){ "messages", "", "fragments",
 				  or_no(a->flags & PEAL_AGREED_FRAGMENTS, "yes"),
 				  "messages longer than a record" });
+	text_line(&(struct line){ "", "", "calls", or_no(a->flags & PEAL_AGREED_CALLS, "yes"),
+				  "the server may be sent errors and cancels" });
 	print_sizes("client", a->ring, a->largest, a->longest);
 	text_line(&(struct line){ "", "", "waits", wait_name(a->wait), "" });
 	text_line(&(struct line){ "", "", "is rung by", bell_name(a->bell),
@@ -124,6 +126,7 @@ static void put_agreed(struct json *json, const struct peal_peer *peer, const st
 	json_integer(json, "layout", a->layout);
 	json_integer(json, "page", a->page);
 	json_bool(json, "fragments", (a->flags & PEAL_AGREED_FRAGMENTS) != 0);
+	json_bool(json, "calls", (a->flags & PEAL_AGREED_CALLS) != 0);
 	put_side(json, "client", a->ring, a->largest, a->longest);
 	put_rest(json, a->abi, a->wait, a->bell, a->flags & PEAL_AGREED_PEER_ASYMMETRIC);
 	json_end_object(json);
