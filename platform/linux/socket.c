@@ -598,8 +598,9 @@ static void close_behind_aside(int fd)
 
 void platform_close_socket(int fd)
 {
-	char byte[CMSG_SPACE(sizeof(struct ucred))];
-	struct msghdr message = { .msg_control = byte, .msg_controllen = sizeof(byte) };
+	/* No room for descriptors: a look would make some. */
+	struct cmsghdr header;
+	struct msghdr message = { .msg_control = &header, .msg_controllen = sizeof(header) };
 	int on = 1;
 	ssize_t length;
 
@@ -609,7 +610,8 @@ void platform_close_socket(int fd)
 	shutdown(fd, SHUT_RDWR);
 	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
-	if ((length == 0 && !message.msg_controllen) || (length < 0 && errno == ENOTCONN))
+	if ((length == 0 && !message.msg_controllen && !(message.msg_flags & MSG_CTRUNC)) ||
+	    (length < 0 && errno == ENOTCONN))
 		close(fd);
 	else
 		close_behind_aside(fd);
