@@ -25,6 +25,7 @@
 #define FUTEX_NS ((uint64_t)10 * MS) /* then by descriptor, where there is one */
 #define FENCE_NS 16u                 /* what a fence costs a publication */
 #define IDLE_RINGS_MAX 1000u         /* an honest peer rings once or twice in a wait */
+#define OWED_MAX 1000000u            /* rings: more than any socket holds */
 #define STORES_NS 20000u             /* longer than a store stays in a store buffer */
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -260,6 +261,12 @@ static int doze(struct peal_link *link, const struct bell *bell, uint32_t seen, 
 			       link->waiter->wait(bell->wake, seen, timeout, link->shared);
 }
 
+/* It may be rung once more by its socket. */
+static void owe(struct peal_link *link)
+{
+	link->owed += link->owed < OWED_MAX;
+}
+
 /*
  * Once to sleep and wake up: until the bell is rung, or for ns nanoseconds. Descriptors also tell
  * that the peer is gone, so that may last; they are for the data bell only, since two threads must
@@ -272,12 +279,14 @@ static int sleep_once(struct peal_link *link, struct bell *bell, struct news *ne
 	uint32_t seen = 0;
 	int err = 0;
 
-	if (by_descriptor)
+	if (by_descriptor) {
 		link_drain(link, true); /* [drain] [drain-before-arm] */
-	else
+		owe(link);
+	} else {
 		/* Pairs with [wake]. Before we say that we sleep: a ring that comes after
 		 * that moves the counter away from what was seen. */
 		seen = __atomic_load_n(bell->wake, __ATOMIC_ACQUIRE); /* [snapshot] */
+	}
 	arm_fully(bell, wants, by_descriptor ? PEAL_ASLEEP_DESCRIPTOR : 0);
 	if (!bell->wants && in_doubt(bell))
 		first = least(ns, BELL_DOUBT_NS);         /* [second-look] */
@@ -528,10 +537,12 @@ static void arm_by_descriptor(const struct arming *arming)
 	struct peal_link *link = arming->link;
 
 	if (arming->what & PEAL_DATA) {
+		owe(link);
 		arm(&link->data, 0, PEAL_ASLEEP_DESCRIPTOR);
 		link->data.armed = true;
 	}
 	if (arming->what & PEAL_ROOM) {
+		owe(link);
 		arm(&link->room, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
 		link->room.armed = true;
 	}
@@ -619,9 +630,8 @@ bool bell_is_news(struct peal_link *link, uint32_t what)
 	return bell_has(link, what) || link_verdict(link, false);
 }
 
-void bell_heard(struct peal_link *link)
+void bell_heard(struct peal_link *link, uint32_t what)
 {
-	uint32_t what = PEAL_DATA | (link->room.armed ? PEAL_ROOM : 0);
 	uint64_t moved;
 
 	if (bell_is_news(link, what)) {

@@ -47,7 +47,8 @@ uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64
 struct arming {
 	struct peal_link *link;
 	uint32_t what;
-	bool doubt; /* told: this one's sleep is in doubt */
+	bool doubt;      /* told: this one's sleep is in doubt */
+	const void *was; /* the set's note: where its next header was at the last muster */
 };
 bool bell_arm(struct arming *all, uint32_t count, bool program_waits);
 void bell_settle(struct peal_link *link);
@@ -58,9 +59,9 @@ bool bell_is_news(struct peal_link *link, uint32_t what);
 bool bell_has(struct peal_link *link, uint32_t what);
 void bell_disarm(struct peal_link *link, uint32_t what);
 
-/* A bell was heard by descriptor, by the same thread. One that rings for nothing, again and again,
- * ends its link. */
-void bell_heard(struct peal_link *link);
+/* A bell was heard by descriptor, by the same thread, that waits for this. One that rings for
+ * nothing, again and again, ends its link. */
+void bell_heard(struct peal_link *link, uint32_t what);
 
 /* Rings both of the peer's bells if it sleeps; for ending a link. Wake counters are added to
  * atomically: where the peer has lied, the other end's thread may be ringing at the same time. */

@@ -40,6 +40,9 @@ static int make_poller(struct peal_link *link)
 	return err;
 }
 
+/* So many rings that were not asked for are no lie yet. */
+#define RINGS_MORE 64
+
 bool link_can_poll(struct peal_link *link)
 {
 	return link->fd >= 0 && !make_poller(link);
@@ -60,13 +63,18 @@ void link_note_end(struct peal_link *link, bool shut_down)
 
 void link_drain(struct peal_link *link, bool all)
 {
+	int most = all ? RINGS_MORE + (int)link->owed : 1;
 	/* Of one that lied nothing more is taken in. */
-	int err = link_verdict(link, false) == -EPROTO ? 0 : platform_drain(link->fd, all);
+	int taken = link_verdict(link, false) == -EPROTO ? 0 : platform_drain(link->fd, most);
 
-	if (err == -EPROTO)
+	if (taken == -EPROTO || (all && taken == most))
 		link_broken(link, "it sent more through its socket than bells that were asked for");
-	else if (err)
+	else if (taken < 0)
 		link_note_end(link, false);
+	else if (taken < most)
+		link->owed = 0;
+	else
+		link->owed -= link->owed != 0;
 	if (link->poller >= 0)
 		platform_poller_wait(link->poller, 0);
 }
@@ -118,7 +126,7 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 	/* Never between arming and waiting: that would eat the one bell of this sleep. */
 	if (!link_poll(link, 0)) {
 		link_drain(link, true); /* [drain] [drain-before-arm] */
-		bell_heard(link);
+		bell_heard(link, PEAL_DATA | (link->room.armed ? PEAL_ROOM : 0));
 		bell_disarm(link, PEAL_DATA | PEAL_ROOM);
 	}
 	bell_arm(&arming, 1, true);

@@ -452,8 +452,8 @@ void peal_close(struct peal_link *link)
 		__atomic_store_n(&link->page->rx_asleep,
 				 (link->data.word + PEAL_ASLEEP_EPOCH) | PEAL_ASLEEP,
 				 __ATOMIC_RELEASE);
-		/* Who has gone before us does not sleep, whatever its words say. */
-		if (!link_verdict(link, false))
+		/* Another process that has closed or died need not be woken. */
+		if (link->pair || !link_verdict(link, false))
 			bell_ring_out(link);
 		stats_give(link->slot);
 		/* What is left is no stranger's, but rings, and no more of them come. */

@@ -114,6 +114,7 @@ struct peal_link {
 	struct peal_link *doubted_next, *doubted_last; /* of those that sleep there, in doubt */
 	uint64_t doubt_ends; /* monotonic ns of its second look; 0: it is in no doubt */
 	uint64_t set_limit;  /* tx.limit, which is 0 while it sleeps there */
+	uint32_t owed;       /* times that it was armed since the socket was found empty */
 	uint32_t idle_rings; /* bells without news since the last one with */
 	uint64_t moved;      /* how far both rings had got then */
 

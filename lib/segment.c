@@ -165,7 +165,21 @@ static int say_not_mapped(const char *whose, uint64_t bytes, int err)
 			 error_mend(err, "raise vm.max_map_count or the limit of address space"));
 }
 
-/* Makes the objects, with nothing in them yet, and maps them. */
+/* An object that is filled before it is mapped has its pages there at once; but the node that they
+ * are to come from is told of a mapping, and what huge ones there are is tried out in one. */
+static bool is_filled_first(const struct segment *segment, bool apart)
+{
+	return !apart && !segment->node;
+}
+
+static int fill_first(const struct segment *segment)
+{
+	int err = runtime_get()->memory->fill(segment->fd, size_of(segment), segment->page);
+
+	return err ? say_no_memory(segment, err) : 0;
+}
+
+/* Makes the objects, with nothing in them yet unless that is to come first, and maps them. */
 static int make_objects(struct segment *segment, bool apart)
 {
 	const struct peal_memory_ops *memory = runtime_get()->memory;
@@ -187,6 +201,9 @@ static int make_objects(struct segment *segment, bool apart)
 		err = platform_map_apart(segment->fd, segment->data_fd, page, capacity, align, true,
 					 &segment->at);
 	} else {
+		err = is_filled_first(segment, apart) ? fill_first(segment) : 0;
+		if (err)
+			return err;
 		err = platform_map(segment->fd, page, capacity, true, &segment->at);
 	}
 	return err ? say_not_mapped("", size_of(segment) + segment->capacity, err) : 0;
@@ -199,6 +216,8 @@ static int fill_objects(struct segment *segment)
 	bool apart = segment->data_fd >= 0;
 	int err;
 
+	if (is_filled_first(segment, apart))
+		return 0;
 	if (segment->node)
 		segment->node_err = platform_prefer_node(segment->at, size_of(segment),
 							 segment->node - 1);

@@ -476,9 +476,11 @@ static uint32_t wants(const struct peal_set_member *member)
 	       (member->flags & WANTS_ROOM ? PEAL_ROOM : 0);
 }
 
-static struct arming arming_of(const struct peal_set_member *member)
+static struct arming arming_of(const struct peal_set *set, const struct peal_set_member *member)
 {
-	return (struct arming){ .link = member->link, .what = wants(member) };
+	return (struct arming){ .link = member->link,
+				.what = wants(member),
+				.was = set->was[member->place] };
 }
 
 /* Whether a member has the room that it wants. */
@@ -536,7 +538,8 @@ static void look_after(struct peal_set *set, struct peal_set_member *member)
 
 /* Takes note of all that the descriptors have to say, and waits so long for the first word. Goes no
  * longer on then than it takes to hear each once, whoever rings meanwhile. True: one had a word.
- * drain: all rings that are in a socket; else one, which there is for each sleep as a rule. */
+ * drain: all rings that are in a socket; else of one that sleeps one, which there is for each sleep
+ * as a rule. */
 static bool hear_all(struct peal_set *set, int64_t ns, bool drain)
 {
 	uint32_t keys[KEYS], rounds = 2 * set->members / KEYS + 1;
@@ -550,6 +553,7 @@ static bool hear_all(struct peal_set *set, int64_t ns, bool drain)
 		for (int i = 0; i < count; i++) {
 			uint32_t key = keys[i] & ~(KEY_EVENTFD | PLATFORM_HUNG_UP);
 			struct peal_set_member *member;
+			bool all;
 
 			if (key & KEY_WATCH) {
 				set->heard |= (1u << (key & ~KEY_WATCH)) & set->watches;
@@ -560,11 +564,12 @@ static bool hear_all(struct peal_set *set, int64_t ns, bool drain)
 			member = &set->head.members[key];
 			if (member->flags & (ENDED | VACANT))
 				continue;
+			all = drain || is_awake(set, member);
 			if (keys[i] & PLATFORM_HUNG_UP) /* which an eventfd does not */
 				link_note_end(member->link, true);
 			else if (!(keys[i] & KEY_EVENTFD))
-				link_drain(member->link, drain); /* [drain] */
-			bell_heard(member->link);
+				link_drain(member->link, all); /* [drain] */
+			bell_heard(member->link, wants(member));
 			rouse(set, member); /* [rouse-rung] */
 			peal_set_look_up(&set->head, member->place);
 			look_after(set, member);
@@ -600,8 +605,12 @@ static bool put_to_sleep(struct peal_set *set, uint32_t count, bool program_wait
 	for (uint32_t k = 0; k < count; k++) {
 		struct peal_link *link = set->fresh[k].link;
 
-		if (bell_has(link, set->fresh[k].what)) { /* of its end the poller tells */
-			rouse(set, &head->members[link->in_set - 1]);
+		/* Of an end that is not known yet the poller tells. */
+		if (bell_has(link, set->fresh[k].what) || link_known_verdict(link)) {
+			struct peal_set_member *member = &head->members[link->in_set - 1];
+
+			rouse(set, member);
+			look_after(set, member);
 			news = true;
 		}
 	}
@@ -612,8 +621,12 @@ static bool put_to_sleep(struct peal_set *set, uint32_t count, bool program_wait
  * need not ring. */
 static void rouse_dozing(struct peal_set *set)
 {
-	for (uint32_t k = 0; k < set->dozing; k++)
+	for (uint32_t k = 0; k < set->dozing; k++) {
+		const struct peal_link *link = set->fresh[k].link;
+
 		set_rouse(set->fresh[k].link);
+		set->was[set->head.members[link->in_set - 1].place] = set->fresh[k].was;
+	}
 	set->dozing = 0;
 }
 
@@ -623,7 +636,7 @@ static bool put_all_to_sleep(struct peal_set *set, bool program_waits)
 	struct peal_set_head *head = &set->head;
 
 	for (uint32_t i = 0; i < head->count; i++)
-		set->fresh[i] = arming_of(&head->members[head->awake[i]]);
+		set->fresh[i] = arming_of(set, &head->members[head->awake[i]]);
 	set->dozing = head->count;
 	if (!put_to_sleep(set, head->count, program_waits))
 		return false;
@@ -650,7 +663,7 @@ static void muster(struct peal_set *set, uint64_t now)
 		/* No order is needed: it is looked at once more. */
 		if (!(member->flags & (ENDED | SPINS)) && !member->link->tx.reserved &&
 		    !__atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED))
-			set->fresh[count++] = arming_of(member);
+			set->fresh[count++] = arming_of(set, member);
 	}
 	put_to_sleep(set, count, false);
 }
@@ -720,8 +733,11 @@ static uint64_t sleep_until(struct peal_set *set, uint64_t begun, uint64_t end)
 	uint64_t now = begun;
 	bool rung;
 
-	if (set->doubted && set->doubted->doubt_ends < end)
-		end = set->doubted->doubt_ends; /* [second-look] */
+	if (set->doubted) {
+		now = platform_now(); /* arming takes a while */
+		if (set->doubted->doubt_ends < end)
+			end = set->doubted->doubt_ends; /* [second-look] */
+	}
 	rung = hear_all(set, end == UINT64_MAX ? -1 : end > now ? (int64_t)(end - now) : 0, false);
 	/* Pairs with the load in set_wakeups. */
 	__atomic_store_n(&set->wakeups, set->wakeups + 1, __ATOMIC_RELAXED);
@@ -729,6 +745,8 @@ static uint64_t sleep_until(struct peal_set *set, uint64_t begun, uint64_t end)
 	if (rung && now - begun < DOZE_NS)
 		rouse_dozing(set);
 	look_again(set, now);
+	if (now >= set->muster_at)
+		muster(set, now);
 	have_heard(set, now);
 	return now;
 }
@@ -763,8 +781,17 @@ uint64_t set_wakeups(const struct peal_set *set)
 	return __atomic_load_n(&set->wakeups, __ATOMIC_RELAXED);
 }
 
+/* What set_wait has armed looks again after a while; the program does not. */
+static void rouse_doubted(struct peal_set *set)
+{
+	while (set->doubted)
+		set_rouse(set->doubted);
+}
+
 int set_arm(struct peal_set *set, uint32_t *heard)
 {
+	bool news = false;
+
 	*heard = set->heard = 0;
 	if (set->stale)
 		return stale();
@@ -772,14 +799,17 @@ int set_arm(struct peal_set *set, uint32_t *heard)
 		return error_literal(
 			-EOPNOTSUPP,
 			"a link in the set spins (PEAL_WAIT_SPIN), so nobody rings for it");
-	/* What set_wait has armed looks again after a while; the program does not. */
-	while (set->doubted)
-		set_rouse(set->doubted);
+	rouse_doubted(set);
 	attend(set, platform_now(), true); /* [drain-before-arm] */
-	if (!look(set) && put_all_to_sleep(set, true))
+	if (!look(set)) {
+		rouse_doubted(set); /* who was quiet when it attended */
+		news = put_all_to_sleep(set, true);
+	}
+	if (news)
 		look(set);
 	*heard = set->heard;
-	return set->head.ready_count || set->heard ? 1 : 0;
+	/* What was news may be taken back by a peer that lies, and nobody is armed then. */
+	return news || set->head.ready_count || set->heard ? 1 : 0;
 }
 
 int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
@@ -833,9 +863,13 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 			spin_learn(&set->spin, spin, now - begun, slept, false);
 			return error_literal(-ETIMEDOUT, "no link had anything until the timeout");
 		}
-		if (now >= spin_end && !put_all_to_sleep(set, false)) {
+		if (now < spin_end)
+			continue;
+		if (!put_all_to_sleep(set, false)) {
 			slept = true;
 			now = sleep_until(set, now, end);
+		} else if (now >= set->hear_at) {
+			attend(set, now, false); /* however often there is news just then */
 		}
 	}
 }

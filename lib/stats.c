@@ -147,6 +147,8 @@ static struct stats_slot *find_free(void)
 		object = object->next;
 	if (!object)
 		object = object_create(next_slots());
+	if (!object && objects)
+		object = object_create(SECOND_SLOTS);
 	if (!object)
 		return NULL;
 	while (object->slot[object->first].state != STATS_FREE)

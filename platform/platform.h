@@ -294,11 +294,11 @@ void platform_ring_eventfd(int fd);
 void platform_clear_eventfd(int fd);
 
 /*
- * Takes all bytes out of a socket that a peer rang us by, or one. 0; -ECONNRESET: the other end is
- * gone; -EPROTO: there is more than an honest peer rings, or descriptors came with it (closed
- * aside), and something may be left. Never waits, however much comes.
+ * Takes so many bytes at most out of a socket that a peer rang us by. How many there were;
+ * -ECONNRESET: the other end is gone; -EPROTO: descriptors came with one (closed aside), and
+ * something may be left. Never waits.
  */
-int platform_drain(int fd, bool all);
+int platform_drain(int fd, int most);
 
 /* Whether the other end of a connected socket is gone. */
 bool platform_hung_up(int fd);

@@ -97,7 +97,7 @@ struct peal_page {
 
 	/* Written by the owner's rx: I have rung your tx. Slept on by the peer's tx; any value is
 	 * harmless. Beside it the asleep value that was rung for, which tells that the ringer knows
-	 * of it, and when (monotonic ns, for estimates). */
+	 * of it, and, of who sleeps by futex, when (monotonic ns, for estimates). */
 	uint32_t room_wake;
 	uint32_t room_acknowledged;
 	uint64_t room_rung_ns;

@@ -175,7 +175,7 @@ int platform_accept(int fd)
 #define SYS_epoll_pwait2 441
 #endif
 
-/* Bells in a socket when it is drained: an honest peer rings once for an asleep word. */
+/* Bells in a socket at its end: an honest peer rings once for an asleep word. */
 #define BELLS_MAX 64
 
 /* A bell that finds no memory. */
@@ -417,16 +417,17 @@ void platform_clear_eventfd(int fd)
 		return;
 }
 
-int platform_drain(int fd, bool all)
+int platform_drain(int fd, int most)
 {
 	struct platform_parcel parcel;
 	int64_t length;
+	int taken = 0;
 	char byte;
 
-	for (int i = 0; i < BELLS_MAX; i++) {
+	while (taken < most) {
 		length = platform_receive(fd, &byte, sizeof(byte), &parcel);
 		if (length == -EAGAIN)
-			return 0;
+			break;
 		if (length == -EPROTO || length == -EMFILE)
 			return -EPROTO;
 		if (length <= 0 && length != -EINTR)
@@ -435,10 +436,9 @@ int platform_drain(int fd, bool all)
 			platform_close_aside(parcel.fd, parcel.count);
 			return -EPROTO;
 		}
-		if (!all)
-			return 0;
+		taken += length > 0;
 	}
-	return -EPROTO;
+	return taken;
 }
 
 bool platform_hung_up(int fd)

@@ -59,6 +59,7 @@ static bool barriers_fail;
 static bool steady;         /* a look at the clock takes a microsecond, and nothing else any time */
 static uint64_t preempted;  /* but for membarriers, which took so long in all; */
 static uint64_t preemption; /* the next one takes this */
+static struct peal_link *prompt; /* one that sends in each membarrier */
 
 bool __real_platform_barrier(void);
 bool __wrap_platform_barrier(void);
@@ -69,6 +70,8 @@ bool __wrap_platform_barrier(void)
 		preempted += preemption;
 		preemption = 0;
 	}
+	if (prompt)
+		ck_assert_int_eq(peal_send(peal_link_tx(prompt), "m", 1, 0, 0), 0);
 	return !barriers_fail && __real_platform_barrier();
 }
 
@@ -1011,6 +1014,40 @@ START_TEST(who_moves_in_a_set_has_not_rung)
 	}
 END_TEST
 
+/* A message of one comes whenever the set is about to sleep, so that it never does. */
+START_TEST(who_sleeps_is_heard_while_another_always_comes_just_in_time)
+	{
+		struct peal_link *link = NULL;
+		struct crowd crowd;
+		uint64_t until;
+		void *data;
+		char byte;
+
+		crowd_open(&crowd, _i | 2);
+		if (!crowd.servers[0]->data.asymmetric) {
+			skip("no membarrier here");
+			goto out;
+		}
+		wait_in_vain(crowd.set);
+		ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[0]), "m", 1, 0, 0), 0);
+		ck_assert_int_eq(peal_set_wait(crowd.set, LONG), 1);
+		ck_assert_int_eq(peal_recv(peal_link_rx(crowd.servers[0]), &byte, 1, NULL, 0), 1);
+		prompt = crowd.clients[0];
+		ck_assert_int_eq(peal_send(peal_link_tx(crowd.clients[1]), "x", 1, 0, 0), 0);
+		until = platform_now() + (uint64_t)LONG;
+		while (link != crowd.servers[1]) {
+			ck_assert_uint_lt(platform_now(), until);
+			ck_assert_int_gt(peal_set_wait(crowd.set, LONG), 0);
+			while ((link = peal_set_next(crowd.set, &data)) == crowd.servers[0])
+				while (peal_recv(peal_link_rx(link), &byte, 1, NULL, 0) == 1)
+					;
+		}
+		prompt = NULL;
+out:
+		crowd_close(&crowd);
+	}
+END_TEST
+
 START_TEST(one_membarrier_arms_all_and_none_loses_its_bell_if_it_fails)
 	{
 		struct crowd crowd;
@@ -1275,6 +1312,8 @@ static Suite *pollable(void)
 	tcase_add_loop_test(many, a_close_that_is_taken_back_is_told_as_one, 0, 2);
 	tcase_add_loop_test(many, who_rings_a_set_for_nothing_is_told_to_have_ended, 0, 2);
 	tcase_add_loop_test(many, who_moves_in_a_set_has_not_rung, 0, 2);
+	tcase_add_loop_test(many, who_sleeps_is_heard_while_another_always_comes_just_in_time, 0,
+			    2);
 	tcase_add_loop_test(many, one_membarrier_arms_all_and_none_loses_its_bell_if_it_fails, 0,
 			    2);
 	tcase_add_test(many, a_set_that_waits_in_vain_does_not_spin_any_more);
