@@ -17,9 +17,9 @@ int main(int argc, char **argv)
 	struct peal_listener *listener;
 	struct peal_link *link;
 	if (argc != 2 || peal_listen(&listener, argv[1], NULL) ||
-	    peal_accept(listener, &link, PEAL_FOREVER) || !serve(-1, G_IO_IN, link))
+	    peal_accept(listener, &link, PEAL_FOREVER))
 		return 1;
-	guint source = g_unix_fd_add(peal_link_fd(link), G_IO_IN, serve, link);
-	while (g_main_context_find_source_by_id(NULL, source))
+	g_unix_fd_add(peal_link_fd(link), G_IO_IN, serve, link);
+	while (serve(-1, G_IO_IN, link))
 		g_main_context_iteration(NULL, TRUE);
 }
