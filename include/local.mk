@@ -10,6 +10,7 @@ pealinclude_HEADERS = \
 	include/peal/client.h \
 	include/peal/error.h \
 	include/peal/link.h \
+	include/peal/monitor.h \
 	include/peal/options.h \
 	include/peal/placement.h \
 	include/peal/ring.h \

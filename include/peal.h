@@ -12,6 +12,7 @@
 #include <peal/client.h>
 #include <peal/error.h>
 #include <peal/link.h>
+#include <peal/monitor.h>
 #include <peal/options.h>
 #include <peal/placement.h>
 #include <peal/ring.h>

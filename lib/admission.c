@@ -135,8 +135,9 @@ int admission_enter(struct admission *admission, uint32_t uid, uint64_t now)
 	return err;
 }
 
-void admission_leave(struct admission *admission, uint32_t uid)
+static void leave(struct admission *admission, uint32_t uid, bool undo)
 {
+	uint32_t rate = admission->limits.user_rate;
 	struct user *user;
 
 	if (!is_limited(&admission->limits))
@@ -144,11 +145,23 @@ void admission_leave(struct admission *admission, uint32_t uid)
 	pthread_mutex_lock(&admission->lock);
 	user = find(admission, uid);
 	if (user && user->clients) {
+		if (undo && rate)
+			user->full_at -= SECOND / rate;
 		user->clients--;
 		admission->clients--;
 		admission->idle += !user->clients;
 	}
 	pthread_mutex_unlock(&admission->lock);
+}
+
+void admission_leave(struct admission *admission, uint32_t uid)
+{
+	leave(admission, uid, false);
+}
+
+void admission_undo(struct admission *admission, uint32_t uid)
+{
+	leave(admission, uid, true);
 }
 
 void admission_end(struct admission *admission)

@@ -41,6 +41,9 @@ void admission_end(struct admission *admission);
  * thread at a time. */
 int admission_enter(struct admission *admission, uint32_t uid, uint64_t now);
 
+/* One that counts was no client: as if it had not come. */
+void admission_undo(struct admission *admission, uint32_t uid);
+
 /* One that counts has gone. Any thread. */
 void admission_leave(struct admission *admission, uint32_t uid);
 

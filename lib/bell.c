@@ -16,6 +16,7 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
+#include "lib/ring.h"
 #include "lib/set.h"
 
 #define MS 1000000u
@@ -157,6 +158,35 @@ static int verdict_now(struct peal_link *link, struct bell *bell)
 	return link_verdict(link, look_due(bell, platform_now()));
 }
 
+static void note(uint64_t *classes, uint64_t *sum, uint64_t ns)
+{
+	unsigned i = ns < 256 ? 0 : 64 - (unsigned)__builtin_clzll(ns >> 8);
+
+	peal_count(&classes[i < PEAL_OFFCPU_CLASSES ? i : PEAL_OFFCPU_CLASSES - 1], 1);
+	peal_count(sum, ns);
+}
+
+/* Whether a sleep is one that is measured. To be asked once of each. */
+static bool is_sampled(struct bell *bell)
+{
+	if (PEAL_LIKELY(!bell->sample_in) || --bell->sample_in)
+		return false;
+	bell->sample_in = bell->sample;
+	return true;
+}
+
+/* A sleep that is measured is over, which was armed then. */
+static void note_sleep(const struct bell *bell, uint64_t begun, uint64_t armed, uint64_t now)
+{
+	struct peal_offcpu *offcpu = bell->offcpu;
+	/* The peer's word, and without a partner: it can only be a wrong number. */
+	uint64_t rung = __atomic_load_n(bell->rung_ns, __ATOMIC_RELAXED);
+
+	note(offcpu->slept, &offcpu->slept_ns, now - begun);
+	if (rung > armed && rung <= now)
+		note(offcpu->woken, &offcpu->woken_ns, now - rung);
+}
+
 /* The peer can ring no more than once for a word; the next one is another sleep. */
 static void arm(struct bell *bell, uint64_t wants, uint32_t how)
 {
@@ -276,7 +306,7 @@ static int sleep_once(struct peal_link *link, struct bell *bell, struct news *ne
 		      uint64_t ns, bool by_descriptor)
 {
 	uint64_t first = ns;
-	uint32_t seen = 0;
+	uint32_t seen = 0, how = 0;
 	int err = 0;
 
 	if (by_descriptor) {
@@ -287,7 +317,9 @@ static int sleep_once(struct peal_link *link, struct bell *bell, struct news *ne
 		 * that moves the counter away from what was seen. */
 		seen = __atomic_load_n(bell->wake, __ATOMIC_ACQUIRE); /* [snapshot] */
 	}
-	arm_fully(bell, wants, by_descriptor ? PEAL_ASLEEP_DESCRIPTOR : 0);
+	if (by_descriptor)
+		how = PEAL_ASLEEP_DESCRIPTOR | (bell->sample_in == 1 ? PEAL_ASLEEP_TIMED : 0);
+	arm_fully(bell, wants, how);
 	if (!bell->wants && in_doubt(bell))
 		first = least(ns, BELL_DOUBT_NS);         /* [second-look] */
 	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
@@ -310,8 +342,8 @@ static void count_sleep(struct bell *bell)
 	choose_barrier(bell, 0);
 }
 
-/* What was learnt from a wait that was not over at once. */
-static void learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept, int err)
+/* What was learnt from a wait that was not over at once; when that was. */
+static uint64_t learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept, int err)
 {
 	uint64_t now = platform_now(), end = now;
 
@@ -324,6 +356,7 @@ static void learn(struct bell *bell, uint64_t budget, uint64_t begun, bool slept
 		count_sleep(bell);
 	}
 	spin_learn(&bell->spin, budget, end - begun, slept, err != -ETIMEDOUT);
+	return now;
 }
 
 /* How long a wait by this bell is to spin. Where it never is, the counters may be gone: after a
@@ -351,12 +384,13 @@ uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64
 
 /*
  * To sleep until there is news: by futex in slices, and after a while by descriptor without a
- * limit, so that an idle link wakes for nothing.
+ * limit, so that an idle link wakes for nothing. *armed: what the clock says, and said before the
+ * last sleep.
  */
-static int sleep_for(struct peal_link *link, struct bell *bell, struct news *news, uint64_t now,
+static int sleep_for(struct peal_link *link, struct bell *bell, struct news *news, uint64_t *armed,
 		     uint64_t end, int64_t timeout)
 {
-	uint64_t slice = bell->first_slice, wants = news->want;
+	uint64_t now = *armed, slice = bell->first_slice, wants = news->want;
 	uint64_t by_futex = platform_later(now, FUTEX_NS);
 	bool timeless = !bell->wants && link->pair; /* nothing to look after but the bell */
 	uint64_t rest;
@@ -369,12 +403,14 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 	if (bell->wants)
 		wants = least(wants + (link->own.capacity >> 2), link->tx.pos); /* [wants-limit] */
 	/* Pairs with the loads of peal_link_stats and of monitors, as all counters do. */
-	__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
+	if (!bell->stalled)
+		__atomic_store_n(&bell->counters->stalled_since, now, __ATOMIC_RELAXED);
 	for (;;) {
 		rest = end == UINT64_MAX ? end : end - now;
 		by_descriptor = !bell->wants && now >= by_futex && link_can_poll(link);
 		if (!by_descriptor && !(timeless && now >= by_futex))
 			rest = least(slice, rest); /* [slice] */
+		*armed = now;
 		err = sleep_once(link, bell, news, wants, rest, by_descriptor);
 		if (there(news)) {
 			err = 0;
@@ -403,15 +439,18 @@ static int sleep_for(struct peal_link *link, struct bell *bell, struct news *new
 			break;
 		}
 	}
-	__atomic_store_n(&bell->counters->stalled_since, 0, __ATOMIC_RELAXED);
+	/* Whoever waits for room by descriptor as well goes on doing so: ring_room knows better. */
+	__atomic_store_n(&bell->counters->stalled_since, bell->stalled, __ATOMIC_RELAXED);
 	return err;
 }
 
 static int wait_for(struct peal_link *link, struct bell *bell, struct news *news, int64_t timeout)
 {
-	uint64_t now, begun, end, spin_end, spin;
+	uint64_t now, begun, end, spin_end, spin, armed, over, sleeps;
 	int err;
 
+	if (!bell->wants)
+		bell_found(bell, 0);
 	if (timeout == 0) {
 		if (bell->wants)
 			peal_count(&bell->counters->waits, 1);
@@ -457,8 +496,14 @@ static int wait_for(struct peal_link *link, struct bell *bell, struct news *news
 			return timed_out(link, bell, timeout);
 		}
 	}
-	err = sleep_for(link, bell, news, now, end, timeout);
-	learn(bell, spin, begun, true, err);
+	armed = now;
+	sleeps = bell->counters->sleeps;
+	err = sleep_for(link, bell, news, &armed, end, timeout);
+	over = learn(bell, spin, begun, true, err);
+	if (bell->counters->sleeps != sleeps && is_sampled(bell)) {
+		note(bell->offcpu->spun, &bell->offcpu->spun_ns, now - begun);
+		note_sleep(bell, now, armed, over);
+	}
 	return err;
 }
 
@@ -480,8 +525,8 @@ static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowled
 	/* Pairs with the load in in_doubt: whoever rings for a word that asks for fences has just
 	 * had one. The time has no partner, it is for estimates. */
 	__atomic_store_n(acknowledged, asleep, __ATOMIC_RELAXED);
-	/* Who waits by descriptor has waited for long, or in a set. */
-	if (!(asleep & PEAL_ASLEEP_DESCRIPTOR))
+	/* Who waits by descriptor has waited for long, or in a set, and seldom wants to know. */
+	if ((asleep & (PEAL_ASLEEP_DESCRIPTOR | PEAL_ASLEEP_TIMED)) != PEAL_ASLEEP_DESCRIPTOR)
 		__atomic_store_n(rung_ns, platform_now(), __ATOMIC_RELAXED);
 	/* Pairs with [snapshot] in sleep_once. */
 	__atomic_fetch_add(wake, 1, __ATOMIC_RELEASE); /* [wake] */
@@ -530,22 +575,30 @@ void peal_ring_room(struct peal_rx *rx)
 		return;
 	rx->last_rung = ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns,
 			     rx->counters, asleep);
+	/* It slept since there was no room, so this is worth a look. Our own word: the time at
+	 * which somebody was rung last, if that was noted. */
+	ring_sample_rx(link, page->room_rung_ns);
+}
+
+static void arm_one_by_descriptor(const struct arming *arming, struct bell *bell, uint64_t want)
+{
+	uint32_t how = PEAL_ASLEEP_DESCRIPTOR;
+
+	if (bell->sample_in == 1 && arming->sampled)
+		how |= PEAL_ASLEEP_TIMED;
+	owe(arming->link);
+	arm(bell, want, how);
+	bell->armed = true;
 }
 
 static void arm_by_descriptor(const struct arming *arming)
 {
 	struct peal_link *link = arming->link;
 
-	if (arming->what & PEAL_DATA) {
-		owe(link);
-		arm(&link->data, 0, PEAL_ASLEEP_DESCRIPTOR);
-		link->data.armed = true;
-	}
-	if (arming->what & PEAL_ROOM) {
-		owe(link);
-		arm(&link->room, link->room_want, PEAL_ASLEEP_DESCRIPTOR);
-		link->room.armed = true;
-	}
+	if (arming->what & PEAL_DATA)
+		arm_one_by_descriptor(arming, &link->data, 0);
+	if (arming->what & PEAL_ROOM)
+		arm_one_by_descriptor(arming, &link->room, link->room_want);
 }
 
 /* Chooses the barriers, arms, and has the sleepers' half. */
@@ -578,6 +631,39 @@ static void arm_all(const struct arming *all, uint32_t count, bool program_waits
 	}
 	if (!had)
 		heavy(false, &took);
+}
+
+static void sleep_begins(struct bell *bell, const struct falling *by_set)
+{
+	peal_count(&bell->counters->sleeps, 1);
+	if (!by_set || !is_sampled(bell))
+		return;
+	note(bell->offcpu->spun, &bell->offcpu->spun_ns, by_set->spun);
+	bell->since = by_set->now;
+}
+
+void bell_slept(struct peal_link *link, const struct falling *by_set)
+{
+	if (link->data.armed) {
+		peal_count(&link->data.counters->waits, 1);
+		sleep_begins(&link->data, by_set);
+	}
+	/* That there was no room was counted by the verb that found none. */
+	if (link->room.armed)
+		sleep_begins(&link->room, by_set);
+}
+
+static void sleep_ends(struct bell *bell, uint64_t now)
+{
+	if (bell->since)
+		note_sleep(bell, bell->since, bell->since, now);
+	bell->since = 0;
+}
+
+void bell_woke(struct peal_link *link, uint64_t now)
+{
+	sleep_ends(&link->data, now);
+	sleep_ends(&link->room, now);
 }
 
 void bell_settle(struct peal_link *link)

@@ -47,6 +47,7 @@ uint64_t bell_first_look(struct peal_link *link, struct bell *bell, const uint64
 struct arming {
 	struct peal_link *link;
 	uint32_t what;
+	bool sampled;    /* the sleep is measured when it is its turn, and bell_slept told of it */
 	bool doubt;      /* told: this one's sleep is in doubt */
 	const void *was; /* the set's note: where its next header was at the last muster */
 };
@@ -62,6 +63,40 @@ void bell_disarm(struct peal_link *link, uint32_t what);
 /* A bell was heard by descriptor, by the same thread, that waits for this. One that rings for
  * nothing, again and again, ends its link. */
 void bell_heard(struct peal_link *link, uint32_t what);
+
+/* Counts that a link has fallen asleep, for all that it is armed for. by_set: at that time
+ * (monotonic ns), after its set spun for so long; NULL: nobody measures. */
+struct falling {
+	uint64_t now, spun;
+};
+void bell_slept(struct peal_link *link, const struct falling *by_set);
+
+/* Whether a sleep of a link's that a set has begun is being measured; it ends. */
+static inline bool bell_is_sampled(const struct peal_link *link)
+{
+	return (link->data.since | link->room.since) != 0;
+}
+void bell_woke(struct peal_link *link, uint64_t now);
+
+/* So many bytes were found in the end's ring. By the thread that uses the end. */
+static inline void bell_found(struct bell *bell, uint64_t depth)
+{
+	if (depth == bell->depth)
+		return;
+	bell->depth = depth;
+	/* Pair with the loads of peal_link_stats and of monitors, as all counters do. */
+	__atomic_store_n(&bell->counters->depth, depth, __ATOMIC_RELAXED);
+	if (depth > __atomic_load_n(&bell->counters->high_water, __ATOMIC_RELAXED))
+		__atomic_store_n(&bell->counters->high_water, depth, __ATOMIC_RELAXED);
+}
+
+/* A tx waits for room since then, by descriptor; 0: it does not any more. By its thread. */
+static inline void bell_stalled(struct bell *room, uint64_t since)
+{
+	room->stalled = since;
+	/* Likewise. */
+	__atomic_store_n(&room->counters->stalled_since, since, __ATOMIC_RELAXED);
+}
 
 /* Rings both of the peer's bells if it sleeps; for ending a link. Wake counters are added to
  * atomically: where the peer has lied, the other end's thread may be ringing at the same time. */

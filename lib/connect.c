@@ -53,12 +53,12 @@ static int open_socket(struct opening *opening)
 	return err;
 }
 
-/* keep: the link has it. What the caller brought is still the caller's otherwise. */
-static void end_opening(struct opening *opening, bool keep)
+/* close: nobody else has the socket now. */
+static void end_opening(struct opening *opening, bool close)
 {
 	registry_lock();
 	registry_remove(&opening->handle);
-	if (!keep && opening->address.fd < 0)
+	if (close)
 		platform_close_socket(opening->fd);
 	opening->fd = -1;
 	registry_unlock();
@@ -83,6 +83,10 @@ static const struct shortage our_descriptors = {
 static const struct shortage their_descriptors = {
 	"too many descriptors of the server's user are under way",
 	"raise the limit there (ulimit -n)"
+};
+static const struct shortage no_room = {
+	"there is no room yet for a monitor",
+	"see whether the server is out of descriptors or memory, or full and slow"
 };
 static const struct shortage no_memory = { "the system has no memory for a handshake",
 					   "free some" };
@@ -186,9 +190,16 @@ static int reach_name(struct opening *opening)
 /* Makes what is handed over, and says so. */
 static int prepare_hello(struct opening *opening)
 {
-	int err = segment_create(&opening->plan.own, &opening->options,
-				 options_asleep_word(&opening->options));
+	int err;
 
+	if (opening->monitor) {
+		wire_begin(&opening->hello, WIRE_HELLO, WIRE_MONITOR, &opening->options);
+		opening->hello.stats_first = opening->stats_first;
+		opening->parcel.count = 0;
+		return 0;
+	}
+	err = segment_create(&opening->plan.own, &opening->options,
+			     options_asleep_word(&opening->options));
 	if (!err)
 		wire_fill(&opening->hello, WIRE_HELLO, &opening->options,
 			  opening->options.max_message, &opening->plan, &opening->parcel);
@@ -239,8 +250,8 @@ static int hear_answer(struct opening *opening, struct wire_message *answer,
 	if (length == -EPROTO)
 		return error_set(
 			-EPROTO,
-			"the answer of the server at %s came with more descriptors than %d, where at most 3 are right: update it",
-			opening->address.shown, PLATFORM_DESCRIPTORS);
+			"the answer of the server at %s came with more descriptors than are right, %d: update it",
+			opening->address.shown, opening->monitor ? PLATFORM_DESCRIPTORS : 3);
 	if (length == -EMFILE)
 		return error_set(
 			-EMFILE,
@@ -294,11 +305,6 @@ static int take_welcome(int fd, const struct wire_message *answer, struct platfo
 {
 	const struct platform_credentials *who = &parcel->credentials;
 
-	if (answer->type != WIRE_WELCOME)
-		return error_set(
-			-EPROTO,
-			"the server answered with a message of type %u, where %d is right: update it",
-			answer->type, WIRE_WELCOME);
 	if (!accepts(fd, parcel, options))
 		return error_set(
 			-EPERM,
@@ -326,34 +332,53 @@ void opening_drop(struct opening *opening)
 {
 	if (opening->stage == OPENING_NEW)
 		return;
-	end_opening(opening, false);
+	/* What the caller brought is still the caller's. */
+	end_opening(opening, opening->address.fd < 0);
 	drop(&opening->plan, opening->stale);
 }
 
-/* What the server answers, and the link that comes of it. */
-static int conclude(struct opening *opening, struct peal_link **link)
+/* What the server answers: 0: a WELCOME, with what came along; 1: nothing yet, or another try is to
+ * be made; or an error. */
+static int take_answer(struct opening *opening, struct wire_message *answer,
+		       struct platform_parcel *received)
 {
-	struct platform_parcel received = { .count = 0 };
-	struct wire_message answer;
-	int err = hear_answer(opening, &answer, &received);
+	int err = hear_answer(opening, answer, received);
 
-	if (!err && answer.type == WIRE_REFUSE)
-		err = take_refusal(&answer);
-	if (!err)
-		err = take_welcome(opening->fd, &answer, &received, &opening->options,
-				   &opening->plan);
-	wire_close_parcel(&received);
-	if (err == -ETOOMANYREFS) { /* it could not send its answer yet */
+	if (!err && answer->type == WIRE_REFUSE)
+		err = take_refusal(answer);
+	else if (!err && answer->type != WIRE_WELCOME)
+		err = error_set(
+			-EPROTO,
+			"the server answered with a message of type %u, where %d is right: update it",
+			answer->type, WIRE_WELCOME);
+	if (err)
+		wire_close_parcel(received);
+	/* It could not send its answer yet, or has refused whom it took for a client. */
+	if (err == -ETOOMANYREFS || (err == -EBUSY && opening->monitor)) {
 		if (opening->address.fd >= 0)
 			return -EBUSY; /* a socket that the caller has brought is good for one */
 		opening_drop(opening); /* and so is a segment */
-		return pause_for(opening, &their_descriptors);
+		return pause_for(opening, err == -EBUSY ? &no_room : &their_descriptors);
 	}
+	return err;
+}
+
+/* The link that comes of the server's answer. */
+static int conclude(struct opening *opening, struct peal_link **link)
+{
+	struct platform_parcel received;
+	struct wire_message answer;
+	int err = take_answer(opening, &answer, &received);
+
+	if (err)
+		return err;
+	err = take_welcome(opening->fd, &answer, &received, &opening->options, &opening->plan);
+	wire_close_parcel(&received);
 	opening->plan.fd = opening->fd;
 	if (!err)
 		err = link_create(link, &opening->plan, &opening->options);
 	if (!err)
-		end_opening(opening, true);
+		end_opening(opening, false);
 	return err;
 }
 
@@ -376,12 +401,12 @@ int opening_prepare(struct opening *opening, const char *address,
 	return err;
 }
 
-int opening_step(struct opening *opening, struct peal_link **link)
+/* As far as to the answer. */
+static int advance(struct opening *opening)
 {
 	enum address_form form = opening->address.form;
 	int err = 0;
 
-	*link = NULL;
 	opening->pause = 0;
 	if (opening->stage == OPENING_NEW) {
 		opening->stage = OPENING_REACH;
@@ -405,8 +430,34 @@ int opening_step(struct opening *opening, struct peal_link **link)
 		if (!err)
 			opening->stage = OPENING_ANSWER;
 	}
-	if (!err && opening->stage == OPENING_ANSWER)
+	return err;
+}
+
+int opening_step(struct opening *opening, struct peal_link **link)
+{
+	int err = advance(opening);
+
+	*link = NULL;
+	if (!err)
 		err = conclude(opening, link);
+	if (err < 0)
+		opening_drop(opening);
+	return err;
+}
+
+int opening_look(struct opening *opening, struct wire_message *answer,
+		 struct platform_parcel *received)
+{
+	int err = advance(opening);
+
+	if (!err)
+		err = take_answer(opening, answer, received);
+	if (!err) {
+		/* What the caller brought is still the caller's. */
+		end_opening(opening, opening->address.fd < 0);
+		opening->tries = 0;
+		opening->shortage = NULL;
+	}
 	if (err < 0)
 		opening_drop(opening);
 	return err;
@@ -435,10 +486,25 @@ static int say_late(const struct opening *opening, int64_t timeout)
 		address, (long long)timeout);
 }
 
+int opening_wait(const struct opening *opening, int64_t timeout, uint64_t deadline)
+{
+	uint64_t now = platform_now();
+
+	if (timeout == 0 || now >= deadline)
+		return say_late(opening, timeout);
+	if (!opening->pause)
+		platform_poll(opening->fd, false, timeout < 0 ? -1 : (int64_t)(deadline - now));
+	else if (opening->pause < deadline - now)
+		platform_sleep(opening->pause);
+	else
+		platform_sleep(deadline - now);
+	return 0;
+}
+
 int peal_connect(struct peal_link **link, const char *address, const struct peal_options *options,
 		 int64_t timeout)
 {
-	uint64_t now, deadline = platform_deadline(platform_now(), timeout);
+	uint64_t deadline = platform_deadline(platform_now(), timeout);
 	struct opening opening;
 	int err = opening_prepare(&opening, address, options);
 
@@ -446,19 +512,11 @@ int peal_connect(struct peal_link **link, const char *address, const struct peal
 	if (err)
 		return err;
 	while ((err = opening_step(&opening, link)) > 0) {
-		now = platform_now();
-		if (timeout == 0 || now >= deadline) {
-			err = say_late(&opening, timeout);
+		err = opening_wait(&opening, timeout, deadline);
+		if (err) {
 			opening_drop(&opening);
 			break;
 		}
-		if (!opening.pause)
-			platform_poll(opening.fd, false,
-				      timeout < 0 ? -1 : (int64_t)(deadline - now));
-		else if (opening.pause < deadline - now)
-			platform_sleep(opening.pause);
-		else
-			platform_sleep(deadline - now);
 	}
 	return err;
 }

@@ -27,6 +27,9 @@ struct opening {
 	struct address address;
 	struct peal_options options;
 
+	bool monitor;         /* it is to look at counters, and makes no link; */
+	uint64_t stats_first; /* at those from this object on */
+
 	struct link_plan plan;
 	struct wire_message hello;
 	struct platform_parcel parcel;
@@ -48,6 +51,18 @@ int opening_prepare(struct opening *opening, const char *address,
  * error as of peal_connect. After 0 and after an error the next step begins anew.
  */
 int opening_step(struct opening *opening, struct peal_link **link);
+
+/*
+ * The same for a monitor: 0: there is an answer, a WELCOME, with what came along, and the
+ * connection is closed (a socket that the caller has brought is good for nothing more, and his to
+ * close). A server that is full, and has not heard yet that we are a monitor, is tried again.
+ */
+int opening_look(struct opening *opening, struct wire_message *answer,
+		 struct platform_parcel *received);
+
+/* Waits until there is another step to make, after one that ended with 1. 0, or -EAGAIN or
+ * -ETIMEDOUT with its sentence; then nothing is dropped. deadline: of this timeout. */
+int opening_wait(const struct opening *opening, int64_t timeout, uint64_t deadline);
 
 /* Drops what is under way; the next step begins anew. After a fork, too. */
 void opening_drop(struct opening *opening);

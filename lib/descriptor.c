@@ -112,6 +112,7 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 {
 	struct arming arming = { .link = link, .what = what };
 	int err = check(link);
+	bool full;
 
 	if (!err && (!what || (what & ~(uint32_t)(PEAL_DATA | PEAL_ROOM))))
 		err = error_set(-EINVAL, "peal_link_arm for 0x%x: PEAL_DATA, PEAL_ROOM or both",
@@ -130,8 +131,15 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 		bell_disarm(link, PEAL_DATA | PEAL_ROOM);
 	}
 	bell_arm(&arming, 1, true);
-	if (!bell_is_news(link, what))
+	full = (what & PEAL_ROOM) && !bell_is_news(link, PEAL_ROOM);
+	if (full != (link->room.stalled != 0))
+		bell_stalled(&link->room, full ? platform_now() : 0);
+	if (!bell_is_news(link, what)) {
+		bell_slept(link, NULL);
+		if (what & PEAL_DATA)
+			bell_found(&link->data, 0);
 		return 0;
+	}
 	bell_disarm(link, PEAL_DATA | PEAL_ROOM);
 	return 1;
 }

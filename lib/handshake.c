@@ -36,10 +36,14 @@ AT(descriptors, 68);
 AT(descriptor, 72);
 AT(start, 80);
 AT(data_page, 88);
-AT(spare, 96);
+AT(stats_first, 96);
+AT(stats_objects, 104);
+AT(stats_started, 112);
+AT(spare, 120);
 AT(name, 128);
 AT(text, 192);
-AT(spare_end, 448);
+AT(stats_size, 448);
+AT(spare_end, 480);
 _Static_assert(sizeof(struct wire_message) == 504, "wire, version 1");
 _Static_assert(WIRE_MAGIC == 0x4c414550, "wire, version 1");
 _Static_assert(WIRE_VERSION_LOW == 1, "wire, version 1");
@@ -97,19 +101,26 @@ static void put(struct wire_message *message, struct platform_parcel *parcel,
 	parcel->fd[parcel->count++] = fd;
 }
 
-void wire_fill(struct wire_message *message, enum wire_type type,
-	       const struct peal_options *options, uint64_t rx_largest, struct link_plan *plan,
-	       struct platform_parcel *parcel)
+void wire_begin(struct wire_message *message, enum wire_type type, enum wire_kind kind,
+		const struct peal_options *options)
 {
 	memset(message, 0, sizeof(*message));
 	message->magic = WIRE_MAGIC;
 	message->type = (uint16_t)type;
-	message->kind = WIRE_LINK;
+	message->kind = (uint16_t)kind;
 	message->version_low = WIRE_VERSION_LOW;
 	message->version_high = WIRE_VERSION_HIGH;
 	message->layout_low = WIRE_LAYOUT_LOW;
 	message->layout_high = WIRE_LAYOUT_HIGH;
 	message->abi = options->abi;
+	options_copy_name(message->name, options->name);
+}
+
+void wire_fill(struct wire_message *message, enum wire_type type,
+	       const struct peal_options *options, uint64_t rx_largest, struct link_plan *plan,
+	       struct platform_parcel *parcel)
+{
+	wire_begin(message, type, WIRE_LINK, options);
 	message->features = WIRE_FRAGMENTS | WIRE_SOCKET_BELL;
 	if (options->flags & PEAL_CALLS)
 		message->features |= WIRE_CALLS;
@@ -134,7 +145,6 @@ void wire_fill(struct wire_message *message, enum wire_type type,
 		plan->own_eventfd = platform_eventfd();
 	if (plan->own_eventfd >= 0)
 		put(message, parcel, WIRE_EVENTFD, plan->own_eventfd);
-	options_copy_name(message->name, options->name);
 }
 
 void wire_refuse(int fd, int err, const char *sentence)
@@ -303,11 +313,14 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	return large_set_aside(&plan->join, options->max_message, plan->rx_largest);
 }
 
+bool wire_is_own(const struct platform_credentials *who)
+{
+	return who->uid == 0 || (who->uid == platform_uid() && platform_uid_is_mapped(who->uid));
+}
+
 bool wire_allows(const struct peal_options *options, const struct platform_credentials *who, int fd)
 {
-	if (options->allow == PEAL_ALLOW_ANYONE || who->uid == 0)
-		return true;
-	if (who->uid == platform_uid() && platform_uid_is_mapped(who->uid))
+	if (options->allow == PEAL_ALLOW_ANYONE || wire_is_own(who))
 		return true;
 	return options->allow == PEAL_ALLOW_GROUP &&
 	       (who->gid == options->group || platform_peer_in_group(fd, options->group));

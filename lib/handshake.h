@@ -70,11 +70,23 @@ struct wire_message {
 	uint8_t descriptor[8]; /* what each is */
 	uint64_t start;        /* position of the first record in its ring */
 	uint64_t data_page;    /* the data area's pages: of the size of page, or huge ones */
-	uint64_t spare[4];
+	/* Of monitors; else zero. In HELLO with which object of counters, of which the oldest has
+	 * 0, the ones that come along are to begin. In WELCOME with which they do, and how many
+	 * there are in all, when the first was made (monotonic ns), and the bytes of each that
+	 * comes along. */
+	uint64_t stats_first;
+	uint64_t stats_objects;
+	uint64_t stats_started;
+	uint64_t spare[1];
 	char name[64];  /* what the sender calls itself, terminated */
 	char text[256]; /* REFUSE: a sentence, terminated */
-	uint8_t spare_end[56];
+	uint64_t stats_size[PLATFORM_DESCRIPTORS];
+	uint8_t spare_end[24];
 };
+
+/* Of a message of this kind what is the same in all, with what the sender calls itself. */
+void wire_begin(struct wire_message *message, enum wire_type type, enum wire_kind kind,
+		const struct peal_options *options);
 
 /* What we say of ourselves, in a message of this type, and the parcel that goes with it: the plan's
  * own segment, and an eventfd for the peer to ring, which goes into the plan too, if it is to have
@@ -105,6 +117,9 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
  * about supplementary groups; -1: those do not count. */
 bool wire_allows(const struct peal_options *options, const struct platform_credentials *who,
 		 int fd);
+
+/* Whether they are those of our own effective user, or of root. */
+bool wire_is_own(const struct platform_credentials *who);
 
 /* Closes, aside, what a stranger sent. */
 void wire_close_parcel(struct platform_parcel *parcel);

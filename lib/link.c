@@ -20,6 +20,7 @@
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/options.h"
+#include "lib/ring.h"
 
 /* What programs pass is binary interface. */
 #define STATS(field, offset)                                           \
@@ -167,6 +168,9 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.rung_ns = &link->peer_page->room_rung_ns,
 		.acknowledged = &link->peer_page->room_acknowledged,
 		.counters = &link->slot->tx,
+		.offcpu = &link->slot->tx_offcpu,
+		.sample = options->sample,
+		.sample_in = options->sample,
 		.spin_ns = spin_ns,
 		.breath = (uint64_t)((double)room_breath_ns(link->own.capacity) * ticks_per_ns),
 		.first_slice = FIRST_ROOM_SLICE,
@@ -193,6 +197,9 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.rung_ns = &link->peer_page->data_rung_ns,
 		.acknowledged = &link->peer_page->data_acknowledged,
 		.counters = &link->slot->rx,
+		.offcpu = &link->slot->rx_offcpu,
+		.sample = options->sample,
+		.sample_in = options->sample,
 		.word = options_asleep_word(options),
 		.spin_ns = spin_ns,
 		.breath = (uint64_t)(BREATH_NS * ticks_per_ns),
@@ -399,24 +406,16 @@ static bool is_of_calls(const struct peal_rx *rx, uint64_t at)
 static uint64_t count_unread(const struct peal_link *link)
 {
 	const struct peal_rx *rx = &link->rx;
-	uint64_t at = rx->pos, end = rx->pos + link->theirs.capacity, count = 0;
+	uint64_t at = rx->pos, end = rx->pos + link->theirs.capacity, count = 0, header, size;
 	bool part = link->join.total != 0;
 
-	for (unsigned i = 0; at < end && i < UNREAD_MAX; i++) {
-		/* Pairs with [publish] of the peer. */
-		uint64_t header = __atomic_load_n(
-			(const uint64_t *)(const void *)(rx->data + (at & rx->mask)),
-			__ATOMIC_ACQUIRE);
-		uint64_t length = (header & PEAL_HEADER_LENGTH) - 1;
-		bool control = (header & PEAL_HEADER_CONTROL) != 0;
-
-		if (!header ||
-		    (control ? length > PEAL_CONTROL_LONGEST : length >= link->join.below))
+	for (unsigned i = 0; i < UNREAD_MAX; i++, at += size) {
+		size = ring_record_at(link, at, end, &header);
+		if (!size)
 			break;
 		part = (header & PEAL_HEADER_MORE) != 0;
-		if (!part && (!control || is_of_calls(rx, at)))
+		if (!part && (!(header & PEAL_HEADER_CONTROL) || is_of_calls(rx, at)))
 			count++;
-		at += peal_record_size(length);
 	}
 	return count + part < UNREAD_MAX ? count + part : UNREAD_MAX;
 }
@@ -559,6 +558,13 @@ int peal_link_agreed(const struct peal_link *link, struct peal_agreed *agreed)
 	return 0;
 }
 
+static int stale(void)
+{
+	return error_literal(
+		-ESTALE,
+		"this link is from before a fork: only the parent can use it; open another");
+}
+
 int peal_link_memory(const struct peal_link *link, struct peal_memory *memory)
 {
 	if (memory->size != sizeof(*memory))
@@ -566,23 +572,22 @@ int peal_link_memory(const struct peal_link *link, struct peal_memory *memory)
 				 "memory->size is %u: set it to sizeof(struct peal_memory), %zu",
 				 memory->size, sizeof(*memory));
 	if (link->stale)
-		return error_literal(
-			-ESTALE,
-			"this link is from before a fork: only the parent can use it; open another");
+		return stale();
 	memory->spare = 0;
 	segment_tell(&link->own, &memory->tx);
 	segment_tell(&link->theirs, &memory->rx);
 	return 0;
 }
 
-static void copy_counters(struct peal_counters *to, const struct peal_counters *from)
+/* Copies so many bytes of what is counted. */
+static void copy_counted(void *to, const void *from, size_t size)
 {
-	const uint64_t *words = (const uint64_t *)(const void *)from;
+	const uint64_t *words = from;
 
 	/* Pair with the stores of peal_count and peal_count_messages: each is whole, no more. */
 	/* Batched ones before all messages, which they are some of. */
-	for (size_t i = sizeof(*to) / sizeof(uint64_t); i-- > 0;)
-		((uint64_t *)(void *)to)[i] = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+	for (size_t i = size / sizeof(uint64_t); i-- > 0;)
+		((uint64_t *)to)[i] = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
 }
 
 /* Publications that rang no bell. The counts are not from one instant, and fragments ring too. */
@@ -604,20 +609,29 @@ int peal_link_stats(const struct peal_link *link, struct peal_stats *stats)
 				 "stats->size is %u: set it to sizeof(struct peal_stats), %zu",
 				 size, sizeof(now));
 	if (link->stale)
-		return error_literal(
-			-ESTALE,
-			"this link is from before a fork: only the parent can use it; open another");
+		return stale();
 	/* Pairs with the exchange in link_closed; the count is in the word itself. */
 	closed = __atomic_load_n(&link->closed, __ATOMIC_ACQUIRE);
 	if (!closed) /* Pairs with [closed]. */
 		closed = __atomic_load_n(&link->peer_page->closed, __ATOMIC_ACQUIRE);
-	copy_counters(&now.tx, &link->slot->tx);
-	copy_counters(&now.rx, &link->slot->rx);
+	copy_counted(&now.tx, &link->slot->tx, sizeof(now.tx));
+	copy_counted(&now.rx, &link->slot->rx, sizeof(now.rx));
 	now.closed = closed != 0;
 	now.peer_unread = closed ? closed - 1 : 0;
 	now.tx_spared = spared(&now.tx);
 	now.rx_spared = spared(&now.rx);
 	now.size = size;
 	memcpy(stats, &now, size);
+	return 0;
+}
+
+int peal_link_offcpu(const struct peal_link *link, struct peal_offcpu *tx, struct peal_offcpu *rx)
+{
+	if (link->stale)
+		return stale();
+	if (tx)
+		copy_counted(tx, &link->slot->tx_offcpu, sizeof(*tx));
+	if (rx)
+		copy_counted(rx, &link->slot->rx_offcpu, sizeof(*rx));
 	return 0;
 }

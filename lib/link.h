@@ -40,6 +40,15 @@ struct bell {
 	uint64_t messages;    /* counted when the last wait began */
 	uint64_t look_at;     /* monotonic ns of the next look at the socket */
 	uint64_t end;         /* monotonic ns at which the last wait would have ended */
+	uint64_t depth;       /* what the counters say was found in the ring */
+	uint64_t depth_at;    /* monotonic ns from which on that may be looked at again */
+	uint64_t stalled;     /* since then it waits for room, though not in a verb; 0: no */
+
+	/* Of so many sleeps one is measured; 0: none is. */
+	uint64_t sample;
+	uint64_t sample_in; /* the next one is this many away, 1: the next; 0: none is measured */
+	uint64_t since;     /* one by a set is being measured, from then on (monotonic ns); 0: no */
+	struct peal_offcpu *offcpu;
 
 	/* The data bell's barrier. */
 	bool asymmetric;     /* may be: the peer's process is registered, and nobody forbade it */

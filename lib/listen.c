@@ -19,6 +19,7 @@
 #include "lib/large.h"
 #include "lib/listen.h"
 #include "lib/options.h"
+#include "lib/stats.h"
 
 /*
  * Clients between connect and HELLO. When all seats are taken nobody is let in until one is free.
@@ -34,9 +35,6 @@
  * where there are none: more than a client takes, since each of them has one at least. */
 #define LEFT_FREE 32
 #define GIVEN_UP 8
-
-/* Of hear(): no errno. */
-#define SILENT 1
 
 static const char out_of_descriptors[] =
 	"the server is out of descriptors: raise its limit (ulimit -n), or try again";
@@ -425,17 +423,23 @@ static void unseat(struct peal_listener *listener, struct guest *guest)
 		listener->due = UINT64_MAX;
 }
 
-/* Sends a guest away; the socket goes with it, unread descriptors in it or not. */
-static void see_off(struct peal_listener *listener, struct guest *guest, int err,
-		    const char *sentence)
+/* The socket goes with it, unread descriptors in it or not. */
+static void close_guest(struct peal_listener *listener, struct guest *guest)
 {
 	int fd = guest->fd;
 
-	wire_refuse(fd, err, sentence);
 	registry_lock();
 	unseat(listener, guest);
 	platform_close_socket(fd);
 	registry_unlock();
+}
+
+/* Sends a guest away. */
+static void see_off(struct peal_listener *listener, struct guest *guest, int err,
+		    const char *sentence)
+{
+	wire_refuse(guest->fd, err, sentence);
+	close_guest(listener, guest);
 	if (guest->counted)
 		admission_leave(&listener->admission, guest->who.uid);
 	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->address.shown,
@@ -548,6 +552,66 @@ static bool admit(const struct peal_listener *listener, const struct guest *gues
 	       (options->admit && options->admit(options->admit_data, &peer));
 }
 
+static int send_answer(struct peal_listener *listener, const struct guest *guest,
+		       const struct wire_message *answer, const struct platform_parcel *parcel)
+{
+	int err = platform_send(guest->fd, answer, sizeof(*answer), parcel);
+
+	if (err == -ETOOMANYREFS)
+		error_set(
+			err,
+			"too many descriptors of this server's user are under way (errno %d): raise its limit (ulimit -n)",
+			-err);
+	else if (err)
+		error_set(err, "the answer could not be sent (sendmsg, errno %d): %s", -err,
+			  error_mend(err, "see sendmsg(2)"));
+	/* Then no refusal gets out, either, and nobody else is told. */
+	if (err == -EPERM || err == -ENOSYS)
+		log_line(LOG_WARN, "%s: %s", listener->address.shown, peal_error());
+	return err;
+}
+
+/* Tells a monitor where the counters are. 0 or an errno with its sentence. */
+static int show_counters(struct peal_listener *listener, const struct guest *guest,
+			 const struct wire_message *hello, const struct platform_parcel *parcel)
+{
+	struct platform_parcel ours = { .has_credentials = true, .credentials = listener->self };
+	struct wire_message answer;
+	struct stats_view view;
+	int err;
+
+	if (!wire_is_own(&guest->who))
+		return error_set(
+			-EPERM,
+			"user %u may not look at the counters of this process: only its own user (%u) and root may",
+			guest->who.uid, platform_uid());
+	if (parcel->count || hello->descriptors)
+		return error_set(
+			-EPROTO,
+			"a monitor came with %d descriptors (%u by its word), where none are right: update that program",
+			parcel->count, hello->descriptors);
+	if (hello->needed)
+		return error_set(
+			-EPROTONOSUPPORT,
+			"the monitor needs features 0x%llx, and this side has none for it: use a newer library here",
+			(unsigned long long)hello->needed);
+	err = stats_look(hello->stats_first, &view);
+	if (err)
+		return err;
+	wire_begin(&answer, WIRE_WELCOME, WIRE_MONITOR, &listener->options);
+	answer.stats_first = hello->stats_first;
+	answer.stats_objects = view.objects;
+	answer.stats_started = view.started_ns;
+	answer.descriptors = (uint32_t)view.count;
+	ours.count = view.count;
+	for (int i = 0; i < view.count; i++) {
+		answer.descriptor[i] = WIRE_STATS;
+		answer.stats_size[i] = view.size[i];
+		ours.fd[i] = view.fd[i];
+	}
+	return send_answer(listener, guest, &answer, &ours);
+}
+
 /* Makes a link of a HELLO. 0 or an errno with its sentence; the guest's socket is the link's
  * then. */
 static int welcome(struct peal_listener *listener, struct guest *guest,
@@ -563,16 +627,11 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 	struct wire_message answer;
 	int err;
 
-	if (hello->type != WIRE_HELLO)
-		return error_set(
-			-EPROTO,
-			"the handshake begins with a message of type %u, where %d is right: update that program",
-			hello->type, WIRE_HELLO);
 	if (hello->kind != WIRE_LINK)
 		return error_set(
 			-EOPNOTSUPP,
-			"this server has no connections of kind %u, only of %d: update the older side",
-			hello->kind, WIRE_LINK);
+			"this server has no connections of kind %u, only of %d and %d: update the older side",
+			hello->kind, WIRE_LINK, WIRE_MONITOR);
 	plan.peer = (struct peal_peer){ .pid = guest->who.pid,
 					.uid = guest->who.uid,
 					.gid = guest->who.gid };
@@ -583,18 +642,7 @@ static int welcome(struct peal_listener *listener, struct guest *guest,
 		goto fail;
 	wire_fill(&answer, WIRE_WELCOME, options,
 		  options->max_message ? options->max_message : plan.rx_largest, &plan, &ours);
-	err = platform_send(guest->fd, &answer, sizeof(answer), &ours);
-	if (err == -ETOOMANYREFS)
-		error_set(
-			err,
-			"too many descriptors of this server's user are under way (errno %d): raise its limit (ulimit -n)",
-			-err);
-	else if (err)
-		error_set(err, "the answer could not be sent (sendmsg, errno %d): %s", -err,
-			  error_mend(err, "see sendmsg(2)"));
-	/* Then no refusal gets out, either, and nobody else is told. */
-	if (err == -EPERM || err == -ENOSYS)
-		log_line(LOG_WARN, "%s: %s", listener->address.shown, peal_error());
+	err = send_answer(listener, guest, &answer, &ours);
 	if (err)
 		goto fail;
 	err = link_create(link, &plan, options);
@@ -612,20 +660,50 @@ fail:
 	return err;
 }
 
-/* Hears a guest. 0: *link is made; SILENT: it has not said anything yet; else it is gone. */
-static int hear(struct peal_listener *listener, struct guest *guest, struct peal_link **link)
-{
+/* What a guest has said. */
+struct word {
+	int64_t length; /* or an errno */
 	struct wire_message hello;
 	struct platform_parcel parcel;
-	int64_t length = platform_receive(guest->fd, &hello, sizeof(hello), &parcel);
+};
+
+static bool listen_to(const struct guest *guest, struct word *word)
+{
+	word->length = platform_receive(guest->fd, &word->hello, sizeof(word->hello),
+					&word->parcel);
+	return word->length != -EAGAIN && word->length != -EINTR;
+}
+
+static bool is_monitor(const struct word *word)
+{
+	return word->length == (int64_t)sizeof(word->hello) && word->hello.magic == WIRE_MAGIC &&
+	       word->hello.type == WIRE_HELLO && word->hello.kind == WIRE_MONITOR;
+}
+
+/* Takes a guest by its word: *link is made, or it is gone. */
+static void take_in(struct peal_listener *listener, struct guest *guest, struct word *word,
+		    struct peal_link **link)
+{
+	struct wire_message *hello = &word->hello;
+	int64_t length = word->length;
+	bool monitor = is_monitor(word);
 	int err;
 
-	if (length == -EAGAIN || length == -EINTR)
-		return SILENT;
+	/* One who may not look has come as any client does, and is not to try without a limit. */
+	if (monitor && guest->counted && wire_is_own(&guest->who)) {
+		admission_undo(&listener->admission, guest->who.uid);
+		guest->counted = false;
+	}
 	if (length > 0) {
-		err = wire_check_version(&hello, length);
+		err = wire_check_version(hello, length);
+		if (!err && hello->type != WIRE_HELLO)
+			err = error_set(
+				-EPROTO,
+				"the handshake begins with a message of type %u, where %d is right: update that program",
+				hello->type, WIRE_HELLO);
 		if (!err)
-			err = welcome(listener, guest, &hello, &parcel, link);
+			err = monitor ? show_counters(listener, guest, hello, &word->parcel) :
+					welcome(listener, guest, hello, &word->parcel, link);
 	} else if (length == -EMFILE) {
 		give_up_spares(listener); /* for the next one: this one's are lost */
 		err = error_literal(-EMFILE, out_of_descriptors);
@@ -641,18 +719,30 @@ static int hear(struct peal_listener *listener, struct guest *guest, struct peal
 				"the handshake could not be read (recvmsg, errno %d): %s",
 				(int)-length, error_mend((int)length, "see recvmsg(2)"));
 	}
-	wire_close_parcel(&parcel);
+	wire_close_parcel(&word->parcel);
 	if (err) {
 		/* What runs short here is not the client's fault. (-ETOOMANYREFS: it tries
 		 * again.) */
 		bool ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC;
 
 		see_off(listener, guest, ours ? -EBUSY : err, peal_error());
-		return err;
+	} else if (monitor) {
+		close_guest(listener, guest); /* what it is to know is on its way */
+	} else {
+		/* The link has the socket now; its hang-up is nothing to the listener. */
+		unseat(listener, guest);
 	}
-	/* The link has the socket now; its hang-up is nothing to the listener. */
-	unseat(listener, guest);
-	return 0;
+}
+
+/* Hears a guest. False: it has not said anything yet; else *link is made, or it is gone. */
+static bool hear(struct peal_listener *listener, struct guest *guest, struct peal_link **link)
+{
+	struct word word;
+
+	if (!listen_to(guest, &word))
+		return false;
+	take_in(listener, guest, &word, link);
+	return true;
 }
 
 /* No one is let in before then, nor while all seats are taken. */
@@ -757,6 +847,8 @@ static int greet(struct peal_listener *listener, bool sure, struct peal_link **l
 	struct guest *seated, *slowest;
 	uint64_t unused = 0;
 	char sentence[192];
+	struct word word;
+	bool own, heard;
 	int err;
 
 	registry_lock();
@@ -796,15 +888,25 @@ static int greet(struct peal_listener *listener, bool sure, struct peal_link **l
 		see_off(listener, guest, -EPERM, sentence);
 		return 0;
 	}
-	err = admission_enter(&listener->admission, guest->who.uid, guest->since);
-	if (err) {
-		see_off(listener, guest, err, peal_error());
+	/* The limits are for clients: who looks after a server has to see it when it is full, too.
+	 * Of others nothing is received before they have passed. */
+	own = wire_is_own(&guest->who);
+	heard = own && listen_to(guest, &word);
+	if (!heard || !is_monitor(&word)) {
+		err = admission_enter(&listener->admission, guest->who.uid, guest->since);
+		if (err) {
+			if (heard)
+				wire_close_parcel(&word.parcel);
+			see_off(listener, guest, err, peal_error());
+			return 0;
+		}
+		guest->counted = true;
+	}
+	/* Most have said HELLO by now. */
+	if (heard || (!own && listen_to(guest, &word))) {
+		take_in(listener, guest, &word, link);
 		return 0;
 	}
-	guest->counted = true;
-	/* Most have said HELLO by now. */
-	if (hear(listener, guest, link) != SILENT)
-		return 0;
 	seated = seat(listener);
 	if (!seated)
 		see_off(listener, guest, -EBUSY,

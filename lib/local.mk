@@ -33,6 +33,7 @@ libpealcore_la_SOURCES = \
 	lib/link.h \
 	lib/listen.c \
 	lib/listen.h \
+	lib/monitor.c \
 	lib/options.c \
 	lib/options.h \
 	lib/placement.c \

@@ -41,7 +41,8 @@ OPTION(huge, 104);
 OPTION(node, 108);
 OPTION(huge_size, 112);
 OPTION(socket_group, 120);
-OPTION(spare, 128);
+OPTION(sample, 128);
+OPTION(spare, 136);
 _Static_assert(sizeof(struct peal_options) == 224, "binary interface, version 1");
 #define PEER(field, offset) \
 	_Static_assert(offsetof(struct peal_peer, field) == (offset), "binary interface, version 1")
@@ -228,6 +229,8 @@ int options_take(struct peal_options *options, const struct peal_options *given)
 		options->backlog = DEFAULT_BACKLOG;
 	if (!options->mode)
 		options->mode = DEFAULT_MODE;
+	if (!options->sample)
+		options->sample = runtime_get()->sample;
 	if (!options->huge)
 		options->huge = runtime_get()->huge;
 	if (!options->huge_size)

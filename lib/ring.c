@@ -73,7 +73,8 @@ _Static_assert(PEAL_HEADER_SIZE == 8, "shared layout, version 1");
 _Static_assert(PEAL_ASLEEP == 1, "shared layout, version 1");
 _Static_assert(PEAL_ASLEEP_DESCRIPTOR == 2, "shared layout, version 1");
 _Static_assert(PEAL_ASLEEP_FENCE == 4, "shared layout, version 1");
-_Static_assert(PEAL_ASLEEP_EPOCH == 8, "shared layout, version 1");
+_Static_assert(PEAL_ASLEEP_TIMED == 8, "shared layout, version 1");
+_Static_assert(PEAL_ASLEEP_EPOCH == 16, "shared layout, version 1");
 
 int ring_stale(void)
 {
@@ -89,12 +90,22 @@ static void end_sending(struct peal_link *link, int verdict)
 	link->tx.limit = 0;
 }
 
+static uint64_t published_by(const struct peal_tx *tx)
+{
+	return tx->pending_header ? tx->pending_at : tx->pos;
+}
+
+/* The peer was seen to have read up to head. Before it has said anything that is 0. */
+static void found_unread(struct peal_link *link, uint64_t published, uint64_t head)
+{
+	bell_found(&link->room, published - (head > link->own.start ? head : link->own.start));
+}
+
 /* Believes the peer's head only if it can be true. */
 static int take_head(struct peal_tx *tx, uint64_t head)
 {
 	struct peal_link *link = tx->link;
-
-	uint64_t published = tx->pending_header ? tx->pending_at : tx->pos;
+	uint64_t published = published_by(tx);
 
 	if (head < link->last_head || head > published || head % 8)
 		return link_broken(
@@ -103,7 +114,40 @@ static int take_head(struct peal_tx *tx, uint64_t head)
 			(unsigned long long)published);
 	link->last_head = head;
 	tx->limit = head + tx->mask + 1;
+	found_unread(link, published, head);
 	return 0;
+}
+
+void ring_sample_tx(struct peal_link *link)
+{
+	uint64_t published = published_by(&link->tx);
+	/* Pairs with [head] of the peer, and nothing is read or written behind it. */
+	uint64_t head = __atomic_load_n(&link->tx.peer->head, __ATOMIC_RELAXED);
+
+	if (head >= link->last_head && head <= published && !(head % 8))
+		found_unread(link, published, head);
+}
+
+/* Records that are walked over at most: a lap of the default ring, if they are of 8 bytes. */
+#define WALK_MAX 4096u
+#define WALK_NS 1000000000u
+
+bool ring_sample_rx(struct peal_link *link, uint64_t now)
+{
+	const struct peal_rx *rx = &link->rx;
+	uint64_t at = rx->pos, end = at + link->theirs.capacity, header, size;
+
+	if (now < link->data.depth_at)
+		return false;
+	link->data.depth_at = now + WALK_NS;
+	for (unsigned i = 0; i < WALK_MAX; i++) {
+		size = ring_record_at(link, at, end, &header);
+		if (!size)
+			break;
+		at += size;
+	}
+	bell_found(&link->data, at - rx->pos);
+	return true;
 }
 
 /* Publishes what is pending, of which there is something. */
@@ -154,6 +198,16 @@ static int look_for_room(struct peal_tx *tx)
 	return take_head(tx, __atomic_load_n(&tx->peer->head, __ATOMIC_ACQUIRE)); /* [room] */
 }
 
+static void want(struct peal_tx *tx, uint64_t size)
+{
+	tx->link->room_want = tx->pos + size + PEAL_HEADER_SIZE - tx->mask - 1;
+}
+
+void ring_want(struct peal_tx *tx, uint64_t length)
+{
+	want(tx, peal_record_size(length));
+}
+
 /* Room for a record of so many bytes and the zero header behind it. Nothing waits that is not
  * published: the room may be what it takes itself. */
 static int wait_for_room(struct peal_tx *tx, uint64_t size, int64_t timeout)
@@ -174,7 +228,7 @@ static int wait_for_room(struct peal_tx *tx, uint64_t size, int64_t timeout)
 		if (err)
 			return link_say_verdict(link, err);
 	}
-	link->room_want = end - tx->mask - 1;
+	want(tx, size);
 	err = bell_wait(link, &link->room, &tx->peer->head, link->room_want, timeout, &head);
 	return err ? err : take_head(tx, head);
 }
@@ -183,6 +237,8 @@ int ring_room(struct peal_tx *tx, uint64_t size, int64_t timeout)
 {
 	int err = wait_for_room(tx, size, timeout);
 
+	if (!err && tx->link->room.stalled)
+		bell_stalled(&tx->link->room, 0);
 	if (ring_ends(err)) {
 		if (tx->pending_header)
 			peal_publish_pending(tx);
@@ -419,6 +475,8 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 			to += length;
 		left -= length;
 	} while (taken < count && (header = peal_see_plain(peal_next(rx, pos), rx->below)));
+	/* There was at least as much. */
+	bell_found(&rx->link->data, pos - rx->pos);
 	peal_give_back_batch(rx, pos, (uint64_t)taken, bytes);
 out:
 	PEAL_DEBUG_LEAVE(rx);

@@ -38,6 +38,7 @@ _Static_assert(sizeof(struct peal_choice) == 32, "binary interface, version 1");
 
 #define PREFETCH_MAX 65536u
 #define PAUSE_NS_MAX 1000u
+#define SAMPLE_MAX 1000000000u
 #define INLINE_COPY_MAX 64u /* what peal_copy can */
 
 static struct runtime runtime;
@@ -49,17 +50,22 @@ static void (*relax_picked)(void) = relax_first;
 /* What the environment asks for; NULL: nothing. */
 static struct {
 	const char *ring_variant, *waiter, *hugepages, *spin_ns, *prefetch, *inline_copy, *pause_ns,
-		*log;
+		*sample, *log;
 } asked;
 
 static const struct {
 	const char *name;
 	const char **value;
 } variables[] = {
-	{ "PEAL_RING_VARIANT", &asked.ring_variant }, { "PEAL_WAITER", &asked.waiter },
-	{ "PEAL_HUGEPAGES", &asked.hugepages },       { "PEAL_SPIN_NS", &asked.spin_ns },
-	{ "PEAL_PREFETCH", &asked.prefetch },         { "PEAL_INLINE_COPY", &asked.inline_copy },
-	{ "PEAL_PAUSE_NS", &asked.pause_ns },         { "PEAL_LOG", &asked.log },
+	{ "PEAL_RING_VARIANT", &asked.ring_variant },
+	{ "PEAL_WAITER", &asked.waiter },
+	{ "PEAL_HUGEPAGES", &asked.hugepages },
+	{ "PEAL_SPIN_NS", &asked.spin_ns },
+	{ "PEAL_PREFETCH", &asked.prefetch },
+	{ "PEAL_INLINE_COPY", &asked.inline_copy },
+	{ "PEAL_PAUSE_NS", &asked.pause_ns },
+	{ "PEAL_SAMPLE", &asked.sample },
+	{ "PEAL_LOG", &asked.log },
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
@@ -278,6 +284,8 @@ static void pick_numbers(void)
 {
 	runtime.spin_ns = take_number("PEAL_SPIN_NS", asked.spin_ns, "nanoseconds", SPIN_NS_MAX,
 				      platform_cpus() > 1 ? DEFAULT_SPIN_NS : 0);
+	runtime.sample = take_number("PEAL_SAMPLE", asked.sample,
+				     "of so many sleeps one is measured", SAMPLE_MAX, 0);
 	runtime.prefetch = (uint32_t)take_number("PEAL_PREFETCH", asked.prefetch, "bytes",
 						 PREFETCH_MAX, runtime.ring->prefetch);
 	runtime.inline_copy = (uint32_t)take_number("PEAL_INLINE_COPY", asked.inline_copy, "bytes",

@@ -21,6 +21,7 @@ struct runtime {
 	uint64_t page_size;
 	uint32_t huge; /* what PEAL_HUGE_AUTO is, an enum peal_huge */
 	uint64_t spin_ns;
+	uint64_t sample;                /* what options.sample of 0 is */
 	uint32_t prefetch, inline_copy; /* of the ring variant, unless the environment said else */
 	double ticks_per_ns;
 };

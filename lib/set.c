@@ -15,6 +15,7 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
+#include "lib/ring.h"
 #include "lib/set.h"
 
 #define LOOKS 64u /* at members, between two looks at the clock */
@@ -24,6 +25,11 @@
 #define HEAR_NS 16000u
 /* Who has been quiet for so long, and at most for twice as long, sleeps. */
 #define QUIET_NS 1000000u
+
+/* Between two looks at how much a link's peer has read, if it had read all. */
+#define SAMPLE_NS 1000000000u
+/* Ready ones that are asked in a row whether it is time to look how much they have. */
+#define SAMPLE_ASKED 16u
 
 /* Who sleeps for less might as well have looked round. */
 #define DOZE_NS 16000u
@@ -98,7 +104,9 @@ struct peal_set {
 	uint64_t hear_ticks; /* the same in ticks, beginning with the last one */
 	uint64_t heard_ticks;
 	uint64_t look_ticks; /* BELL_LOOK_NS */
-	uint64_t muster_at;  /* monotonic ns of the next look at who is quiet */
+	uint64_t muster_at;  /* monotonic ns of the next look at who is quiet, */
+	uint64_t sample_at;  /* and at how much one that is ready has to be read, */
+	uint32_t sampled;    /* so many of them have been asked for that */
 	struct spin spin;
 	uint64_t came;    /* waits that ended with news */
 	uint64_t wakeups; /* atomic: counted by the set's thread, read by any */
@@ -291,9 +299,14 @@ static void rouse(struct peal_set *set, struct peal_set_member *member)
 {
 	if (is_awake(set, member))
 		return;
+	if (PEAL_UNLIKELY(bell_is_sampled(member->link)))
+		bell_woke(member->link, platform_now());
 	bell_disarm(member->link, PEAL_DATA | PEAL_ROOM);
 	doubt_no_more(set, member->link);
 	show_room(member->link);
+	/* As a rule by now it has read what it had not when it was last looked at. */
+	if (member->link->room.depth)
+		ring_sample_tx(member->link);
 	list(set, member);
 }
 
@@ -424,6 +437,8 @@ int peal_set_remove(struct peal_set *set, struct peal_link *link)
 	rouse(set, member);
 	unlist(set, member);
 	link->set = NULL;
+	if (link->room.stalled)
+		bell_stalled(&link->room, 0);
 	set->spinners -= (member->flags & (SPINS | ENDED)) == SPINS;
 	*member = (struct peal_set_member){ .flags = VACANT,
 					    .place = NOWHERE,
@@ -444,6 +459,8 @@ int peal_set_want_room(struct peal_set *set, struct peal_link *link)
 	if (link->set != set)
 		return not_in_here();
 	member = &set->head.members[link->in_set - 1];
+	if (!link->room.stalled)
+		bell_stalled(&link->room, platform_now());
 	/* It may be armed for what was wanted before, or not for room. */
 	rouse(set, member);
 	change(set, member, member->flags | WANTS_ROOM);
@@ -480,6 +497,7 @@ static struct arming arming_of(const struct peal_set *set, const struct peal_set
 {
 	return (struct arming){ .link = member->link,
 				.what = wants(member),
+				.sampled = true,
 				.was = set->was[member->place] };
 }
 
@@ -493,8 +511,10 @@ int peal_set_tell(struct peal_set *set, struct peal_set_member *member)
 {
 	if (member->flags & VACANT)
 		return 0;
-	if (has_room(member))
+	if (has_room(member)) {
 		change(set, member, member->flags & ~WANTS_ROOM);
+		bell_stalled(&member->link->room, 0);
+	}
 	return 1;
 }
 
@@ -526,6 +546,37 @@ static int look(struct peal_set *set)
 	return (int)ready;
 }
 
+/* Looks now and then how much one of those that are ready has to be read; it is the next one's turn
+ * then. Of very many it is asked for a few: most have been looked at lately. */
+static void sample_ready(struct peal_set *set, uint64_t now)
+{
+	const struct peal_set_head *head = &set->head;
+
+	if (now < set->sample_at)
+		return;
+	set->sample_at = now + QUIET_NS;
+	for (uint32_t k = 0; k < head->ready_count && k < SAMPLE_ASKED; k++) {
+		uint32_t next = set->sampled++ % head->ready_count;
+
+		if (ring_sample_rx(head->members[head->ready[next]].link, now))
+			break;
+	}
+}
+
+/* What is known of the rings of one that falls asleep. */
+static void sample_sleeper(struct peal_link *link, uint64_t now)
+{
+	if (link->data.armed)
+		bell_found(&link->data, 0);
+	else
+		ring_sample_rx(link, now);
+	/* A line of the peer's: not with each sleep. */
+	if (link->room.depth || now >= link->room.depth_at) {
+		link->room.depth_at = now + SAMPLE_NS;
+		ring_sample_tx(link);
+	}
+}
+
 /* Takes note of a link that has ended; it stays awake. Its socket would poll readable for ever. */
 static void look_after(struct peal_set *set, struct peal_set_member *member)
 {
@@ -547,6 +598,8 @@ static bool hear_all(struct peal_set *set, int64_t ns, bool drain)
 	int count;
 
 	do {
+		uint64_t now = 0;
+
 		count = platform_poller_await(set->poller, keys, KEYS, ns);
 		some |= count > 0;
 		ns = 0;
@@ -570,6 +623,10 @@ static bool hear_all(struct peal_set *set, int64_t ns, bool drain)
 			else if (!(keys[i] & KEY_EVENTFD))
 				link_drain(member->link, all); /* [drain] */
 			bell_heard(member->link, wants(member));
+			if (PEAL_UNLIKELY(bell_is_sampled(member->link))) {
+				now = now ? now : platform_now(); /* all were roused at once */
+				bell_woke(member->link, now);
+			}
 			rouse(set, member); /* [rouse-rung] */
 			peal_set_look_up(&set->head, member->place);
 			look_after(set, member);
@@ -630,18 +687,33 @@ static void rouse_dozing(struct peal_set *set)
 	set->dozing = 0;
 }
 
+/* Counts the sleeps of those in fresh that were put to sleep and had no news. */
+static void count_sleeps(struct peal_set *set, uint32_t count, uint64_t now, uint64_t spun)
+{
+	const struct falling falling = { .now = now, .spun = spun };
+
+	for (uint32_t k = 0; k < count; k++) {
+		struct peal_link *link = set->fresh[k].link;
+
+		bell_slept(link, &falling);
+		sample_sleeper(link, now);
+	}
+}
+
 /* All that are awake, before the set sleeps itself. */
-static bool put_all_to_sleep(struct peal_set *set, bool program_waits)
+static bool put_all_to_sleep(struct peal_set *set, uint64_t now, uint64_t spun, bool program_waits)
 {
 	struct peal_set_head *head = &set->head;
 
 	for (uint32_t i = 0; i < head->count; i++)
 		set->fresh[i] = arming_of(set, &head->members[head->awake[i]]);
 	set->dozing = head->count;
-	if (!put_to_sleep(set, head->count, program_waits))
-		return false;
-	rouse_dozing(set);
-	return true;
+	if (put_to_sleep(set, head->count, program_waits)) {
+		rouse_dozing(set);
+		return true;
+	}
+	count_sleeps(set, set->dozing, now, spun);
+	return false;
 }
 
 /* Those that were quiet since the last time. */
@@ -666,6 +738,7 @@ static void muster(struct peal_set *set, uint64_t now)
 			set->fresh[count++] = arming_of(set, member);
 	}
 	put_to_sleep(set, count, false);
+	count_sleeps(set, count, now, 0);
 }
 
 /* The second look at those whose sleep was in doubt: by now all is seen that was there before. */
@@ -791,6 +864,7 @@ static void rouse_doubted(struct peal_set *set)
 int set_arm(struct peal_set *set, uint32_t *heard)
 {
 	bool news = false;
+	uint64_t now;
 
 	*heard = set->heard = 0;
 	if (set->stale)
@@ -800,10 +874,13 @@ int set_arm(struct peal_set *set, uint32_t *heard)
 			-EOPNOTSUPP,
 			"a link in the set spins (PEAL_WAIT_SPIN), so nobody rings for it");
 	rouse_doubted(set);
-	attend(set, platform_now(), true); /* [drain-before-arm] */
-	if (!look(set)) {
+	now = platform_now();
+	attend(set, now, true); /* [drain-before-arm] */
+	if (look(set)) {
+		sample_ready(set, now);
+	} else {
 		rouse_doubted(set); /* who was quiet when it attended */
-		news = put_all_to_sleep(set, true);
+		news = put_all_to_sleep(set, now, 0, true);
 	}
 	if (news)
 		look(set);
@@ -825,8 +902,10 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 	count = look(set);
 	/* Who always finds messages hears the others, too. Who finds none is about to. */
 	if (count && arch_ticks() - set->heard_ticks >= set->hear_ticks) {
-		attend(set, platform_now(), false); /* [hear] */
+		now = platform_now();
+		attend(set, now, false); /* [hear] */
 		count = look(set);
+		sample_ready(set, now);
 	}
 	if (count || set->heard) {
 		set->came++;
@@ -847,6 +926,7 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 			if (count || set->heard) {
 				if (!slept) /* else it is what it was on waking up */
 					now = platform_now();
+				sample_ready(set, now);
 				spin_learn(&set->spin, spin, now - begun, slept, true);
 				set->came++;
 				*heard = set->heard;
@@ -865,7 +945,7 @@ int set_wait(struct peal_set *set, int64_t timeout, uint32_t *heard)
 		}
 		if (now < spin_end)
 			continue;
-		if (!put_all_to_sleep(set, false)) {
+		if (!put_all_to_sleep(set, now, slept ? 0 : now - begun, false)) {
 			slept = true;
 			now = sleep_until(set, now, end);
 		} else if (now >= set->hear_at) {

@@ -29,8 +29,7 @@ HEADER(spare, 32);
 _Static_assert(sizeof(struct stats_header) == 128, "shared layout, version 1");
 #define SLOT(field, offset) \
 	_Static_assert(offsetof(struct stats_slot, field) == (offset), "shared layout, version 1")
-SLOT(state, 0);
-SLOT(generation, 4);
+SLOT(turn, 0);
 SLOT(role, 8);
 SLOT(wait, 12);
 SLOT(peer_pid, 16);
@@ -41,31 +40,38 @@ SLOT(tx_capacity, 96);
 SLOT(rx_capacity, 104);
 SLOT(since_ns, 112);
 SLOT(spare, 120);
-SLOT(tx, 256);
-SLOT(rx, 512);
-SLOT(tx_histogram, 768);
-SLOT(rx_histogram, 1280);
-SLOT(spare_end, 1792);
+SLOT(past, 128);
+SLOT(spare_past, 416);
+SLOT(tx, 512);
+SLOT(rx, 768);
+SLOT(tx_offcpu, 1024);
+SLOT(rx_offcpu, 1536);
 _Static_assert(sizeof(struct stats_slot) == 2048, "shared layout, version 1");
 #define COUNTER(field, offset)                                            \
 	_Static_assert(offsetof(struct peal_counters, field) == (offset), \
 		       "shared layout, version 1")
-COUNTER(messages, 0);
-COUNTER(bytes, 8);
-COUNTER(waits, 16);
-COUNTER(sleeps, 24);
-COUNTER(rung, 32);
-COUNTER(batched, 40);
-COUNTER(slices, 48);
-COUNTER(idle_rings, 56);
-COUNTER(high_water, 64);
-COUNTER(stalled_since, 72);
-COUNTER(spare, 80);
+COUNTER(stalled_since, 0);
+COUNTER(depth, 8);
+COUNTER(messages, 16);
+COUNTER(bytes, 24);
+COUNTER(waits, 32);
+COUNTER(sleeps, 40);
+COUNTER(rung, 48);
+COUNTER(batched, 56);
+COUNTER(slices, 64);
+COUNTER(idle_rings, 72);
+COUNTER(high_water, 80);
+COUNTER(spare, 88);
 _Static_assert(sizeof(struct peal_counters) == 256, "shared layout, version 1");
 _Static_assert(STATS_MAGIC == 0x54534c50, "shared layout, version 1");
 _Static_assert(STATS_LAYOUT == 1, "shared layout, version 1");
-_Static_assert(STATS_FREE == 0, "shared layout, version 1");
-_Static_assert(STATS_LIVE == 1, "shared layout, version 1");
+_Static_assert(offsetof(struct stats_past, rx) == 72, "shared layout, version 1");
+_Static_assert(sizeof(struct stats_past) == 144, "shared layout, version 1");
+_Static_assert(offsetof(struct peal_counters, messages) == STATS_FIRST * sizeof(uint64_t),
+	       "sums from here on");
+_Static_assert(offsetof(struct peal_counters, high_water) ==
+		       (STATS_FIRST + STATS_SUMS) * sizeof(uint64_t),
+	       "sums, and then the most");
 
 /* The first object is small: most processes have one link. Each further one is larger than the
  * one before, up to 2 MiB, since each takes a descriptor. */
@@ -77,14 +83,16 @@ _Static_assert(STATS_LIVE == 1, "shared layout, version 1");
 /* One object, kept until the process ends. */
 struct object {
 	struct object *next;
-	int fd; /* for monitors */
+	int fd;                /* for monitors */
+	uint64_t size, number; /* of bytes; and of the object: the oldest has 0 */
 	unsigned slots, used;
 	unsigned first; /* those before it are used */
 	struct stats_slot *slot;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct object *objects;
+static struct object *objects; /* the newest first */
+static uint64_t started_ns;
 static struct stats_slot overflow;
 
 static struct object *object_create(unsigned slots)
@@ -105,6 +113,8 @@ static struct object *object_create(unsigned slots)
 		goto fail_fd;
 	if (runtime->memory->seal(object->fd, page))
 		goto fail_map;
+	if (!objects)
+		started_ns = platform_now();
 	*(struct stats_header *)(void *)at = (struct stats_header){
 		.magic = STATS_MAGIC,
 		.layout = STATS_LAYOUT,
@@ -112,8 +122,10 @@ static struct object *object_create(unsigned slots)
 		.slot_size = sizeof(struct stats_slot),
 		.slot_start = (uint32_t)page,
 		.pid = (uint32_t)platform_pid(),
-		.started_ns = platform_now(),
+		.started_ns = started_ns,
 	};
+	object->size = page + bytes;
+	object->number = objects ? objects->number + 1 : 0;
 	object->slots = (unsigned)(bytes / sizeof(struct stats_slot));
 	object->used = object->first = 0;
 	object->slot = (struct stats_slot *)(void *)(at + page);
@@ -151,7 +163,7 @@ static struct stats_slot *find_free(void)
 		object = object_create(SECOND_SLOTS);
 	if (!object)
 		return NULL;
-	while (object->slot[object->first].state != STATS_FREE)
+	while (object->slot[object->first].turn % 2)
 		object->first++;
 	object->used++;
 	return &object->slot[object->first++];
@@ -165,10 +177,10 @@ struct stats_slot *stats_take(uint32_t role, uint32_t wait, const struct peal_pe
 	pthread_mutex_lock(&lock);
 	slot = find_free();
 	if (slot) {
-		uint32_t generation = slot->generation + 1;
-
-		memset(slot, 0, sizeof(*slot));
-		slot->generation = generation;
+		/* Pairs with the acquire fence of a monitor: if it sees anything of what follows,
+		 * it sees as well that the turn is not what it was. */
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+		memset(&slot->tx, 0, sizeof(*slot) - offsetof(struct stats_slot, tx));
 		slot->role = role;
 		slot->wait = wait;
 		slot->peer_pid = peer->pid;
@@ -179,14 +191,28 @@ struct stats_slot *stats_take(uint32_t role, uint32_t wait, const struct peal_pe
 		slot->rx_capacity = rx_capacity;
 		slot->since_ns = platform_now();
 		/* Pairs with the acquire of a monitor: the rest is filled in. */
-		__atomic_store_n(&slot->state, STATS_LIVE, __ATOMIC_RELEASE);
+		__atomic_store_n(&slot->turn, slot->turn + 1, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&lock);
 	return slot ? slot : &overflow;
 }
 
+static void add(uint64_t to[STATS_PAST], const uint64_t past[STATS_PAST],
+		const struct peal_counters *counters)
+{
+	const uint64_t *words = (const uint64_t *)(const void *)counters + STATS_FIRST;
+
+	for (int i = 0; i < STATS_SUMS; i++)
+		to[i] = past[i] + words[i];
+	to[STATS_SUMS] = past[STATS_SUMS] > words[STATS_SUMS] ? past[STATS_SUMS] :
+								words[STATS_SUMS];
+}
+
 void stats_give(struct stats_slot *slot)
 {
+	const struct stats_past *past;
+	struct stats_past *next;
+
 	if (slot == &overflow)
 		return;
 	pthread_mutex_lock(&lock);
@@ -197,9 +223,36 @@ void stats_give(struct stats_slot *slot)
 			object->used--;
 			object->first = i < object->first ? i : object->first;
 		}
-	/* Likewise. */
-	__atomic_store_n(&slot->state, STATS_FREE, __ATOMIC_RELEASE);
+	past = &slot->past[slot->turn / 2 % 2];
+	next = &slot->past[(slot->turn / 2 + 1) % 2];
+	add(next->tx, past->tx, &slot->tx);
+	add(next->rx, past->rx, &slot->rx);
+	/* Likewise: this turns past into next. */
+	__atomic_store_n(&slot->turn, slot->turn + 1, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&lock);
+}
+
+int stats_look(uint64_t first, struct stats_view *view)
+{
+	int err = 0;
+
+	memset(view, 0, sizeof(*view));
+	pthread_mutex_lock(&lock);
+	if (!objects && !object_create(next_slots()))
+		err = error_literal(-ENOMEM, "no memory for counters: free some");
+	for (struct object *object = objects; object; object = object->next) {
+		/* The newest comes first, and has the highest place. */
+		if (object->number < first || object->number - first >= PLATFORM_DESCRIPTORS)
+			continue;
+		view->fd[object->number - first] = object->fd;
+		view->size[object->number - first] = object->size;
+		view->count++;
+	}
+	if (objects)
+		view->objects = objects->number + 1;
+	view->started_ns = started_ns;
+	pthread_mutex_unlock(&lock);
+	return err;
 }
 
 void stats_lock(void)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/bell.h"
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/listen.h"
@@ -103,7 +104,10 @@ static void stall(struct worker *worker, struct client *client)
 		count(&worker->counts.slow_clients, 1);
 		if (slowest(worker) == client)
 			tell_slowest(worker);
+		ring_sample_rx(client->link, client->slow_since);
 	}
+	/* Also if it had some room meanwhile. */
+	bell_stalled(&client->link->room, client->slow_since);
 	if (!client->muted && worker->server->options.slow != PEAL_SLOW_DROP) {
 		client->muted = true;
 		set_mute(worker->set, client->link, true);
@@ -119,6 +123,7 @@ static void recover(struct worker *worker, struct client *client)
 		set_mute(worker->set, client->link, false);
 	client->muted = false;
 	client->slow_since = 0;
+	bell_stalled(&client->link->room, 0);
 	order_leave(&client->slow);
 	count(&worker->counts.slow_clients, (uint64_t)-1);
 	if (first)
@@ -313,13 +318,12 @@ static bool lacks_room(struct worker *worker, struct client *client, uint64_t ro
 {
 	struct peal_tx *tx = &client->link->tx;
 	uint64_t more = room + (tx->mask + 1) / 4;
-	void *at;
 
 	/* An error's record may be longer than the client's messages. */
-	if (room <= tx->largest &&
-	    peal_reserve(tx, more < tx->largest ? more : tx->largest, &at, 0) != -EAGAIN) {
-		tx->reserved = 0;
-		return false;
+	if (room <= tx->largest) {
+		ring_want(tx, more < tx->largest ? more : tx->largest);
+		if (bell_is_news(client->link, PEAL_ROOM))
+			return false;
 	}
 	stall(worker, client);
 	return true;

@@ -22,6 +22,7 @@ unit_tests = \
 	tests/unit/bell \
 	tests/unit/call \
 	tests/unit/client \
+	tests/unit/counters \
 	tests/unit/debug \
 	tests/unit/disturbed \
 	tests/unit/dormant \
@@ -35,7 +36,9 @@ unit_tests = \
 	tests/unit/large \
 	tests/unit/layout \
 	tests/unit/memory \
+	tests/unit/monitor \
 	tests/unit/notify \
+	tests/unit/offcpu \
 	tests/unit/options \
 	tests/unit/placement \
 	tests/unit/pollable \
@@ -75,6 +78,7 @@ paged_tests = \
 	tests/unit/fork \
 	tests/unit/handshake \
 	tests/unit/large \
+	tests/unit/monitor \
 	tests/unit/options \
 	tests/unit/ring \
 	tests/unit/segment
@@ -120,6 +124,8 @@ tests_unit_call_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_client_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_connect -Wl,--wrap=platform_now \
 	-Wl,--wrap=platform_sleep
+tests_unit_counters_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_counters_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_dormant_LDADD = tests/unit/libstage.la $(white_box)
@@ -134,7 +140,11 @@ tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_large_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_memory_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
+tests_unit_monitor_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_notify_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_offcpu_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_offcpu_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now -Wl,--wrap=platform_poll \
+	-Wl,--wrap=platform_poller_await
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_placement_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
@@ -238,9 +248,11 @@ check-installed: all
 		bindir='$(bindir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
+tool_tests = run cat
 check-tools: all
-	top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/run && \
-		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/cat
+	@failed=; for test in $(tool_tests); do \
+		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/$$test || failed=yes; \
+	done; test -z "$$failed"
 
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'

@@ -182,7 +182,11 @@ struct peal_options {
 	 * are admitted is up to `mode` and `allow`. */
 	uint64_t socket_group;
 
-	uint64_t spare[12]; /* zero */
+	/* Of how many waits that sleep one is measured, for struct peal_offcpu, which a program
+	 * (peal_link_offcpu) and monitors can read: 1: each; 0: what PEAL_SAMPLE says, or none. */
+	uint64_t sample;
+
+	uint64_t spare[11]; /* zero */
 };
 
 /* Sets all options to their defaults. Cannot fail. Any thread; never enters the kernel. */

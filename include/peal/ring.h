@@ -72,7 +72,10 @@ extern "C" {
 #define PEAL_ASLEEP 1u            /* rings are wanted */
 #define PEAL_ASLEEP_DESCRIPTOR 2u /* by descriptor, not by futex */
 #define PEAL_ASLEEP_FENCE 4u      /* the ringer must fence between publishing and looking here */
-#define PEAL_ASLEEP_EPOCH 8u      /* the rest counts sleeps */
+/* The ringer should note when it rings, beside the wake word. One that does not know this takes it
+ * for a part of the epoch, which is only ever compared. */
+#define PEAL_ASLEEP_TIMED 8u
+#define PEAL_ASLEEP_EPOCH 16u /* the rest counts sleeps */
 
 /*
  * A side's control page. Each word has one writing thread, of the owner's, and stands on lines of
@@ -97,7 +100,8 @@ struct peal_page {
 
 	/* Written by the owner's rx: I have rung your tx. Slept on by the peer's tx; any value is
 	 * harmless. Beside it the asleep value that was rung for, which tells that the ringer knows
-	 * of it, and, of who sleeps by futex, when (monotonic ns, for estimates). */
+	 * of it, and, of who sleeps by futex or asks for it, when (monotonic ns, for
+	 * estimates). */
 	uint32_t room_wake;
 	uint32_t room_acknowledged;
 	uint64_t room_rung_ns;

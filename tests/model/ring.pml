@@ -193,7 +193,7 @@ c_decl {
 #define WRITER(word) (IS_SIDES(word) -> CLOSER(SIDE_OF(word)) : \
 	(word) / PER_RING * 2 + ((word) % PER_RING >= WORDS + 4))
 
-/* Asleep words. */
+/* Asleep words, but for PEAL_ASLEEP_TIMED, which nothing is decided by. */
 #define ASLEEP	1
 #define BY_DESCRIPTOR 2
 #define MUST_FENCE 4

@@ -401,7 +401,8 @@ END_TEST
 START_TEST(epochs_may_wrap)
 	{
 		for (int i = 0; i < 4; i++) {
-			links[1]->data.word = (UINT32_MAX & ~7u) | PEAL_ASLEEP_FENCE;
+			links[1]->data.word = (UINT32_MAX & ~(PEAL_ASLEEP_EPOCH - 1)) |
+					      PEAL_ASLEEP_FENCE;
 			links[1]->data.word -= (uint32_t)i * PEAL_ASLEEP_EPOCH;
 			for (int n = 0; n < 6; n++) {
 				waiter.act = send_some;

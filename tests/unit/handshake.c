@@ -230,12 +230,8 @@ START_TEST(a_server_refuses_what_is_wrong_in_words)
 	}
 END_TEST
 
-START_TEST(a_server_serves_no_monitors_yet)
+START_TEST(a_server_knows_links_and_monitors_only)
 	{
-		static const struct flaw monitor = { .offset = offsetof(struct wire_message, kind),
-						     .width = 2,
-						     .value = WIRE_MONITOR,
-						     .copies = 1 };
 		static const struct flaw unknown = { .offset = offsetof(struct wire_message, kind),
 						     .width = 2,
 						     .value = 99,
@@ -243,11 +239,6 @@ START_TEST(a_server_serves_no_monitors_yet)
 		int fd;
 
 		listen_with(NULL);
-		fd = stranger_connect(folder.path);
-		say_flawed(fd, WIRE_HELLO, &monitor);
-		expect_nobody();
-		expect_refusal(fd, -EOPNOTSUPP, "kind 2", "server");
-		close(fd);
 		fd = stranger_connect(folder.path);
 		say_flawed(fd, WIRE_HELLO, &unknown);
 		expect_nobody();
@@ -295,7 +286,7 @@ END_TEST
 /* Whether a function is true in a child, which ends with it. */
 static bool is_true_in_a_child(bool (*is_true)(void))
 {
-	pid_t pid = fork();
+	pid_t pid = fork_alone();
 	int status;
 
 	if (!pid)
@@ -1407,7 +1398,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(door, set_up, tear_down);
 	tcase_set_timeout(door, 30);
 	tcase_add_loop_test(door, a_server_refuses_what_is_wrong_in_words, 0, FLAWS);
-	tcase_add_test(door, a_server_serves_no_monitors_yet);
+	tcase_add_test(door, a_server_knows_links_and_monitors_only);
 	tcase_add_loop_test(door, a_server_refuses_what_is_no_sealed_memory, 0, 3);
 	tcase_add_test(door, a_server_waits_for_no_silent_file_system);
 	tcase_add_test(door, a_server_welcomes_whose_message_is_right);

@@ -4,9 +4,9 @@
  * How records lie in a ring, which two processes must see alike, as bytes. The offsets and
  * constants of all that is shared, or passed between a program and the library, are asserted where
  * they are compiled: in lib/segment.c, lib/stats.c, lib/handshake.c, lib/ring.c, lib/large.c,
- * lib/call.c, lib/options.c, lib/client.c, lib/link.c, lib/placement.c, lib/server.c, lib/set.c,
- * lib/facts.c and lib/runtime.c. If one of them has to change, a version number has to change with
- * it.
+ * lib/call.c, lib/options.c, lib/client.c, lib/link.c, lib/monitor.c, lib/placement.c,
+ * lib/server.c, lib/set.c, lib/facts.c and lib/runtime.c. If one of them has to change, a version
+ * number has to change with it.
  */
 #include "config.h"
 

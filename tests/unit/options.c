@@ -67,7 +67,7 @@ static const struct {
 	{ OPTION(bell), 3, -EINVAL, "3", "socket" },
 	{ OPTION(flags), 0x80000001, -EOPNOTSUPP, "0x80000000", "flags" },
 	{ OPTION(spare[0]), 1, -EOPNOTSUPP, "spare[0]", "not 0" },
-	{ OPTION(spare[11]), (uint64_t)1 << 63, -EOPNOTSUPP, "spare[11]", "not 0" },
+	{ OPTION(spare[10]), (uint64_t)1 << 63, -EOPNOTSUPP, "spare[10]", "not 0" },
 	{ OPTION(node), 1025, -EINVAL, "node is 1025", "up to 1024" },
 	{ OPTION(huge), 4, -EINVAL, "huge is 4", "3 require" },
 	{ OPTION(huge), PEAL_HUGE_REQUIRE, -EINVAL, "65536 bytes", "huge page of" },

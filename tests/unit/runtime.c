@@ -243,7 +243,7 @@ static struct seen start_with(const char *const *variables)
 				      NULL };
 	static const char *const own[] = { "PEAL_RING_VARIANT", "PEAL_WAITER",   "PEAL_HUGEPAGES",
 					   "PEAL_SPIN_NS",      "PEAL_PREFETCH", "PEAL_INLINE_COPY",
-					   "PEAL_LOG" };
+					   "PEAL_SAMPLE",       "PEAL_LOG" };
 	int out = memfd_create("report", MFD_CLOEXEC), log = memfd_create("log", MFD_CLOEXEC);
 	struct seen seen;
 	int status;
@@ -374,6 +374,7 @@ START_TEST(a_bad_number_is_told_what_is_possible)
 			{ "PEAL_INLINE_COPY=65", "0 to 64 (bytes)" },
 			{ "PEAL_PAUSE_NS=1001", "0 to 1000 (nanoseconds)" },
 			{ "PEAL_INLINE_COPY=-1", "0 to 64 (bytes)" },
+			{ "PEAL_SAMPLE=each", "0 to 1000000000 (of so many sleeps" },
 		};
 		static const char *const bad[] = {
 			"PEAL_SPIN_NS=abc",        "PEAL_SPIN_NS=-1",
@@ -564,7 +565,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(environment, an_unknown_variable_is_told_the_nearest, 0, 9);
 	tcase_add_test(environment, variables_of_others_are_nobodys_business);
 	tcase_add_loop_test(environment, an_unknown_value_is_told_the_nearest, 0, 8);
-	tcase_add_loop_test(environment, a_bad_number_is_told_what_is_possible, 0, BAD + 5);
+	tcase_add_loop_test(environment, a_bad_number_is_told_what_is_possible, 0, BAD + 6);
 	tcase_add_test(environment, a_good_number_is_obeyed);
 	tcase_add_test(environment, a_table_that_is_asked_for_is_picked);
 	tcase_add_test(environment, the_generic_variant_is_there_for_the_asking);

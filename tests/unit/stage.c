@@ -249,12 +249,53 @@ void expect_words(int64_t result, const char *sentence, int err, ...)
 	va_end(pieces);
 }
 
+static int entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	int count = -2; /* the two dots */
+
+	if (!dir)
+		ck_abort_msg("%s: %s", path, strerror(errno));
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+/* An emulator and a sanitizer have threads of their own from the start. */
+static int threads_at_start;
+
+static __attribute__((constructor)) void count_threads(void)
+{
+	threads_at_start = entries("/proc/self/task");
+}
+
+void threads_expect_none(void)
+{
+	struct timespec now, start;
+	int more;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while ((more = entries("/proc/self/task") - threads_at_start) > 0) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec - start.tv_sec >= 10)
+			ck_abort_msg("%d threads are left that should have ended", more);
+		sched_yield();
+	}
+}
+
+pid_t fork_alone(void)
+{
+	threads_expect_none();
+	fflush(NULL);
+	return fork();
+}
+
 void child_start(struct child *child, const char *(*run)(void *data), void *data)
 {
 	int ends[2];
 
-	fflush(NULL);
-	if (pipe2(ends, O_CLOEXEC) || (child->pid = fork()) < 0)
+	if (pipe2(ends, O_CLOEXEC) || (child->pid = fork_alone()) < 0)
 		ck_abort_msg("no child: %s", strerror(errno));
 	if (!child->pid) {
 		const char *went_wrong = run(data);
@@ -317,15 +358,7 @@ const char *become_nobody(void)
 
 int descriptors_count(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	int count = -3; /* the two dots, and the one that looks */
-
-	if (!dir)
-		ck_abort_msg("/proc/self/fd: %s", strerror(errno));
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
+	return entries("/proc/self/fd") - 1; /* the one that looks */
 }
 
 int descriptors_settled(void)

@@ -100,6 +100,14 @@ void expect_words(int64_t result, const char *sentence, int err, ...) __attribut
  */
 void child_run(const char *(*run)(void *data), void *data);
 
+/* Waits until this process has no threads but its first: helper threads close what is slow to
+ * close. */
+void threads_expect_none(void);
+
+/* fork(), once that is so: in an emulator (QEMU 7.2) a child that was forked beside a thread can
+ * start none of its own. */
+pid_t fork_alone(void);
+
 struct child {
 	pid_t pid;
 	int end; /* of a pipe: what it has to say */
