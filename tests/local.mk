@@ -40,6 +40,7 @@ unit_tests = \
 	tests/unit/notify \
 	tests/unit/offcpu \
 	tests/unit/options \
+	tests/unit/parse \
 	tests/unit/placement \
 	tests/unit/pollable \
 	tests/unit/preference \
@@ -49,6 +50,7 @@ unit_tests = \
 	tests/unit/segment \
 	tests/unit/server \
 	tests/unit/spin \
+	tests/unit/value \
 	tests/unit/variants_arm64 \
 	tests/unit/variants_riscv \
 	tests/unit/variants_x86
@@ -146,6 +148,9 @@ tests_unit_offcpu_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_offcpu_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now -Wl,--wrap=platform_poll \
 	-Wl,--wrap=platform_poller_await
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
+# Of peal-tune; as the variants below, with nothing of the library.
+tests_unit_parse_SOURCES = tests/unit/parse.c tools/peal-tune/parse.c tools/peal-tune/tree.c
+tests_unit_parse_LDADD = tests/librunner.la $(CHECK_LIBS)
 tests_unit_placement_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
 	-Wl,--wrap=sched_getaffinity -Wl,--wrap=sched_setaffinity
@@ -159,6 +164,8 @@ tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_server_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_value_SOURCES = tests/unit/value.c tools/peal-tune/value.c tools/peal-tune/parse.c
+tests_unit_value_LDADD = tests/librunner.la $(CHECK_LIBS)
 
 # The ring variants of all families, each a program that has its sources and nothing of the library.
 check_LTLIBRARIES += tests/unit/libmachine.la
@@ -223,7 +230,14 @@ EXTRA_DIST += \
 	tests/tools/cat \
 	tests/tools/json.awk \
 	tests/tools/schema.awk \
-	tests/tools/run
+	tests/tools/trees \
+	tests/tools/run \
+	tests/tools/tune \
+	tests/tools/tune-apply \
+	tests/tools/tune-run \
+	tests/tools/topology \
+	tests/tools/findings \
+	tests/tools/flips
 
 # The first two groups by themselves, as ./dev check wants them for some builds.
 check-unit:
@@ -248,7 +262,7 @@ check-installed: all
 		bindir='$(bindir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
-tool_tests = run cat
+tool_tests = run cat tune tune-apply tune-run
 check-tools: all
 	@failed=; for test in $(tool_tests); do \
 		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/$$test || failed=yes; \

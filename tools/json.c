@@ -38,7 +38,7 @@ static void lead(struct json *json, const char *name)
 {
 	if (json->filled)
 		fputc(',', json->file);
-	if (json->depth && json->depth <= LINES_DEPTH)
+	if (!json->line && json->depth && json->depth <= LINES_DEPTH)
 		fprintf(json->file, "\n%*s", (int)json->depth * 2, "");
 	else if (json->filled)
 		fputc(' ', json->file);
@@ -60,7 +60,7 @@ static void begin(struct json *json, const char *name, char bracket)
 static void end(struct json *json, char bracket)
 {
 	json->depth--;
-	if (json->filled && json->depth < LINES_DEPTH)
+	if (!json->line && json->filled && json->depth < LINES_DEPTH)
 		fprintf(json->file, "\n%*s", (int)json->depth * 2, "");
 	fputc(bracket, json->file);
 	json->filled = true;

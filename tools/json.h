@@ -15,6 +15,7 @@ struct json {
 	FILE *file;
 	unsigned depth;
 	bool filled; /* something stands before, at this depth */
+	bool line;   /* all of it in one line */
 };
 
 /* name: that of a member, or NULL inside an array and at the top. */

@@ -41,6 +41,7 @@ bin_PROGRAMS += peal-perf
 peal_perf_SOURCES = \
 	tools/json.c \
 	tools/json.h \
+	tools/line.h \
 	tools/number.c \
 	tools/number.h \
 	tools/peal-perf/buffers.c \
@@ -111,3 +112,75 @@ peal_perf_SOURCES = \
 	tools/peal-perf/width.h
 peal_perf_LDADD = libpeal.la -lm
 peal_perf_LDFLAGS =
+
+bin_PROGRAMS += peal-tune
+peal_tune_SOURCES = \
+	tools/json.c \
+	tools/json.h \
+	tools/number.c \
+	tools/number.h \
+	tools/peal-tune/check.h \
+	tools/peal-tune/check_cpu.c \
+	tools/peal-tune/check_frequency.c \
+	tools/peal-tune/check_idle.c \
+	tools/peal-tune/check_kernel.c \
+	tools/peal-tune/check_limits.c \
+	tools/peal-tune/check_memory.c \
+	tools/peal-tune/check_process.c \
+	tools/peal-tune/checks.c \
+	tools/peal-tune/command.h \
+	tools/peal-tune/finding.c \
+	tools/peal-tune/finding.h \
+	tools/peal-tune/look.h \
+	tools/peal-tune/machine.c \
+	tools/peal-tune/main.c \
+	tools/peal-tune/parse.c \
+	tools/peal-tune/parse.h \
+	tools/peal-tune/report.c \
+	tools/peal-tune/report.h \
+	tools/peal-tune/tree.c \
+	tools/peal-tune/tree.h
+# What changes things, and takes it back.
+peal_tune_SOURCES += \
+	tools/peal-tune/apply.c \
+	tools/peal-tune/change.c \
+	tools/peal-tune/change.h \
+	tools/peal-tune/huge.c \
+	tools/peal-tune/journal.c \
+	tools/peal-tune/journal.h \
+	tools/peal-tune/outcome.c \
+	tools/peal-tune/outcome.h \
+	tools/peal-tune/persist.c \
+	tools/peal-tune/persist.h \
+	tools/peal-tune/shell.c \
+	tools/peal-tune/shell.h \
+	tools/peal-tune/undo.c \
+	tools/peal-tune/value.c \
+	tools/peal-tune/value.h
+# What starts programs, and what measures.
+peal_tune_SOURCES += \
+	tools/line.h \
+	tools/peal-tune/affinity.c \
+	tools/peal-tune/affinity.h \
+	tools/peal-tune/gaps.c \
+	tools/peal-tune/gaps.h \
+	tools/peal-tune/heatmap.c \
+	tools/peal-tune/heatmap.h \
+	tools/peal-tune/hold.c \
+	tools/peal-tune/hold.h \
+	tools/peal-tune/jitter.c \
+	tools/peal-tune/measure.c \
+	tools/peal-tune/pairs.c \
+	tools/peal-tune/pairs.h \
+	tools/peal-tune/places.c \
+	tools/peal-tune/places.h \
+	tools/peal-tune/proof.c \
+	tools/peal-tune/proof.h \
+	tools/peal-tune/run.c \
+	tools/peal-tune/seconds.c \
+	tools/peal-tune/seconds.h \
+	tools/peal-tune/tell.c \
+	tools/peal-tune/tell.h \
+	tools/peal-tune/topology.c
+peal_tune_LDADD = libpeal.la $(LIBCAP_LIBS) $(LIBNUMA_LIBS) -lm
+peal_tune_LDFLAGS =

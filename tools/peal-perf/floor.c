@@ -16,18 +16,13 @@
 #include "complaint.h"
 #include "memory.h"
 #include "slice.h"
+#include "tools/line.h"
 #include "transport.h"
 #include "watch.h"
 #include "width.h"
 
-/* Looks between two questions whether to give up. */
-#define LOOKS 65536
-
 /* Marks the last round trip of one way of polling. Sequence numbers never get there. */
 #define STOP ((uint64_t)1 << 63)
-
-/* Instead of a value: given up. Nor there. */
-#define GONE UINT64_MAX
 
 struct lines {
 	struct memory memory;
@@ -36,33 +31,22 @@ struct lines {
 	uint64_t sequence; /* of the last round trip, with its STOP */
 };
 
-/* Waits until the peer's line differs from a value, and returns it; or GONE. */
-ALWAYS_INLINE uint64_t await(const uint64_t *line, uint64_t old, bool pause)
+static bool given_up(void *unused)
 {
-	do {
-		for (int i = 0; i < LOOKS; i++) {
-			/* Pairs with the releases in trip() and pong(). */
-			uint64_t value = __atomic_load_n(line, __ATOMIC_ACQUIRE);
-
-			if (value != old)
-				return value;
-			if (pause)
-				peal_relax();
-		}
-	} while (!watch_abandoned());
-	return GONE;
+	(void)unused;
+	return watch_abandoned();
 }
 
 ALWAYS_INLINE int trip(struct lines *lines, uint64_t value, bool pause)
 {
 	uint64_t answer;
 
-	/* Pairs with the acquire in the peer's await(). */
-	__atomic_store_n(lines->own, value, __ATOMIC_RELEASE);
-	answer = await(lines->peer, lines->sequence, pause);
+	line_hand(lines->own, value);
+	answer = line_await(lines->peer, lines->sequence, pause, given_up, NULL);
 	if (__builtin_expect(answer != value, 0))
-		return answer == GONE ? complain(-ECANCELED, "given up") :
-					complain(-EBADMSG, "the floor's line holds another value");
+		return answer == LINE_GONE ?
+			       complain(-ECANCELED, "given up") :
+			       complain(-EBADMSG, "the floor's line holds another value");
 	lines->sequence = value;
 	return 0;
 }
@@ -101,11 +85,10 @@ ALWAYS_INLINE int pong(struct lines *lines, bool pause)
 	uint64_t value = lines->sequence;
 
 	do {
-		value = await(lines->peer, value, pause);
-		if (__builtin_expect(value == GONE, 0))
+		value = line_await(lines->peer, value, pause, given_up, NULL);
+		if (__builtin_expect(value == LINE_GONE, 0))
 			return complain(-ECANCELED, "given up");
-		/* Pairs with the acquire in the peer's await(). */
-		__atomic_store_n(lines->own, value, __ATOMIC_RELEASE);
+		line_hand(lines->own, value);
 	} while (!(value & STOP));
 	lines->sequence = value;
 	return 0;

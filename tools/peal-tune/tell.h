@@ -1,0 +1,13 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * What goes wrong, in a sentence.
+ */
+#ifndef PEAL_TUNE_TELL_H
+#define PEAL_TUNE_TELL_H
+
+/* "peal-tune: " and the sentence, on standard error. Returns the exit code that it is given, so
+ * that "return tell(...)" reads well. */
+int tell(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
