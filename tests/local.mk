@@ -50,6 +50,7 @@ unit_tests = \
 	tests/unit/segment \
 	tests/unit/server \
 	tests/unit/spin \
+	tests/unit/top \
 	tests/unit/value \
 	tests/unit/variants_arm64 \
 	tests/unit/variants_riscv \
@@ -89,8 +90,13 @@ test_helpers = \
 	tests/process/engine \
 	tests/process/peer
 
+# What tests/tools/top starts.
+tool_helpers = \
+	tests/tools/terminal \
+	tests/tools/visitor
+
 if ENABLE_TESTS
-check_PROGRAMS = $(unit_tests) $(process_tests) $(soak_tests) $(test_helpers)
+check_PROGRAMS = $(unit_tests) $(process_tests) $(soak_tests) $(test_helpers) $(tool_helpers)
 TESTS = $(unit_tests) $(process_tests) $(soak_tests)
 
 # Where check.h is; only tests include it.
@@ -164,6 +170,11 @@ tests_unit_runtime_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_segment_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_server_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
+# peal-top's figures by themselves; the server is made up.
+tests_unit_top_SOURCES = tests/unit/top.c \
+	tools/peal-top/column.c tools/peal-top/format.c tools/peal-top/sample.c
+tests_unit_top_LDADD = $(behaviour) -lm
+tests_unit_top_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=peal_monitor_read
 tests_unit_value_SOURCES = tests/unit/value.c tools/peal-tune/value.c tools/peal-tune/parse.c
 tests_unit_value_LDADD = tests/librunner.la $(CHECK_LIBS)
 
@@ -229,9 +240,11 @@ EXTRA_DIST += \
 	tests/tally.sh \
 	tests/tools/cat \
 	tests/tools/json.awk \
+	tests/tools/prometheus.awk \
 	tests/tools/schema.awk \
 	tests/tools/trees \
 	tests/tools/run \
+	tests/tools/top \
 	tests/tools/tune \
 	tests/tools/tune-apply \
 	tests/tools/tune-run \
@@ -262,8 +275,8 @@ check-installed: all
 		bindir='$(bindir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
-tool_tests = run cat tune tune-apply tune-run
-check-tools: all
+tool_tests = run cat tune tune-apply tune-run top
+check-tools: all $(tool_helpers)
 	@failed=; for test in $(tool_tests); do \
 		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/$$test || failed=yes; \
 	done; test -z "$$failed"

@@ -113,6 +113,31 @@ peal_perf_SOURCES = \
 peal_perf_LDADD = libpeal.la -lm
 peal_perf_LDFLAGS =
 
+bin_PROGRAMS += peal-top
+peal_top_SOURCES = \
+	tools/json.c \
+	tools/json.h \
+	tools/peal-top/column.c \
+	tools/peal-top/column.h \
+	tools/peal-top/format.c \
+	tools/peal-top/format.h \
+	tools/peal-top/json.c \
+	tools/peal-top/main.c \
+	tools/peal-top/output.h \
+	tools/peal-top/prometheus.c \
+	tools/peal-top/sample.c \
+	tools/peal-top/sample.h \
+	tools/peal-top/screen.c \
+	tools/peal-top/screen.h \
+	tools/peal-top/servers.c \
+	tools/peal-top/servers.h \
+	tools/peal-top/target.c \
+	tools/peal-top/target.h \
+	tools/peal-top/text.c
+peal_top_CPPFLAGS = $(AM_CPPFLAGS) $(NCURSES_CFLAGS)
+peal_top_LDADD = libpeal.la -lm $(NCURSES_LIBS)
+peal_top_LDFLAGS =
+
 bin_PROGRAMS += peal-tune
 peal_tune_SOURCES = \
 	tools/json.c \
