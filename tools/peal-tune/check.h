@@ -43,7 +43,7 @@ struct machine {
 	struct cpus allowed;   /* to the process */
 	struct cpus chosen;    /* wish.cpus, or allowed */
 	uint64_t capabilities; /* effective, as bits; all of them where it cannot be told */
-	char cgroup[256];      /* path of the unified hierarchy, or ""; see cgroup_file */
+	char cgroup[768];      /* path of the unified hierarchy, or ""; see cgroup_file */
 };
 
 enum status {
@@ -170,9 +170,15 @@ void fix_persist(struct finding *finding, enum persist persist, const char *form
 void fix_command(struct finding *finding, const char *capability, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+#define CGROUP_PATH 1024
+
 /* The file of a controller in the cgroup of this process or of one above it that is there:
  * "memory" and "memory.max" in version 2, or its name in version 1. 0 and path, or -ENOENT. */
 int cgroup_file(const struct machine *machine, const char *controller, const char *name,
-		const char *name_v1, char *path, unsigned long size);
+		const char *name_v1, char path[CGROUP_PATH]);
+
+/* In a group above there may be a tighter limit: turns path into that of the parent's file, which
+ * need not be there. False: there is no group above. */
+bool cgroup_climb(char *path);
 
 #endif

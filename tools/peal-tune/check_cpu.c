@@ -83,7 +83,7 @@ static void refuse_chosen(const struct machine *machine, struct finding *finding
 void look_cpus_allowed(const struct check *check, const struct machine *machine,
 		       struct findings *findings)
 {
-	char path[64], cpuset_path[512], *text, list[CPUS_TEXT], wider[CPUS_TEXT];
+	char path[64], cpuset_path[CGROUP_PATH], *text, list[CPUS_TEXT], wider[CPUS_TEXT];
 	struct cpus allowed, cpuset, most;
 	struct finding *finding;
 	bool has_cpuset;
@@ -102,7 +102,7 @@ void look_cpus_allowed(const struct check *check, const struct machine *machine,
 		return;
 	}
 	has_cpuset = !cgroup_file(machine, "cpuset", "cpuset.cpus.effective",
-				  "cpuset.effective_cpus", cpuset_path, sizeof(cpuset_path)) &&
+				  "cpuset.effective_cpus", cpuset_path) &&
 		     !tree_cpus(&machine->tree, cpuset_path, &cpuset) && cpus_count(&cpuset);
 	most = has_cpuset ? cpuset : allowed;
 
@@ -136,7 +136,7 @@ void look_cpus_allowed(const struct check *check, const struct machine *machine,
 static int read_quota(const struct machine *machine, const char *path, uint64_t *quota,
 		      uint64_t *period)
 {
-	char *text, *space, beside[512];
+	char *text, *space, beside[CGROUP_PATH];
 	int err = (int)tree_read(&machine->tree, path, &text);
 	int64_t number;
 
@@ -162,23 +162,9 @@ static int read_quota(const struct machine *machine, const char *path, uint64_t 
 	return err;
 }
 
-/* Of a group in whose parents there may be a tighter one: to the parent's file. */
-static bool climb(char *path)
-{
-	char *file = strrchr(path, '/'), *folder;
-
-	*file = '\0';
-	folder = strrchr(path, '/');
-	*file = '/';
-	if (!folder || folder - path < (long)strlen("/sys/fs/cgroup"))
-		return false;
-	memmove(folder, file, strlen(file) + 1);
-	return true;
-}
-
 static void tell_throttled(const struct machine *machine, struct finding *finding, const char *path)
 {
-	char beside[512], *text, periods[32], throttled[32];
+	char beside[CGROUP_PATH], *text, periods[32], throttled[32];
 
 	snprintf(beside, sizeof(beside), "%.*s/cpu.stat", (int)(strrchr(path, '/') - path), path);
 	if (tree_read(&machine->tree, beside, &text) < 0)
@@ -196,10 +182,10 @@ static void tell_throttled(const struct machine *machine, struct finding *findin
 void look_cpu_quota(const struct check *check, const struct machine *machine,
 		    struct findings *findings)
 {
-	char path[512], tightest[512];
+	char path[CGROUP_PATH], tightest[CGROUP_PATH];
 	uint64_t quota, period, least = UINT64_MAX, its_period = 1;
 	struct finding *finding;
-	int err = cgroup_file(machine, "cpu", "cpu.max", "cpu.cfs_quota_us", path, sizeof(path));
+	int err = cgroup_file(machine, "cpu", "cpu.max", "cpu.cfs_quota_us", path);
 
 	if (err) {
 		finding = finding_add(findings, check, STATUS_ABSENT, "", "/sys/fs/cgroup");
@@ -223,7 +209,7 @@ void look_cpu_quota(const struct check *check, const struct machine *machine,
 			its_period = period;
 			snprintf(tightest, sizeof(tightest), "%s", path);
 		}
-	} while (climb(path));
+	} while (cgroup_climb(path));
 
 	finding = finding_add(findings, check, STATUS_OK, "", tightest);
 	if (least == UINT64_MAX) {

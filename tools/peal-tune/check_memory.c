@@ -220,17 +220,6 @@ void look_huge_pools(const struct check *check, const struct machine *machine,
 		finding_add(findings, check, STATUS_ABSENT, "", POOLS);
 }
 
-/* As the kernel names files of the hugetlb controller: "2MB". */
-static void print_pool_name(uint64_t kib, char *text, size_t size)
-{
-	if (kib >= 1 << 20)
-		snprintf(text, size, "%" PRIu64 "GB", kib >> 20);
-	else if (kib >= 1 << 10)
-		snprintf(text, size, "%" PRIu64 "MB", kib >> 10);
-	else
-		snprintf(text, size, "%" PRIu64 "KB", kib);
-}
-
 /* Version 1 says "no limit" by the largest multiple of a page. */
 static uint64_t limit_v1(uint64_t limit)
 {
@@ -242,60 +231,123 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
 	return (bytes + unit - 1) / unit * unit;
 }
 
-/* What a control group has left, of a limit and what counts against it, in the same folder. path is
- * that of the limit. */
-static int read_room(const struct machine *machine, const char *path, const char *usage,
-		     uint64_t *limit, uint64_t *room)
+/* The path of the file beside another. */
+static void beside(const char *path, const char *name, char other[CGROUP_PATH])
 {
-	char other[512];
-	uint64_t used = 0;
-	int err = read_limit(machine, path, limit);
+	snprintf(other, CGROUP_PATH, "%.*s%s", (int)(strrchr(path, '/') + 1 - path), path, name);
+}
 
-	if (err)
-		return err;
-	*limit = limit_v1(*limit);
-	*room = *limit;
-	if (*limit == UINT64_MAX)
+/* Pages of files that nobody has used for a while are taken back when room is needed. */
+static uint64_t read_idle_files(const struct machine *machine, const char *limit)
+{
+	char path[CGROUP_PATH], *text, value[32];
+	const char *line;
+	uint64_t bytes = 0;
+
+	beside(limit, "memory.stat", path);
+	if (tree_read(&machine->tree, path, &text) < 0)
 		return 0;
-	snprintf(other, sizeof(other), "%.*s%s", (int)(strrchr(path, '/') + 1 - path), path, usage);
-	err = read_limit(machine, other, &used);
-	*room = used < *limit ? *limit - used : 0;
-	return err;
+	line = strstr(text, "\ninactive_file ");
+	if (line && sscanf(line, "\ninactive_file %31[0-9]", value) == 1 &&
+	    parse_limit(value, &bytes))
+		bytes = 0;
+	free(text);
+	return bytes;
+}
+
+/* A limit and what counts against it, in version 2 and in version 1; NULL: not there. */
+struct limit {
+	const char *controller;
+	const char *name, *usage;
+	const char *name_v1, *usage_v1;
+};
+
+static void read_room(const struct machine *machine, const char *usage, struct room *room)
+{
+	char path[CGROUP_PATH];
+	uint64_t used = 0, idle = 0;
+
+	room->err = read_limit(machine, room->path, &room->limit);
+	room->limit = room->bytes = limit_v1(room->limit);
+	if (room->err || room->limit == UINT64_MAX)
+		return;
+	beside(room->path, usage, path);
+	room->err = read_limit(machine, path, &used);
+	if (!strncmp(usage, "memory.", strlen("memory.")))
+		idle = read_idle_files(machine, room->path);
+	used -= idle < used ? idle : used;
+	room->bytes = used < room->limit ? room->limit - used : 0;
+}
+
+/* least begins with no path, and may have what another limit leaves. */
+static void find_room(const struct machine *machine, const struct limit *limit, struct room *least)
+{
+	struct room here = { .err = 0 };
+	bool version_2;
+
+	if (cgroup_file(machine, limit->controller, limit->name, limit->name_v1, here.path))
+		return;
+	version_2 = limit->name && !strcmp(strrchr(here.path, '/') + 1, limit->name);
+	do {
+		if (tree_has(&machine->tree, here.path))
+			continue;
+		read_room(machine, version_2 ? limit->usage : limit->usage_v1, &here);
+		if (!*least->path || (!here.err && (least->err || here.bytes < least->bytes)))
+			*least = here;
+	} while (cgroup_climb(here.path));
+}
+
+/* What is used, and what is promised to who has mapped it. */
+void find_huge_room(const struct machine *machine, uint64_t kib, struct room *least)
+{
+	unsigned shift = kib >= 1 << 20 ? 20 : kib >= 1 << 10 ? 10 : 0;
+	char names[4][64];
+
+	*least = (struct room){ .err = -ENOENT };
+	for (int promised = 0; promised < 2; promised++) {
+		static const char *const endings[] = { "max", "current", "limit_in_bytes",
+						       "usage_in_bytes" };
+
+		/* As the kernel names them: "hugetlb.2MB.max", "hugetlb.2MB.rsvd.max". */
+		for (int i = 0; i < 4; i++)
+			snprintf(names[i], sizeof(names[i]), "hugetlb.%" PRIu64 "%cB.%s%s",
+				 kib >> shift,
+				 shift == 20 ? 'G' :
+				 shift == 10 ? 'M' :
+					       'K',
+				 promised ? "rsvd." : "", endings[i]);
+		find_room(machine,
+			  &(struct limit){ "hugetlb", names[0], names[1], names[2], names[3] },
+			  least);
+	}
 }
 
 static void look_pool_limit(const struct check *check, const struct machine *machine,
 			    struct findings *findings, uint64_t kib, uint64_t need)
 {
-	char pool[32], name[64], name_v1[64], usage[64], path[512], size[SIZE_TEXT];
-	char left[SIZE_TEXT], wanted[SIZE_TEXT];
+	char size[SIZE_TEXT], left[SIZE_TEXT], wanted[SIZE_TEXT], value[32];
 	struct finding *finding;
-	uint64_t limit, room;
-	int err;
+	struct room room;
 
-	print_pool_name(kib, pool, sizeof(pool));
-	snprintf(name, sizeof(name), "hugetlb.%s.max", pool);
-	snprintf(name_v1, sizeof(name_v1), "hugetlb.%s.limit_in_bytes", pool);
-	if (cgroup_file(machine, "hugetlb", name, name_v1, path, sizeof(path)))
+	find_huge_room(machine, kib, &room);
+	if (!*room.path)
 		return;
-	snprintf(usage, sizeof(usage), "hugetlb.%s.%s", pool,
-		 strstr(path, ".max") ? "current" : "usage_in_bytes");
-	err = read_room(machine, path, usage, &limit, &room);
-	finding = finding_add(findings, check, err ? status_of_error(err) : STATUS_OK,
-			      print_size(kib * 1024, size), path);
-	if (err)
+	finding = finding_add(findings, check, room.err ? status_of_error(room.err) : STATUS_OK,
+			      print_size(kib * 1024, size), room.path);
+	if (room.err)
 		return;
-	if (limit == UINT64_MAX)
+	if (room.limit == UINT64_MAX)
 		finding_current(finding, "no limit");
 	else
-		finding_current(finding, "%s left", print_size(room, left));
-	if (room >= need)
+		finding_current(finding, "%s left", print_size(room.bytes, left));
+	if (room.bytes >= need)
 		return;
 	finding->status = STATUS_FAIL;
 	finding_wanted(finding, "%s left", print_size(need, wanted));
 	finding_why(finding, "the control group gives fewer huge pages than --bytes takes, however "
 			     "many the pool has");
-	snprintf(name, sizeof(name), "%" PRIu64, limit + need - room);
-	fix_write(finding, path, name, "CAP_DAC_OVERRIDE");
+	snprintf(value, sizeof(value), "%" PRIu64, room.limit + need - room.bytes);
+	fix_write(finding, room.path, value, "CAP_DAC_OVERRIDE");
 }
 
 void look_hugetlb_cgroup(const struct check *check, const struct machine *machine,
@@ -399,77 +451,20 @@ void look_memlock(const struct check *check, const struct machine *machine,
 
 /* --- the control group ------------------------------------------------------------------------ */
 
-/* Pages of files that nobody has used for a while are taken back when room is needed. */
-static uint64_t read_idle_files(const struct machine *machine, const char *limit)
-{
-	char path[512], *text, value[32];
-	const char *line;
-	uint64_t bytes = 0;
-
-	snprintf(path, sizeof(path), "%.*smemory.stat", (int)(strrchr(limit, '/') + 1 - limit),
-		 limit);
-	if (tree_read(&machine->tree, path, &text) < 0)
-		return 0;
-	line = strstr(text, "\ninactive_file ");
-	if (line && sscanf(line, "\ninactive_file %31[0-9]", value) == 1 &&
-	    parse_limit(value, &bytes))
-		bytes = 0;
-	free(text);
-	return bytes;
-}
-
-struct headroom {
-	char path[512]; /* of the limit */
-	uint64_t limit, room;
-	int err;
-};
-
-/* The least of this group's and those above it, whichever file it is. */
-static void find_headroom(const struct machine *machine, const char *name, const char *name_v1,
-			  struct headroom *least)
-{
-	struct headroom here;
-	bool version_2;
-
-	if (cgroup_file(machine, "memory", name, name_v1, here.path, sizeof(here.path)))
-		return;
-	version_2 = name && strstr(here.path, name);
-	for (;;) {
-		char *last = strrchr(here.path, '/'), *group;
-
-		here.err = read_room(machine, here.path,
-				     version_2 ? "memory.current" : "memory.usage_in_bytes",
-				     &here.limit, &here.room);
-		if (!here.err && here.limit != UINT64_MAX) {
-			uint64_t idle = read_idle_files(machine, here.path);
-
-			here.room = here.limit - here.room > idle ? here.room + idle : here.limit;
-		}
-		if (!*least->path || (!here.err && (least->err || here.room < least->room)))
-			*least = here;
-		/* "/sys/fs/cgroup/a/b/memory.max" to "/sys/fs/cgroup/a/memory.max". */
-		*last = '\0';
-		group = strrchr(here.path, '/');
-		if (!group || strlen(here.path) <= strlen("/sys/fs/cgroup") ||
-		    !strcmp(here.path, "/sys/fs/cgroup/memory"))
-			return;
-		snprintf(group, sizeof(here.path) - (size_t)(group - here.path), "/%s",
-			 version_2 ? name : name_v1);
-		if (tree_has(&machine->tree, here.path))
-			return;
-	}
-}
-
 void look_memory_cgroup(const struct check *check, const struct machine *machine,
 			struct findings *findings)
 {
 	uint64_t need = machine->wish.clients * CLIENT_BYTES + machine->wish.bytes;
-	struct headroom least = { .err = -ENOENT };
+	struct room least = { .err = -ENOENT };
 	char left[SIZE_TEXT], all[SIZE_TEXT], value[32];
 	struct finding *finding;
 
-	find_headroom(machine, "memory.max", "memory.limit_in_bytes", &least);
-	find_headroom(machine, "memory.high", NULL, &least);
+	find_room(machine,
+		  &(struct limit){ "memory", "memory.max", "memory.current",
+				   "memory.limit_in_bytes", "memory.usage_in_bytes" },
+		  &least);
+	find_room(machine, &(struct limit){ "memory", "memory.high", "memory.current", NULL, NULL },
+		  &least);
 	if (!*least.path) {
 		finding_why(finding_add(findings, check, STATUS_ABSENT, "", "/sys/fs/cgroup"),
 			    "no control group here limits memory");
@@ -482,11 +477,11 @@ void look_memory_cgroup(const struct check *check, const struct machine *machine
 	if (least.limit == UINT64_MAX)
 		finding_current(finding, "no limit");
 	else
-		finding_current(finding, "%s left of %s", print_size(least.room, left),
+		finding_current(finding, "%s left of %s", print_size(least.bytes, left),
 				print_size(least.limit, all));
 	if (need)
 		finding_wanted(finding, "at least %s left", print_size(need, left));
-	if (least.room >= need)
+	if (least.bytes >= need)
 		return;
 	finding->status = STATUS_FAIL;
 	finding_why(finding,
@@ -494,7 +489,7 @@ void look_memory_cgroup(const struct check *check, const struct machine *machine
 		    "refused, or the kernel ends a process");
 	/* The kernel takes whole pages alone, the largest of which are of 64 KiB. */
 	snprintf(value, sizeof(value), "%" PRIu64,
-		 round_up(least.limit + need - least.room, 65536));
+		 round_up(least.limit + need - least.bytes, 65536));
 	fix_write(finding, least.path, value, "CAP_DAC_OVERRIDE");
 }
 

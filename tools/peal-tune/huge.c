@@ -457,19 +457,14 @@ static int release(struct work *work, const struct order *order)
 static void tell_cgroup(const struct machine *machine, const struct order *order,
 			struct outcomes *outcomes)
 {
-	char name[64], name_v1[64], path[512], size[SIZE_TEXT], *text = NULL;
-	uint64_t kib = order->size / 1024, limit;
-	unsigned shift = kib >= 1 << 20 ? 20 : kib >= 1 << 10 ? 10 : 0;
-	char unit = shift == 20 ? 'G' : shift == 10 ? 'M' : 'K';
+	char size[SIZE_TEXT], *text = NULL;
+	struct room room;
 
-	snprintf(name, sizeof(name), "hugetlb.%" PRIu64 "%cB.max", kib >> shift, unit);
-	snprintf(name_v1, sizeof(name_v1), "hugetlb.%" PRIu64 "%cB.limit_in_bytes", kib >> shift,
-		 unit);
-	if (cgroup_file(machine, "hugetlb", name, name_v1, path, sizeof(path)) ||
-	    read_limit(machine, path, &limit) || limit / order->size >= order->pages)
+	find_huge_room(machine, order->size / 1024, &room);
+	if (!*room.path || room.err || room.bytes / order->size >= order->pages)
 		return;
-	text_set(&text, "raise %s: its programs may use %s of such pages", path,
-		 print_size(limit, size));
+	text_set(&text, "raise %s: its programs may use %s more of such pages", room.path,
+		 print_size(room.bytes, size));
 	outcomes_by_hand(outcomes, HUGE_ID, "", "cgroup", text);
 	free(text);
 }

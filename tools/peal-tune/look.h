@@ -23,6 +23,16 @@ typedef void look(const struct check *check, const struct machine *machine,
 int read_limit(const struct machine *machine, const char *path, uint64_t *limit);
 /* KiB of the pages that hugetlb gives where no size is said, and Peal by default. */
 uint64_t default_kib(const struct machine *machine);
+/* What the control groups leave, of the limit that leaves least: this group's and those above it, by
+ * whatever file. UINT64_MAX: none limits. err: of reading it. */
+struct room {
+	char path[CGROUP_PATH]; /* of the limit; "": no group has such a file */
+	uint64_t limit, bytes;
+	int err;
+};
+
+/* For pages of this size. */
+void find_huge_room(const struct machine *machine, uint64_t kib, struct room *least);
 /* A row of the process's limits; path becomes where it was read. */
 int read_rlimit(const struct machine *machine, const char *name, char path[64], uint64_t *soft,
 		uint64_t *hard);

@@ -224,15 +224,15 @@ int machine_read(struct machine *machine, const char *root, const struct wish *w
 
 /* Looks for base + cgroup + "/" + name, in that group and those above it. */
 static int find_upwards(const struct machine *machine, const char *base, const char *cgroup,
-			const char *name, char *path, unsigned long size)
+			const char *name, char path[CGROUP_PATH])
 {
 	size_t length = strlen(cgroup);
 
 	for (;;) {
 		while (length && cgroup[length - 1] == '/')
 			length--;
-		if ((unsigned long)snprintf(path, size, "%s%.*s/%s", base, (int)length, cgroup,
-					    name) < size &&
+		if (snprintf(path, CGROUP_PATH, "%s%.*s/%s", base, (int)length, cgroup, name) <
+			    CGROUP_PATH &&
 		    !tree_has(&machine->tree, path))
 			return 0;
 		if (!length)
@@ -243,14 +243,14 @@ static int find_upwards(const struct machine *machine, const char *base, const c
 }
 
 int cgroup_file(const struct machine *machine, const char *controller, const char *name,
-		const char *name_v1, char *path, unsigned long size)
+		const char *name_v1, char path[CGROUP_PATH])
 {
 	char base[64], cgroup[sizeof(machine->cgroup)], *text;
 	int err = -ENOENT;
 
 	if (*machine->cgroup && name &&
-	    (!find_upwards(machine, "/sys/fs/cgroup", machine->cgroup, name, path, size) ||
-	     !find_upwards(machine, "/sys/fs/cgroup/unified", machine->cgroup, name, path, size)))
+	    (!find_upwards(machine, "/sys/fs/cgroup", machine->cgroup, name, path) ||
+	     !find_upwards(machine, "/sys/fs/cgroup/unified", machine->cgroup, name, path)))
 		return 0;
 	if (!name_v1)
 		return -ENOENT;
@@ -258,11 +258,24 @@ int cgroup_file(const struct machine *machine, const char *controller, const cha
 	if (text && !parse_cgroup(text, controller, cgroup, sizeof(cgroup)) &&
 	    !is_outside(cgroup)) {
 		snprintf(base, sizeof(base), "/sys/fs/cgroup/%s", controller);
-		err = find_upwards(machine, base, cgroup, name_v1, path, size);
+		err = find_upwards(machine, base, cgroup, name_v1, path);
 		if (err && !strncmp(controller, "cpu", 3))
 			err = find_upwards(machine, "/sys/fs/cgroup/cpu,cpuacct", cgroup, name_v1,
-					   path, size);
+					   path);
 	}
 	free(text);
 	return err;
+}
+
+bool cgroup_climb(char *path)
+{
+	char *file = strrchr(path, '/'), *folder;
+
+	*file = '\0';
+	folder = strrchr(path, '/');
+	*file = '/';
+	if (!folder || folder - path < (long)strlen("/sys/fs/cgroup"))
+		return false;
+	memmove(folder, file, strlen(file) + 1);
+	return true;
 }

@@ -231,7 +231,7 @@ static const struct option {
 	{ "--quiet", EACH, NULL, offsetof(struct common, quiet), NULL },
 	{ "--measure", CHECK | APPLY | TOPOLOGY, NULL, offsetof(struct common, measure), NULL },
 	{ "--dry-run", APPLY | UNDO | HUGE | RUN, NULL, offsetof(struct common, dry_run), NULL },
-	{ "--persist", APPLY | UNDO | HUGE, NULL, offsetof(struct common, persist), NULL },
+	{ "--persist", APPLY | HUGE, NULL, offsetof(struct common, persist), NULL },
 };
 
 /* The option that argument is, alone or with "=" and a value; NULL: it is for the command. */
