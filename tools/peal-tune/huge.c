@@ -159,9 +159,17 @@ static int no_pools(void)
 	return EXIT_IN_PART;
 }
 
+/* size: 0 for any. */
+static bool is_meant(const struct machine *machine, const struct pool *pool, uint64_t size)
+{
+	int node = machine->wish.node;
+
+	return (!size || pool->size == size) && (node < 0 || pool->node == node);
+}
+
 /* --- list ------------------------------------------------------------------------------------- */
 
-static void list_json(const struct machine *machine, const struct pools *pools)
+static void list_json(const struct machine *machine, const struct pools *pools, uint64_t size)
 {
 	struct json json;
 
@@ -170,6 +178,8 @@ static void list_json(const struct machine *machine, const struct pools *pools)
 	for (unsigned i = 0; i < pools->count; i++) {
 		const struct pool *pool = &pools->all[i];
 
+		if (!is_meant(machine, pool, size))
+			continue;
 		json_object(&json, NULL);
 		json_integer(&json, "size", pool->size);
 		if (pool->node >= 0)
@@ -186,19 +196,21 @@ static void list_json(const struct machine *machine, const struct pools *pools)
 	json_end_object(&json);
 }
 
-static void list_text(const struct machine *machine, const struct pools *pools)
+static void list_text(const struct machine *machine, const struct pools *pools, uint64_t size)
 {
 	uint64_t bytes = machine->wish.bytes;
-	char size[SIZE_TEXT], node[16];
+	char text[SIZE_TEXT], node[16];
 
 	printf("%-10s%6s%10s%10s%10s%10s%12s%s\n", "size", "node", "total", "free", "surplus",
 	       "reserved", "overcommit", bytes ? "      need" : "");
 	for (unsigned i = 0; i < pools->count; i++) {
 		const struct pool *pool = &pools->all[i];
 
+		if (!is_meant(machine, pool, size))
+			continue;
 		snprintf(node, sizeof(node), "%d", pool->node);
 		printf("%-10s%6s%10" PRIu64 "%10" PRIu64 "%10" PRIu64 "%10" PRIu64 "%12" PRIu64,
-		       print_size(pool->size, size), pool->node < 0 ? "-" : node, pool->all,
+		       print_size(pool->size, text), pool->node < 0 ? "-" : node, pool->all,
 		       pool->unused, pool->surplus, pool->reserved, pool->overcommit);
 		if (bytes)
 			printf("%10" PRIu64, pages_of(bytes, pool->size));
@@ -207,16 +219,16 @@ static void list_text(const struct machine *machine, const struct pools *pools)
 	puts("reserved and overcommit are of all nodes together");
 }
 
-static int list(const struct common *common, const struct machine *machine)
+static int list(const struct common *common, const struct machine *machine, uint64_t size)
 {
 	struct pools pools;
 
 	if (read_pools(&machine->tree, &pools) && !common->json)
 		return no_pools();
 	if (common->json)
-		list_json(machine, &pools);
+		list_json(machine, &pools, size);
 	else
-		list_text(machine, &pools);
+		list_text(machine, &pools, size);
 	free_pools(&pools);
 	return EXIT_FINE;
 }
@@ -359,14 +371,6 @@ static int set_pool(struct work *work, const struct pool *pool, uint64_t pages, 
 	return err;
 }
 
-/* size: 0 for any. */
-static bool is_meant(const struct work *work, const struct pool *pool, uint64_t size)
-{
-	int node = work->machine->wish.node;
-
-	return (!size || pool->size == size) && (node < 0 || pool->node == node);
-}
-
 /* So many pages are to be free: what is there already counts. Several nodes get their share each,
  * and what one cannot give is asked of those behind it. */
 static int reserve(struct work *work, const struct order *order)
@@ -377,7 +381,7 @@ static int reserve(struct work *work, const struct order *order)
 	for (unsigned i = 0; i < work->pools.count; i++) {
 		const struct pool *pool = &work->pools.all[i];
 
-		if (!is_meant(work, pool, order->size))
+		if (!is_meant(work->machine, pool, order->size))
 			continue;
 		nodes++;
 		unused += pool->unused;
@@ -389,7 +393,7 @@ static int reserve(struct work *work, const struct order *order)
 		const struct pool *pool = &work->pools.all[i];
 		uint64_t share, got = 0;
 
-		if (!is_meant(work, pool, order->size))
+		if (!is_meant(work->machine, pool, order->size))
 			continue;
 		share = left / nodes + (left % nodes != 0);
 		nodes--;
@@ -429,7 +433,7 @@ static int release(struct work *work, const struct order *order)
 		const struct pool *pool = &work->pools.all[i];
 		uint64_t less = order->pages ? left : reserved_by_us(work, pool);
 
-		if (!is_meant(work, pool, order->size))
+		if (!is_meant(work->machine, pool, order->size))
 			continue;
 		if (less > available(pool)) {
 			stay += less - available(pool);
@@ -516,7 +520,7 @@ static int complete_order(const struct work *work, bool is_reserve, struct order
 	if (is_reserve && !order->pages)
 		return refuse("how much is to be %s? Give --pages N or --bytes SIZE", "reserved");
 	for (unsigned i = 0; i < work->pools.count; i++)
-		if (is_meant(work, &work->pools.all[i], order->size))
+		if (is_meant(work->machine, &work->pools.all[i], order->size))
 			return 0;
 	fprintf(stderr,
 		"peal-tune: there are no huge pages of %s%s here: peal-tune huge list shows what "
@@ -563,17 +567,21 @@ int command_huge(const struct common *common, int argc, char **argv)
 	struct machine machine;
 	struct order order = { 0, 0 };
 	const char *what = argc > 1 ? argv[1] : "";
-	bool is_reserve = !strcmp(what, "reserve");
+	bool is_reserve = !strcmp(what, "reserve"), is_list = !strcmp(what, "list");
 	int code;
 
-	if (strcmp(what, "list") != 0 && !is_reserve && strcmp(what, "release") != 0)
+	if (!is_list && !is_reserve && strcmp(what, "release") != 0)
 		return refuse("huge \"%s\": give list, reserve or release", what);
 	code = take_order(argc - 2, argv + 2, &order);
+	if (!code && is_list && (order.pages || common->dry_run || common->persist))
+		code = refuse("huge %s changes nothing: --pages, --dry-run and --persist are for "
+			      "reserve and release",
+			      what);
 	if (!code)
 		code = take_machine(common, &machine);
 	if (code)
 		return code;
-	if (!strcmp(what, "list"))
-		return list(common, &machine);
+	if (is_list)
+		return list(common, &machine, order.size);
 	return change_pools(common, &machine, is_reserve, &order);
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/json.h"
 #include "tools/peal-tune/command.h"
@@ -321,8 +322,10 @@ static int plot(const struct view *view, const struct heatmap *map, FILE *file)
 		 !strcmp(hypervisor, "unnamed") ? "guest" :
 						  "guest of ",
 		 strcmp(hypervisor, "unnamed") ? hypervisor : "", map->count);
+	/* What was in it stays until there is something to put in its place. */
+	failed = ftruncate(fileno(file), 0) && errno != EINVAL;
 	heatmap_plot(map, file, title);
-	failed = ferror(file) != 0;
+	failed |= ferror(file) != 0;
 	if (fclose(file) || failed)
 		return tell(EXIT_FAILURES, "%s could not be written: %s", view->plot,
 			    strerror(errno));
@@ -492,7 +495,7 @@ static int show(struct view *view)
 
 	if (view->common->measure) {
 		code = choose(view);
-		if (!code && view->plot && !(file = fopen(view->plot, "we")))
+		if (!code && view->plot && !(file = fopen(view->plot, "ae")))
 			code = tell(EXIT_FAILURES, "%s: %s", view->plot, strerror(errno));
 		if (!code)
 			code = measure(view);
