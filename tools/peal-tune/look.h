@@ -23,8 +23,8 @@ typedef void look(const struct check *check, const struct machine *machine,
 int read_limit(const struct machine *machine, const char *path, uint64_t *limit);
 /* KiB of the pages that hugetlb gives where no size is said, and Peal by default. */
 uint64_t default_kib(const struct machine *machine);
-/* What the control groups leave, of the limit that leaves least: this group's and those above it, by
- * whatever file. UINT64_MAX: none limits. err: of reading it. */
+/* What the control groups leave, of the limit that leaves least: this group's and those above it,
+ * by whatever file. UINT64_MAX: none limits. err: of reading it. */
 struct room {
 	char path[CGROUP_PATH]; /* of the limit; "": no group has such a file */
 	uint64_t limit, bytes;
