@@ -168,9 +168,9 @@ static int make_room(struct screen *screen)
 	unsigned count = screen->target->sampler.now.count;
 	const struct client **order;
 
-	if (count <= screen->room)
+	if (screen->order && count <= screen->room)
 		return 0;
-	order = realloc(screen->order, count * sizeof(*order));
+	order = realloc(screen->order, (count + 1u) * sizeof(*order));
 	if (!order)
 		return -ENOMEM;
 	screen->order = order;

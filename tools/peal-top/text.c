@@ -152,6 +152,7 @@ static void print_table(const struct sample *now, enum view view, const struct c
 	for (unsigned row = 0; row <= now->count; row++) {
 		int at = 0;
 
+		line[0] = '\0';
 		for (unsigned i = 0; i < layout.count; i++) {
 			if (row)
 				column_text(layout.columns[i], order[row - 1], text);

@@ -262,7 +262,8 @@ struct limit {
 	const char *name_v1, *usage_v1;
 };
 
-static void read_room(const struct machine *machine, const char *usage, struct room *room)
+static void read_room(const struct machine *machine, const struct limit *limit, bool version_2,
+		      struct room *room)
 {
 	char path[CGROUP_PATH];
 	uint64_t used = 0, idle = 0;
@@ -271,9 +272,9 @@ static void read_room(const struct machine *machine, const char *usage, struct r
 	room->limit = room->bytes = limit_v1(room->limit);
 	if (room->err || room->limit == UINT64_MAX)
 		return;
-	beside(room->path, usage, path);
+	beside(room->path, version_2 ? limit->usage : limit->usage_v1, path);
 	room->err = read_limit(machine, path, &used);
-	if (!strncmp(usage, "memory.", strlen("memory.")))
+	if (!strcmp(limit->controller, "memory"))
 		idle = read_idle_files(machine, room->path);
 	used -= idle < used ? idle : used;
 	room->bytes = used < room->limit ? room->limit - used : 0;
@@ -291,7 +292,7 @@ static void find_room(const struct machine *machine, const struct limit *limit, 
 	do {
 		if (tree_has(&machine->tree, here.path))
 			continue;
-		read_room(machine, version_2 ? limit->usage : limit->usage_v1, &here);
+		read_room(machine, limit, version_2, &here);
 		if (!*least->path || (!here.err && (least->err || here.bytes < least->bytes)))
 			*least = here;
 	} while (cgroup_climb(here.path));

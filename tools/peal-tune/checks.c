@@ -759,7 +759,7 @@ static unsigned distance(const char *a, const char *b)
 		length = most;
 	for (unsigned k = 0; k <= length; k++)
 		row[k] = k;
-	for (unsigned i = 0; a[i] && i < most; i++) {
+	for (unsigned i = 0; i < most && a[i]; i++) {
 		unsigned diagonal = row[0];
 
 		row[0] = i + 1;

@@ -50,8 +50,9 @@ static void find_range(const struct heatmap *map, double *least, double *most)
 static size_t colour_of(double ns, double least, double most)
 {
 	double width = fmax(log(most / least), log(4)), part = log(ns / least) / width;
+	const size_t count = COLOURS;
 
-	return part >= 1 ? COLOURS - 1 : (size_t)(part * COLOURS);
+	return part >= 1 ? count - 1 : (size_t)(part * (double)count);
 }
 
 /* A figure of up to four letters, or of all its digits. */

@@ -389,7 +389,7 @@ static int reserve(struct work *work, const struct order *order)
 	}
 	unused -= unused < promised ? unused : promised;
 	left = order->pages > unused ? order->pages - unused : 0;
-	for (unsigned i = 0; i < work->pools.count && left && !err; i++) {
+	for (unsigned i = 0; i < work->pools.count && left && nodes && !err; i++) {
 		const struct pool *pool = &work->pools.all[i];
 		uint64_t share, got = 0;
 

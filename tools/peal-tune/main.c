@@ -197,6 +197,7 @@ static bool take_root(struct common *common, const char *text)
 	if (!*text || length >= sizeof(root))
 		return false;
 	memcpy(root, text, length);
+	root[length] = '\0';
 	common->root = root;
 	return true;
 }

@@ -201,6 +201,7 @@ static int64_t median(int cpu_a, int cpu_b, unsigned rounds, enum way way)
 		.cpu = { cpu_a, cpu_b },
 		.rounds = rounds < ROUNDS_MAX ? rounds : ROUNDS_MAX,
 	};
+	uint64_t *median;
 	int64_t result;
 
 	/* Polling on one CPU would measure the scheduler's slices. */
@@ -214,8 +215,8 @@ static int64_t median(int cpu_a, int cpu_b, unsigned rounds, enum way way)
 		result = -ETIMEDOUT;
 	if (!result) {
 		qsort(measurement.sample, measurement.count, sizeof(*measurement.sample), compare);
-		result = (int64_t)((double)measurement.sample[measurement.count / 2] /
-				   peal_ticks_per_ns());
+		median = &measurement.sample[measurement.count / 2];
+		result = (int64_t)((double)*median / peal_ticks_per_ns());
 	}
 	free(measurement.sample);
 	return result;

@@ -254,7 +254,7 @@ const char *print_size(uint64_t bytes, char text[SIZE_TEXT])
 	uint64_t rest = 0;
 
 	if (bytes == UINT64_MAX) {
-		strcpy(text, "unlimited");
+		snprintf(text, SIZE_TEXT, "unlimited");
 		return text;
 	}
 	while (bytes >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {

@@ -320,7 +320,7 @@ int command_run(const struct common *common, int argc, char **argv)
 	struct machine machine;
 	int code = take_options(&plan, argc, argv);
 
-	if (code)
+	if (code || !plan.command)
 		return code;
 	if (*common->root)
 		return tell(EXIT_USAGE, "run starts a program on this machine: leave --root out");

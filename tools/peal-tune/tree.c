@@ -35,7 +35,7 @@ static int tell_errno(int err)
 	case ESRCH:
 		return -ENOENT;
 	default:
-		return -err;
+		return err > 0 ? -err : -EIO;
 	}
 }
 
@@ -109,7 +109,7 @@ int tree_number(const struct tree *tree, const char *path, int64_t *value)
 	int64_t length = tree_read(tree, path, &text);
 	int err;
 
-	if (length < 0)
+	if (!text)
 		return (int)length;
 	err = strlen(text) == (size_t)length ? parse_number(text, value) : -EINVAL;
 	free(text);
@@ -122,7 +122,7 @@ int tree_cpus(const struct tree *tree, const char *path, struct cpus *cpus)
 	int64_t length = tree_read(tree, path, &text);
 	int err;
 
-	if (length < 0)
+	if (!text)
 		return (int)length;
 	err = strlen(text) == (size_t)length ? parse_cpus(text, cpus) : -EINVAL;
 	free(text);
