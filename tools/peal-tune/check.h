@@ -41,9 +41,10 @@ struct machine {
 	char kernel[64];     /* release; "": not known */
 	struct cpus online;
 	struct cpus allowed;   /* to the process */
-	struct cpus chosen;    /* wish.cpus, or allowed */
+	struct cpus chosen;    /* wish.cpus, or those of allowed that are online */
 	uint64_t capabilities; /* effective, as bits; all of them where it cannot be told */
-	char cgroup[768];      /* path of the unified hierarchy, or ""; see cgroup_file */
+	bool confined;         /* they are those of a user namespace: for what it owns only */
+	char cgroup[4096];     /* path of the unified hierarchy, or ""; see cgroup_file */
 };
 
 enum status {
@@ -170,7 +171,7 @@ void fix_persist(struct finding *finding, enum persist persist, const char *form
 void fix_command(struct finding *finding, const char *capability, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-#define CGROUP_PATH 1024
+#define CGROUP_PATH 4352
 
 /* The file of a controller in the cgroup of this process or of one above it that is there:
  * "memory" and "memory.max" in version 2, or its name in version 1. 0 and path, or -ENOENT. */

@@ -13,19 +13,27 @@
 #include <string.h>
 
 #include "tools/peal-tune/look.h"
+#include "tools/peal-tune/shell.h"
 
 #define CPU "/sys/devices/system/cpu"
 
-/* Scope of a finding that is about the chosen CPUs. */
-static struct finding *add_of_chosen(const struct check *check, const struct machine *machine,
-				     struct findings *findings, enum status status,
-				     const char *source)
+struct finding *look_add_cpus(const struct check *check, struct findings *findings,
+			      const struct cpus *cpus, enum status status, const char *source)
 {
 	char list[CPUS_TEXT], scope[CPUS_TEXT + 8];
 
-	print_cpus(&machine->chosen, list, sizeof(list));
+	print_cpus(cpus, list, sizeof(list));
 	snprintf(scope, sizeof(scope), "cpu %s", list);
 	return finding_add(findings, check, status, scope, source);
+}
+
+/* The name of a group is what its owner likes. */
+static void mend_cgroup(struct finding *finding, const char *value, const char *path)
+{
+	char *quoted = shell_quote(path);
+
+	fix_command(finding, "CAP_DAC_OVERRIDE", "echo %s > %s", value, quoted);
+	free(quoted);
 }
 
 static void mend_by_run(struct finding *finding, const struct cpus *cpus)
@@ -72,7 +80,7 @@ static void refuse_chosen(const struct machine *machine, struct finding *finding
 		for (unsigned i = 0; i < CPUS_MAX / 64; i++)
 			missing.bits[i] = machine->chosen.bits[i] | cpuset->bits[i];
 		print_cpus(&missing, list, sizeof(list));
-		fix_command(finding, "CAP_DAC_OVERRIDE", "echo %s > %s", list, cpuset_path);
+		mend_cgroup(finding, list, cpuset_path);
 	} else {
 		finding_why(finding, "not all of --cpus are allowed, and no cpuset tells whether "
 				     "more may be had");
@@ -143,7 +151,7 @@ static int read_quota(const struct machine *machine, const char *path, uint64_t 
 	if (err < 0)
 		return err;
 	*period = 100000;
-	if (strstr(path, "cfs_quota_us")) {
+	if (strstr(strrchr(path, '/'), "cfs_quota_us")) {
 		err = parse_number(text, &number);
 		*quota = number < 0 ? UINT64_MAX : (uint64_t)number;
 		snprintf(beside, sizeof(beside), "%.*s/cpu.cfs_period_us",
@@ -223,10 +231,8 @@ void look_cpu_quota(const struct check *check, const struct machine *machine,
 	finding_wanted(finding, "no limit");
 	finding_why(finding, "who waits by spinning uses the time up, and then all threads of the "
 			     "cgroup stand still for the rest of the period");
-	if (strstr(tightest, "cfs_quota_us"))
-		fix_command(finding, "CAP_DAC_OVERRIDE", "echo -1 > %s", tightest);
-	else
-		fix_command(finding, "CAP_DAC_OVERRIDE", "echo max > %s", tightest);
+	mend_cgroup(finding, strstr(strrchr(tightest, '/'), "cfs_quota_us") ? "-1" : "max",
+		    tightest);
 }
 
 /* --- what they share -------------------------------------------------------------------------- */
@@ -253,7 +259,7 @@ void look_smt(const struct check *check, const struct machine *machine, struct f
 			cpus_add(&first, cpu);
 	}
 	cores = cpus_count(&first);
-	finding = add_of_chosen(check, machine, findings, STATUS_OK, pattern);
+	finding = look_add_cpus(check, findings, &machine->chosen, STATUS_OK, pattern);
 	finding_current(finding, "%u CPU%s on %u core%s", count, count == 1 ? "" : "s", cores,
 			cores == 1 ? "" : "s");
 	if (cores == count)
@@ -314,7 +320,7 @@ void look_shared_cache(const struct check *check, const struct machine *machine,
 		if (cpus_count(&here) > cpus_count(&best))
 			best = here;
 	}
-	finding = add_of_chosen(check, machine, findings, STATUS_OK, pattern);
+	finding = look_add_cpus(check, findings, &machine->chosen, STATUS_OK, pattern);
 	finding_current(finding, "%u cache%s of level %" PRId64, caches, caches == 1 ? "" : "s",
 			level);
 	if (caches < 2)
@@ -385,7 +391,7 @@ void look_core_kinds(const struct check *check, const struct machine *machine,
 		finding_add(findings, check, status_of_error(err), "", source);
 		return;
 	}
-	finding = add_of_chosen(check, machine, findings, STATUS_OK, source);
+	finding = look_add_cpus(check, findings, &machine->chosen, STATUS_OK, source);
 	if (least * 100 >= most * 90) {
 		finding_current(finding, "one kind");
 		return;
@@ -431,7 +437,7 @@ void look_cpu_nodes(const struct check *check, const struct machine *machine,
 		finding_add(findings, check, status_of_error(err), "", online);
 		return;
 	}
-	finding = add_of_chosen(check, machine, findings, STATUS_OK, pattern);
+	finding = look_add_cpus(check, findings, &machine->chosen, STATUS_OK, pattern);
 	print_cpus(&used, list, sizeof(list));
 	finding_current(finding, "node %s", list);
 	if (wish >= 0) {

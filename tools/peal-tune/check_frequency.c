@@ -14,17 +14,8 @@
 #include "tools/peal-tune/look.h"
 
 #define CPU "/sys/devices/system/cpu"
+#define LIMIT CPU "/cpu*/cpufreq/scaling_max_freq"
 #define KINDS 8 /* different values that are told apart */
-
-static struct finding *add(const struct check *check, const struct machine *machine,
-			   struct findings *findings, const char *source)
-{
-	char list[512], scope[520];
-
-	print_cpus(&machine->chosen, list, sizeof(list));
-	snprintf(scope, sizeof(scope), "cpu %s", list);
-	return finding_add(findings, check, STATUS_OK, scope, source);
-}
 
 /* Values, and the CPUs that have each. */
 struct spread {
@@ -50,16 +41,16 @@ static void spread_add(struct spread *spread, const char *value, unsigned cpu)
 	cpus_add(&spread->of[i].cpus, cpu);
 }
 
-/* "powersave" if that is so of all the chosen; or "performance (cpu 0-2), powersave (cpu 3)". */
-static void spread_tell(const struct spread *spread, const struct machine *machine,
+/* "powersave" if that is so of all; or "performance (cpu 0-2), powersave (cpu 3)". */
+static void spread_tell(const struct spread *spread, const struct cpus *all,
 			struct finding *finding)
 {
-	bool alike = cpus_within(&machine->chosen, &spread->of[0].cpus);
+	bool alike = cpus_within(all, &spread->of[0].cpus);
 
 	if (alike)
 		finding_current(finding, "%s", spread->of[0].value);
 	for (unsigned i = 0; i < spread->count && !alike; i++) {
-		char list[512];
+		char list[CPUS_TEXT];
 
 		print_cpus(&spread->of[i].cpus, list, sizeof(list));
 		finding_current(finding, "%s%s%s (cpu %s)", finding->current, i ? ", " : "",
@@ -71,7 +62,8 @@ static void spread_tell(const struct spread *spread, const struct machine *machi
 void look_each_cpu(const struct check *check, const struct machine *machine,
 		   struct findings *findings)
 {
-	struct finding *finding = add(check, machine, findings, check->path);
+	struct finding *finding = look_add_cpus(check, findings, &machine->chosen, STATUS_OK,
+						check->path);
 	struct spread spread = { 0 };
 	char path[TREE_PATH];
 	int err = 0;
@@ -96,7 +88,7 @@ void look_each_cpu(const struct check *check, const struct machine *machine,
 		finding->status = err ? status_of_error(err) : STATUS_ABSENT;
 		return;
 	}
-	spread_tell(&spread, machine, finding);
+	spread_tell(&spread, &machine->chosen, finding);
 	finding_wanted(finding, "%s", check->want);
 	if (!finding->fix.count)
 		return;
@@ -134,42 +126,38 @@ void look_boost(const struct check *check, const struct machine *machine, struct
 	fix_persist(finding, check->persist, NULL);
 }
 
-void look_frequency_limit(const struct check *check, const struct machine *machine,
-			  struct findings *findings)
+/* What a CPU is limited to, and what it can do; kHz. */
+static int read_frequencies(const struct machine *machine, unsigned cpu, int64_t *limit,
+			    int64_t *most)
 {
-	static const char limit[] = CPU "/cpu*/cpufreq/scaling_max_freq";
-	static const char most[] = CPU "/cpu*/cpufreq/cpuinfo_max_freq";
-	struct finding *finding = add(check, machine, findings, limit);
+	char path[TREE_PATH];
+	int err;
+
+	tree_path(path, CPU "/cpu*/cpufreq/cpuinfo_max_freq", cpu);
+	err = tree_number(&machine->tree, path, most);
+	tree_path(path, LIMIT, cpu);
+	return err ? err : tree_number(&machine->tree, path, limit);
+}
+
+/* Those that can do the same get the same value. */
+static void judge_limits(const struct check *check, const struct machine *machine,
+			 struct findings *findings, const struct cpus *cpus)
+{
+	struct finding *finding = look_add_cpus(check, findings, cpus, STATUS_OK, LIMIT);
 	struct spread spread = { 0 };
-	int64_t top = 0;
-	int err = 0;
 
-	for (unsigned cpu = cpus_next(&machine->chosen, 0); cpu < CPUS_MAX;
-	     cpu = cpus_next(&machine->chosen, cpu + 1)) {
-		char path[TREE_PATH], is[48];
-		int64_t now, can;
+	for (unsigned cpu = cpus_next(cpus, 0); cpu < CPUS_MAX; cpu = cpus_next(cpus, cpu + 1)) {
+		char path[TREE_PATH], text[48];
+		int64_t limit, most;
 
-		tree_path(path, most, cpu);
-		err = tree_number(&machine->tree, path, &can);
-		tree_path(path, limit, cpu);
-		if (!err)
-			err = tree_number(&machine->tree, path, &now);
-		if (err)
-			break;
-		if (now >= can)
+		if (read_frequencies(machine, cpu, &limit, &most) || limit >= most)
 			continue;
-		snprintf(is, sizeof(is), "%" PRId64 " of %" PRId64 " MHz", now / 1000, can / 1000);
-		spread_add(&spread, is, cpu);
-		/* A mend writes one value: cores of another kind have their turn after these. */
-		if (!top)
-			top = can;
-		snprintf(is, sizeof(is), "%" PRId64, top);
-		if (can == top)
-			fix_write(finding, path, is, check->capability);
-	}
-	if (err) {
-		finding->status = status_of_error(err);
-		return;
+		snprintf(text, sizeof(text), "%" PRId64 " of %" PRId64 " MHz", limit / 1000,
+			 most / 1000);
+		spread_add(&spread, text, cpu);
+		snprintf(text, sizeof(text), "%" PRId64, most);
+		tree_path(path, LIMIT, cpu);
+		fix_write(finding, path, text, check->capability);
 	}
 	finding_wanted(finding, "none");
 	if (!spread.count) {
@@ -177,7 +165,36 @@ void look_frequency_limit(const struct check *check, const struct machine *machi
 		return;
 	}
 	finding->status = check->bad;
-	spread_tell(&spread, machine, finding);
+	spread_tell(&spread, cpus, finding);
 	finding_why(finding, "%s", check->harm);
 	fix_persist(finding, check->persist, NULL);
+}
+
+void look_frequency_limit(const struct check *check, const struct machine *machine,
+			  struct findings *findings)
+{
+	struct cpus left = machine->chosen;
+	unsigned before = findings->count;
+	int64_t limit, most, its_most;
+	int err = 0;
+
+	for (unsigned cpu; (cpu = cpus_next(&left, 0)) < CPUS_MAX;) {
+		struct cpus kind = { { 0 } };
+
+		cpus_add(&kind, cpu);
+		err = read_frequencies(machine, cpu, &limit, &most);
+		/* One may be offline; what is nonsense is told. */
+		if (err && err != -ENOENT)
+			break;
+		for (unsigned other = cpus_next(&left, cpu + 1); !err && other < CPUS_MAX;
+		     other = cpus_next(&left, other + 1))
+			if (!read_frequencies(machine, other, &limit, &its_most) &&
+			    its_most == most)
+				cpus_add(&kind, other);
+		if (!err)
+			judge_limits(check, machine, findings, &kind);
+		cpus_less(&left, &kind);
+	}
+	if (findings->count == before || (err && err != -ENOENT))
+		look_add_cpus(check, findings, &machine->chosen, status_of_error(err), LIMIT);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/peal-tune/finding.h"
 #include "tools/peal-tune/look.h"
 
 /* --- the clock -------------------------------------------------------------------------------- */
@@ -149,6 +150,7 @@ void look_irq_affinity(const struct check *check, const struct machine *machine,
 			      -ENOENT;
 		if (err == -EACCES || err == -EPERM || err == -EINVAL) {
 			finding->status = status_of_error(err);
+			text_set(&finding->source, "/proc/irq/%s", names[i]);
 			free(names);
 			return;
 		}

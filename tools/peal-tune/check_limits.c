@@ -45,7 +45,7 @@ int read_rlimit(const struct machine *machine, const char *name, char path[64], 
 
 bool has_capability(const struct machine *machine, unsigned capability)
 {
-	return machine->capabilities >> capability & 1;
+	return !machine->confined && (machine->capabilities >> capability & 1);
 }
 
 void fix_rlimit(struct finding *finding, const struct machine *machine, const char *option,
@@ -64,7 +64,8 @@ void fix_rlimit(struct finding *finding, const struct machine *machine, const ch
 	else
 		fix_command(finding, capability, "ulimit %s%s %" PRIu64, has_room ? "-S " : "",
 			    option, units);
-	fix_persist(finding, PERSIST_LIMITS, "* - %s %" PRIu64, name, units);
+	fix_persist(finding, PERSIST_LIMITS, "* %s %s %" PRIu64, has_room ? "soft" : "-", name,
+		    units);
 }
 
 void look_nofile(const struct check *check, const struct machine *machine,
@@ -294,6 +295,9 @@ void look_capabilities(const struct check *check, const struct machine *machine,
 		print_capabilities(finding, machine->capabilities, known);
 	else
 		finding_current(finding, "none");
-	if (used)
+	if (machine->confined)
+		finding_why(finding, "they are of a user namespace, and good for what it owns: not "
+				     "for locked memory, real-time priority, limits and /sys");
+	else if (used)
 		finding_why(finding, "not at hand, and of use: %s", lacks);
 }

@@ -170,13 +170,14 @@ static void look_size(const struct check *check, const struct machine *machine,
 	char size[SIZE_TEXT], scope[64], path[192];
 	unsigned count = pools ? read_pools(machine, name, pools, POOLS_MAX) : 0;
 	uint64_t unused = pools ? free_pages(machine, name, pools, count) : 0;
-	bool told = false;
+	bool told = false, any = false; /* is wanted */
 
 	print_size(pool_kib(name) * 1024, size);
 	for (unsigned i = 0; i < count; i++) {
 		const struct pool *pool = &pools[i];
 		struct finding *finding;
 
+		any |= pool->wanted;
 		if (pool->node < 0)
 			snprintf(scope, sizeof(scope), "%s", size);
 		else
@@ -192,6 +193,12 @@ static void look_size(const struct check *check, const struct machine *machine,
 			want_pages(finding, pool, need, unused);
 			told = true;
 		}
+	}
+	if (need && count && !any) {
+		struct finding *finding = finding_add(findings, check, STATUS_FAIL, size, NODES);
+
+		finding_wanted(finding, "%" PRIu64 " free", need);
+		finding_why(finding, "there is no node %d (--node)", machine->wish.node);
 	}
 	free(pools);
 }
@@ -488,6 +495,11 @@ void look_memory_cgroup(const struct check *check, const struct machine *machine
 	finding_why(finding,
 		    "so many clients and bytes have no room in the control group: links are "
 		    "refused, or the kernel ends a process");
+	if (least.bytes >= need - machine->wish.bytes) {
+		finding->status = STATUS_WARN;
+		finding_why(finding, "--bytes have no room in the control group, unless they are "
+				     "of the pool of huge pages, which counts by itself");
+	}
 	/* The kernel takes whole pages alone, the largest of which are of 64 KiB. */
 	snprintf(value, sizeof(value), "%" PRIu64,
 		 round_up(least.limit + need - least.bytes, 65536));

@@ -29,7 +29,10 @@ void look_rtprio(const struct check *check, const struct machine *machine,
 
 	if (err)
 		return;
-	finding_current(finding, "%" PRIu64, soft);
+	if (soft == UINT64_MAX)
+		finding_current(finding, "unlimited");
+	else
+		finding_current(finding, "%" PRIu64, soft);
 	finding_wanted(finding, "at least 1, or CAP_SYS_NICE");
 	if (!soft && has_capability(machine, CAP_SYS_NICE))
 		finding_current(finding, "0, and CAP_SYS_NICE");
@@ -142,7 +145,7 @@ static bool count_rings(char *text, uint64_t *bytes, struct cpus *nodes, char po
 /* The nodes of the CPUs that its threads may use. */
 static int nodes_of_threads(const struct machine *machine, struct cpus *nodes)
 {
-	char path[TREE_PATH], **tasks, *text, list[CPUS_MAX];
+	char path[TREE_PATH], **tasks, *text, list[CPUS_TEXT];
 	struct cpus cpus = { { 0 } }, online, more;
 	int err;
 

@@ -15,6 +15,7 @@
 #include "tools/peal-tune/check.h"
 #include "tools/peal-tune/finding.h"
 #include "tools/peal-tune/look.h"
+#include "tools/peal-tune/shell.h"
 
 #define LATENCY PROFILE_LATENCY
 #define THROUGHPUT PROFILE_THROUGHPUT
@@ -910,16 +911,47 @@ static void excuse(struct finding *finding)
 	fix_drop(finding);
 }
 
+/* The same question about one check, for who may read more. */
+static void ask_again(const struct machine *machine, const struct check *check,
+		      const char *capability, struct finding *finding)
+{
+	const struct wish *wish = &machine->wish;
+	char *words = NULL, *root, list[CPUS_TEXT];
+
+	text_set(&words, "sudo peal-tune check --only %s", check->id);
+	if (wish->profile != PROFILE_LATENCY)
+		text_set(&words, "%s --profile %s", words, profile_name(wish->profile));
+	if (wish->has_cpus) {
+		print_cpus(&wish->cpus, list, sizeof(list));
+		text_set(&words, "%s --cpus %s", words, list);
+	}
+	if (wish->node >= 0)
+		text_set(&words, "%s --node %d", words, wish->node);
+	if (wish->bytes)
+		text_set(&words, "%s --bytes %" PRIu64, words, wish->bytes);
+	if (wish->clients)
+		text_set(&words, "%s --clients %" PRIu64, words, wish->clients);
+	if (wish->pid)
+		text_set(&words, "%s --pid %" PRId64, words, wish->pid);
+	if (*machine->tree.root) {
+		root = shell_quote(machine->tree.root);
+		text_set(&words, "%s --root %s", words, root);
+		free(root);
+	}
+	fix_command(finding, capability, "%s", words);
+	free(words);
+}
+
 static void finish(const struct machine *machine, struct finding *finding)
 {
 	const char *capability = finding->fix.capability;
 	bool judged = finding->check->profiles & machine->wish.profile;
-	char of[32] = "";
 
 	switch (finding->status) {
 	case STATUS_OK:
 		break;
 	case STATUS_ABSENT:
+		fix_drop(finding);
 		if (!*finding->why)
 			finding_why(finding, "there is no %s here", finding->source);
 		break;
@@ -930,17 +962,16 @@ static void finish(const struct machine *machine, struct finding *finding)
 			finding_why(finding, "to read %s takes %s here", finding->source,
 				    capability);
 		fix_drop(finding);
-		/* Without --pid it would look at another process. */
-		if (machine->wish.pid)
-			snprintf(of, sizeof(of), " --pid %" PRId64, machine->wish.pid);
-		fix_command(finding, capability, "sudo peal-tune check --only %s%s",
-			    finding->check->id, of);
+		ask_again(machine, finding->check, capability, finding);
 		break;
 	default:
-		if (!judged)
+		if (!judged) {
 			excuse(finding);
-		else if (!*finding->why)
+		} else if (!*finding->why) {
+			/* What was found before that is not the whole mend. */
+			fix_drop(finding);
 			finding_why(finding, "what is in %s cannot be understood", finding->source);
+		}
 	}
 	fix_finish(finding);
 }

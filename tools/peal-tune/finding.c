@@ -14,6 +14,7 @@
 
 #include "tools/peal-tune/command.h"
 #include "tools/peal-tune/finding.h"
+#include "tools/peal-tune/shell.h"
 
 static void *need(void *memory)
 {
@@ -305,7 +306,10 @@ void fix_finish(struct finding *finding)
 			text_set(&fix->command, "sysctl -w %s=%s", name, fix->value);
 			free(name);
 		} else if (!fix->command) {
-			text_set(&fix->command, "echo %s > %s", fix->value, fix->path);
+			char *path = shell_quote(fix->path);
+
+			text_set(&fix->command, "echo %s > %s", fix->value, path);
+			free(path);
 		}
 	}
 	if (!fix->persist_line &&

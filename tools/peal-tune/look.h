@@ -36,7 +36,7 @@ void find_huge_room(const struct machine *machine, uint64_t kib, struct room *le
 /* A row of the process's limits; path becomes where it was read. */
 int read_rlimit(const struct machine *machine, const char *name, char path[64], uint64_t *soft,
 		uint64_t *hard);
-/* Has the process this one (a CAP_* of linux/capability.h)? */
+/* Has the process this one (a CAP_* of linux/capability.h), and not in a user namespace only? */
 bool has_capability(const struct machine *machine, unsigned capability);
 /* The mend of a limit: the shell's own (option is ulimit's, in units of so many bytes), where the
  * hard one leaves room, else prlimit's and a line of limits.d (name). */
@@ -68,6 +68,9 @@ look look_capabilities;
 look look_cpus_allowed, look_cpu_quota, look_smt, look_shared_cache, look_core_kinds;
 look look_cpu_nodes, look_isolated, look_nohz_full;
 
+/* A finding about such CPUs, which are its scope. */
+struct finding *look_add_cpus(const struct check *check, struct findings *findings,
+			      const struct cpus *cpus, enum status status, const char *source);
 /* The CPUs that are to be kept free of what disturbs: --cpus, or else those that are isolated.
  * false: there are none, or nothing is left beside them. */
 bool look_quiet(const struct machine *machine, struct cpus *quiet);

@@ -67,11 +67,11 @@ static const struct {
 	{ "VirtualBox", "virtualbox" },
 	{ "innotek", "virtualbox" },
 	{ "Xen", "xen" },
-	{ "Virtual Machine", "hyperv" },
 	{ "Parallels", "parallels" },
 	{ "BHYVE", "bhyve" },
 	{ "KVM", "kvm" },
 	{ "QEMU", "kvm" },
+	{ "Virtual Machine", "hyperv" }, /* behind "KVM Virtual Machine" */
 	{ "Google", "kvm" },
 	{ "OpenStack", "kvm" },
 	{ "DigitalOcean", "kvm" },
@@ -122,13 +122,32 @@ static const char *find_hypervisor(const struct machine *machine, const char *cp
 	return name;
 }
 
+/* How the names of control groups begin that are containers'; of some the container's own name, in
+ * hexadecimal letters, has to follow: docker.service is none. */
+static const struct {
+	const char *words, *name;
+	bool number;
+} containers[] = {
+	{ "kubepods", "kubernetes", false }, { "libpod-", "podman", true },
+	{ "docker-", "docker", true },       { "docker/", "docker", true },
+	{ "lxc.payload", "lxc", false },     { "lxc/", "lxc", false },
+	{ "garden/", "garden", false },
+};
+
+static const char *container_of_group(const char *group)
+{
+	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++) {
+		size_t length = strlen(containers[i].words);
+
+		if (!strncmp(group, containers[i].words, length) &&
+		    (!containers[i].number || strspn(group + length, "0123456789abcdef") >= 12))
+			return containers[i].name;
+	}
+	return "";
+}
+
 static const char *find_container(const struct machine *machine, char *name, size_t size)
 {
-	static const char *const kinds[][2] = {
-		{ "kubepods", "kubernetes" }, { "libpod", "podman" },
-		{ "docker", "docker" },       { "lxc", "lxc" },
-		{ "garden", "garden" },
-	};
 	char *text = text_of(machine, "/run/systemd/container");
 	const char *found = "";
 
@@ -143,9 +162,8 @@ static const char *find_container(const struct machine *machine, char *name, siz
 	if (!tree_has(&machine->tree, "/.dockerenv"))
 		return "docker";
 	text = text_of_process(machine, "cgroup");
-	for (size_t i = 0; text && i < sizeof(kinds) / sizeof(kinds[0]) && !*found; i++)
-		if (strstr(text, kinds[i][0]))
-			found = kinds[i][1];
+	for (const char *name_in = text; name_in && !*found; name_in = strchr(name_in, '/'))
+		found = container_of_group(++name_in);
 	free(text);
 	return found;
 }
@@ -154,7 +172,7 @@ static const char *find_container(const struct machine *machine, char *name, siz
 
 static void read_status(struct machine *machine)
 {
-	char *text = text_of_process(machine, "status"), value[CPUS_MAX];
+	char *text = text_of_process(machine, "status"), value[CPUS_TEXT];
 
 	machine->capabilities = UINT64_MAX;
 	if (!text)
@@ -165,6 +183,15 @@ static void read_status(struct machine *machine)
 	if (parse_field(text, "Cpus_allowed_list", value, sizeof(value)) ||
 	    parse_cpus(value, &machine->allowed))
 		machine->allowed = (struct cpus){ { 0 } };
+	free(text);
+	/* The one that all others are in has all users. */
+	text = text_of_process(machine, "uid_map");
+	if (text) {
+		unsigned long long first, outside, count;
+
+		machine->confined = sscanf(text, "%llu %llu %llu", &first, &outside, &count) == 3 &&
+				    (first || outside || count != UINT32_MAX);
+	}
 	free(text);
 }
 
@@ -177,7 +204,11 @@ static void read_cpus(struct machine *machine)
 	free(text);
 	if (!cpus_count(&machine->allowed))
 		machine->allowed = machine->online;
+	/* A process may be allowed CPUs that are not there, or not now. */
 	machine->chosen = machine->wish.has_cpus ? machine->wish.cpus : machine->allowed;
+	if (!machine->wish.has_cpus && cpus_meet(&machine->allowed, &machine->online))
+		for (unsigned i = 0; i < CPUS_MAX / 64; i++)
+			machine->chosen.bits[i] &= machine->online.bits[i];
 }
 
 /* "/../other": a process of another namespace, whose groups are not those below our own. */

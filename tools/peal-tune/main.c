@@ -30,7 +30,8 @@ enum command {
 	RUN = 32,
 	TOPOLOGY = 64,
 	JITTER = 128,
-	EACH = 255
+	EACH = 255,
+	LOOKS = EACH & ~EXPLAIN /* those that look at a machine */
 };
 
 static const struct {
@@ -89,12 +90,11 @@ static void print_help(void)
 	     "  --dry-run            print the commands for a shell, and do nothing\n"
 	     "  --persist            of apply: make it last, in sysctl.d and tmpfiles.d\n"
 	     "\n"
-	     "For all commands:\n"
+	     "For all commands but explain:\n"
 	     "  --root DIR           read a recorded /sys and /proc in this folder instead\n"
 	     "  --json               print one JSON object (docs/peal-tune.schema.json)\n"
 	     "  --quiet              only what is to be mended\n"
 	     "  --colour WHEN        always, never, or auto: on a terminal, unless NO_COLOR is set\n"
-	     "  --help, --version\n"
 	     "\n"
 	     "Exit code: 0; 1 there are warnings; 2 failures; 3 applied in part; 4 not enough\n"
 	     "privilege; 64 a bad command line; 70 something that is peal-tune's fault.");
@@ -227,10 +227,10 @@ static const struct option {
 	{ "--clients", CHECK | APPLY, take_clients, 0, "a number up to 1000000" },
 	{ "--pid", CHECK | APPLY, take_pid, 0, "the number of a process" },
 	{ "--only", CHECK | APPLY | UNDO, take_only, 0, "the id of a check" },
-	{ "--root", EACH, take_root, 0, "a folder" },
+	{ "--root", LOOKS, take_root, 0, "a folder" },
 	{ "--colour", EACH, take_colour, 0, "always, never or auto" },
-	{ "--json", EACH, NULL, offsetof(struct common, json), NULL },
-	{ "--quiet", EACH, NULL, offsetof(struct common, quiet), NULL },
+	{ "--json", LOOKS, NULL, offsetof(struct common, json), NULL },
+	{ "--quiet", LOOKS, NULL, offsetof(struct common, quiet), NULL },
 	{ "--measure", CHECK | APPLY | TOPOLOGY, NULL, offsetof(struct common, measure), NULL },
 	{ "--dry-run", APPLY | UNDO | HUGE | RUN, NULL, offsetof(struct common, dry_run), NULL },
 	{ "--persist", APPLY | HUGE, NULL, offsetof(struct common, persist), NULL },

@@ -245,14 +245,28 @@ static void print_summary(const struct common *common, const struct findings *fi
 	putchar('\n');
 }
 
+static int exit_code(const struct findings *findings)
+{
+	unsigned counts[STATUS_REBOOT + 1] = { 0 };
+
+	count_statuses(findings, counts);
+	if (counts[STATUS_FAIL])
+		return EXIT_FAILURES;
+	if (counts[STATUS_WARN] || counts[STATUS_REBOOT])
+		return EXIT_WARNINGS;
+	return counts[STATUS_DENIED] == findings->count ? EXIT_PRIVILEGE : EXIT_FINE;
+}
+
 static void print_findings(const struct common *common, const struct findings *findings)
 {
 	unsigned width = report_width(), names = name_width(findings);
+	/* Where that is all that there is to say, it is said. */
+	bool all_denied = exit_code(findings) == EXIT_PRIVILEGE;
 
 	for (unsigned i = 0; i < findings->count; i++) {
 		enum status status = findings->all[i].status;
 
-		if (common->quiet && (status == STATUS_OK || is_skipped(status)))
+		if (common->quiet && !all_denied && (status == STATUS_OK || is_skipped(status)))
 			continue;
 		print_finding(common, width, names, &findings->all[i]);
 	}
@@ -334,18 +348,6 @@ static void put_findings(const struct machine *machine, const struct findings *f
 }
 
 /* --- the commands ----------------------------------------------------------------------------- */
-
-static int exit_code(const struct findings *findings)
-{
-	unsigned counts[STATUS_REBOOT + 1] = { 0 };
-
-	count_statuses(findings, counts);
-	if (counts[STATUS_FAIL])
-		return EXIT_FAILURES;
-	if (counts[STATUS_WARN] || counts[STATUS_REBOOT])
-		return EXIT_WARNINGS;
-	return counts[STATUS_DENIED] == findings->count ? EXIT_PRIVILEGE : EXIT_FINE;
-}
 
 int command_check(const struct common *common, int argc, char **argv)
 {

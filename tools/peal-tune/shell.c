@@ -17,23 +17,33 @@ static const char *as_root(const struct tree *tree)
 	return tree_is_live(tree) && geteuid() ? "sudo " : "";
 }
 
-/* Puts gap and a word behind, in quotes where it needs them. */
-static void put_word(char **command, const char *gap, const char *root, const char *word)
+char *shell_quote(const char *word)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789/._-:,=+@%";
-	char *whole = NULL, *rest, *part;
+	char *copy = NULL, *quoted = NULL, *rest, *part;
+
+	text_set(&copy, "%s", word);
+	if (*copy && strspn(copy, plain) == strlen(copy))
+		return copy;
+	rest = copy;
+	text_set(&quoted, "'%s", strsep(&rest, "'"));
+	while ((part = strsep(&rest, "'")))
+		text_set(&quoted, "%s'\\''%s", quoted, part);
+	text_set(&quoted, "%s'", quoted);
+	free(copy);
+	return quoted;
+}
+
+/* Puts gap and a word behind. */
+static void put_word(char **command, const char *gap, const char *root, const char *word)
+{
+	char *whole = NULL, *quoted;
 
 	text_set(&whole, "%s%s", root, word);
-	if (*whole && strspn(whole, plain) == strlen(whole)) {
-		text_set(command, "%s%s%s", *command, gap, whole);
-	} else {
-		rest = whole;
-		text_set(command, "%s%s'%s", *command, gap, strsep(&rest, "'"));
-		while ((part = strsep(&rest, "'")))
-			text_set(command, "%s'\\''%s", *command, part);
-		text_set(command, "%s'", *command);
-	}
+	quoted = shell_quote(whole);
+	text_set(command, "%s%s%s", *command, gap, quoted);
+	free(quoted);
 	free(whole);
 }
 

@@ -9,6 +9,9 @@
 
 #include "tools/peal-tune/tree.h"
 
+/* A word, in quotes where it needs them; the caller frees it. */
+char *shell_quote(const char *word);
+
 /* Each sets *command to a text of its own, and frees what was there. paths are without the root. */
 void shell_write(char **command, const struct tree *tree, const char *value,
 		 const char *const paths[], unsigned count);

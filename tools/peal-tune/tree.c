@@ -66,6 +66,9 @@ static int64_t read_all(int fd, char **text)
 		got = read(fd, *text + length, size - length - 1);
 		if (got < 0 && errno == EINTR)
 			continue;
+		/* Some switches can be read only while what they switch is in use. */
+		if (got < 0 && (errno == EAGAIN || errno == EBUSY))
+			return -ENOENT;
 		if (got < 0)
 			return tell_errno(errno);
 		if (!got)
