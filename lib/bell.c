@@ -576,8 +576,8 @@ void peal_ring_room(struct peal_rx *rx)
 	rx->last_rung = ring(link, &page->room_wake, &page->room_acknowledged, &page->room_rung_ns,
 			     rx->counters, asleep);
 	/* It slept since there was no room, so this is worth a look. Our own word: the time at
-	 * which somebody was rung last, if that was noted. */
-	ring_sample_rx(link, page->room_rung_ns);
+	 * which somebody was rung last, which is noted for who does not sleep by descriptor. */
+	ring_sample_rx(link, asleep & PEAL_ASLEEP_DESCRIPTOR ? platform_now() : page->room_rung_ns);
 }
 
 static void arm_one_by_descriptor(const struct arming *arming, struct bell *bell, uint64_t want)

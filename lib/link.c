@@ -91,7 +91,8 @@ _Static_assert(PEAL_ROOM == 2, "binary interface, version 1");
 
 /*
  * What a child's copy of a link points at, and the rx of one that has ended: a ring that is always
- * full and always empty, so that the inline verbs come to the slow way. Nothing writes it.
+ * full and always empty, so that the inline verbs come to the slow way. Nothing writes it but who
+ * counts while it gives up its copy, and nobody reads that.
  */
 static struct {
 	uint64_t data[2];
@@ -131,6 +132,9 @@ static void orphan(struct handle *handle)
 	link->rx.own = &nowhere.page;
 	link->rx.peer = &nowhere.page;
 	link->rx.counters = &nowhere.counters;
+	link->room.counters = link->data.counters = &nowhere.counters;
+	link->room.sample_in = link->data.sample_in = 0;
+	link->room.since = link->data.since = 0;
 }
 
 static uint64_t room_breath_ns(uint64_t capacity)

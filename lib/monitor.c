@@ -201,13 +201,15 @@ static int recognize(struct peal_monitor *monitor, const struct wire_message *an
 		monitor->started_ns = answer->stats_started;
 		return 0;
 	}
-	if (who->pid != monitor->who.pid || who->uid != monitor->who.uid ||
-	    answer->stats_started != monitor->started_ns)
+	if (who->pid != monitor->who.pid || answer->stats_started != monitor->started_ns)
 		return error_set(
 			-ESTALE,
 			"pid %lld answers at %s, which was not looked at before (pid %lld was): open another monitor",
 			(long long)who->pid, monitor->opening.address.shown,
 			(long long)monitor->who.pid);
+	/* It may have changed its user since. */
+	monitor->who.uid = who->uid;
+	monitor->who.gid = who->gid;
 	return 0;
 }
 

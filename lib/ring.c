@@ -88,6 +88,8 @@ static void end_sending(struct peal_link *link, int verdict)
 {
 	link->tx_verdict = verdict;
 	link->tx.limit = 0;
+	if (link->room.stalled)
+		bell_stalled(&link->room, 0);
 }
 
 static uint64_t published_by(const struct peal_tx *tx)

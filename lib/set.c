@@ -392,6 +392,9 @@ int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
 		member->flags = SPINS;
 		set->spinners++;
 	}
+	/* It was, as peal_link_arm saw it last; the set is not asked for room yet. */
+	if (link->room.stalled)
+		bell_stalled(&link->room, 0);
 	link->set = set;
 	link->in_set = i + 1;
 	link->idle_rings = 0; /* an eventfd says once more that it was rung */

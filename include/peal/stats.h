@@ -28,8 +28,9 @@ struct peal_link;
  * Waits by a set, a server or an event loop: each end that is armed, and had no news by then,
  * sleeps; for an rx that is a wait, too. There are no slices there, and a wait of a set that ends
  * while it spins is counted by none of its links. A tx is stalled there from peal_set_want_room, or
- * peal_link_arm for room, until there is room, and a server's as long as its client is slow; an rx
- * only inside verbs.
+ * peal_link_arm for room, until it is seen that there is room (by the set, the next peal_link_arm,
+ * or a verb that sends) or that the link has ended, and a server's as long as its client is slow;
+ * an rx only inside verbs.
  *
  * Depth is looked at where that costs no message anything. A tx sees how far its peer has read when
  * it runs out of the room that it knew of, once a lap or more often, and when a set puts its link

@@ -423,6 +423,45 @@ START_TEST(an_event_loops_waits_are_counted)
 		receive(meeting.client, 1);
 		ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_ROOM), 1);
 		ck_assert_uint_eq(tx->stalled_since, 0);
+		/* Who waits in a set from now on says so there. */
+		fill(meeting.server);
+		ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_ROOM), 0);
+		ck_assert_uint_ne(tx->stalled_since, 0);
+		ck_assert_int_eq(peal_set_add(set, meeting.server, NULL), 0);
+		ck_assert_uint_eq(tx->stalled_since, 0);
+		ck_assert_int_eq(peal_set_remove(set, meeting.server), 0);
+		/* No room comes where nobody reads. */
+		ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_ROOM), 0);
+		ck_assert_uint_ne(tx->stalled_since, 0);
+		peal_close(meeting.client);
+		meeting.client = NULL;
+		ck_assert_int_eq(peal_send(peal_link_tx(meeting.server), buffer, 56, 0, LONG),
+				 -EPIPE);
+		ck_assert_uint_eq(tx->stalled_since, 0);
+		part();
+	}
+END_TEST
+
+START_TEST(who_makes_room_for_one_that_waits_by_descriptor_looks_once_a_second)
+	{
+		const struct peal_counters *counted;
+		uint64_t full;
+
+		meet(PEAL_WAIT_SLEEP);
+		ck_assert_int_eq(peal_set_remove(set, meeting.server), 0);
+		counted = &meeting.client->slot->rx;
+		for (int i = 0; i < 3; i++) {
+			full = fill(meeting.server);
+			ck_assert_int_eq(peal_link_arm(meeting.server, PEAL_ROOM), 0);
+			while (peal_link_arm(meeting.server, PEAL_ROOM) == 0) {
+				receive(meeting.client, 1);
+				full -= 64;
+			}
+			expect_depth(counted, full, full);
+			receive_all(meeting.client);
+			expect_depth(counted, 0, full);
+			ahead += SECOND;
+		}
 		part();
 	}
 END_TEST
@@ -486,6 +525,14 @@ static void settle(void)
 		;
 }
 
+static const char *close_the_copy(void *data)
+{
+	(void)data;
+	peal_server_close(server);
+	peal_close(client);
+	return NULL;
+}
+
 START_TEST(a_slow_client_is_stalled_until_it_has_read)
 	{
 		const struct peal_counters *tx, *rx;
@@ -507,6 +554,7 @@ START_TEST(a_slow_client_is_stalled_until_it_has_read)
 		expect_depth(tx, answered, answered);
 		ck_assert_uint_eq(answered, stage_page() - 64);
 		ck_assert_uint_ge(rx->depth, stage_page());
+		child_run(close_the_copy, NULL);
 		/* It has to have a quarter of the ring. */
 		receive(client, 3);
 		settle();
@@ -544,6 +592,7 @@ static Suite *suite(void)
 	tcase_add_test(sleeps, a_set_counts_a_sleep_of_each_link_that_it_puts_to_sleep);
 	tcase_add_test(sleeps, a_link_that_waits_for_room_in_a_set_is_stalled_until_it_is_told);
 	tcase_add_test(sleeps, an_event_loops_waits_are_counted);
+	tcase_add_test(sleeps, who_makes_room_for_one_that_waits_by_descriptor_looks_once_a_second);
 	tcase_add_test(sleeps, a_slow_client_is_stalled_until_it_has_read);
 	suite_add_tcase(suite, depth);
 	suite_add_tcase(suite, sleeps);
