@@ -133,7 +133,8 @@ peal_top_SOURCES = \
 	tools/peal-top/servers.h \
 	tools/peal-top/target.c \
 	tools/peal-top/target.h \
-	tools/peal-top/text.c
+	tools/peal-top/text.c \
+	tools/standard.h
 peal_top_CPPFLAGS = $(AM_CPPFLAGS) $(NCURSES_CFLAGS)
 peal_top_LDADD = libpeal.la -lm $(NCURSES_LIBS)
 peal_top_LDFLAGS =
@@ -164,7 +165,8 @@ peal_tune_SOURCES = \
 	tools/peal-tune/report.c \
 	tools/peal-tune/report.h \
 	tools/peal-tune/tree.c \
-	tools/peal-tune/tree.h
+	tools/peal-tune/tree.h \
+	tools/standard.h
 # What changes things, and takes it back.
 peal_tune_SOURCES += \
 	tools/peal-tune/apply.c \

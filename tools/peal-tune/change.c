@@ -54,8 +54,7 @@ static void tell_error(struct outcome *outcome, int err, const char *capability,
 			 strerror(-err));
 }
 
-/* Whether it may be written, asked without writing. */
-static int may_write(const struct tree *tree, const char *path)
+int change_may_write(const struct tree *tree, const char *path)
 {
 	char *whole = NULL;
 	int err = 0;
@@ -126,7 +125,7 @@ static bool look(const struct tree *tree, const struct change *change, struct ou
 		text_set(&outcome->now, "%s", outcome->was);
 		return false;
 	}
-	err = may_write(tree, change->path);
+	err = change_may_write(tree, change->path);
 	if (!err)
 		return true;
 	tell_error(outcome, err, change->capability, false);
@@ -145,11 +144,18 @@ void change_plan(const struct tree *tree, const struct change *change, struct ou
 
 int change_make(struct journal *journal, const struct change *change, struct outcome *outcome)
 {
+	bool alone = journal->fd >= 0;
 	int err;
 
 	if (!look(journal->tree, change, outcome))
 		return 0;
 	err = journal_open(journal, true);
+	/* Until now another peal-tune could have written it. */
+	if (!err && !alone) {
+		outcome_free(outcome);
+		if (!look(journal->tree, change, outcome))
+			return 0;
+	}
 	if (!err)
 		err = journal_write(journal, change->id, change->path, outcome->was, change->value,
 				    change->persist);

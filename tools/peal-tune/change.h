@@ -23,6 +23,9 @@ struct change {
  * no texts if that was so before the file was written. */
 int change_make(struct journal *journal, const struct change *change, struct outcome *outcome);
 
+/* Whether a file may be written, asked without writing: 0 or a negative errno. */
+int change_may_write(const struct tree *tree, const char *path);
+
 /* What change_make would do. */
 void change_plan(const struct tree *tree, const struct change *change, struct outcome *outcome);
 

@@ -4,7 +4,8 @@
  * The kernel keeps the latency that was written into the file as long as somebody has it open. That
  * is a process of its own, in no relation to the one that it waits for: the program neither gets
  * the descriptor nor a child that it does not know of, and signals, stops and the exit status are
- * between it and whoever started it, as if there were no peal-tune.
+ * between it and whoever started it, as if there were no peal-tune. Of one to whom orphans are
+ * left, the first of a container or a subreaper, it would be a child: that is refused.
  */
 #include "config.h"
 
@@ -14,6 +15,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,8 +88,10 @@ static int start_holder(int latency, int process)
 int hold_latency(void)
 {
 	const int32_t none = 0;
-	int latency, process, err;
+	int latency, process, err, reaper = 0;
 
+	if (getpid() == 1 || (!prctl(PR_GET_CHILD_SUBREAPER, &reaper) && reaper))
+		return -ECHILD;
 	latency = open(HOLD_FILE, O_WRONLY | O_CLOEXEC);
 	if (latency < 0)
 		return -errno;

@@ -404,31 +404,32 @@ static int reserve(struct work *work, const struct order *order)
 	return err;
 }
 
-/* What the journal says that peal-tune has put into a pool. */
+/* What the journal says that peal-tune has put into a pool; what others have added since is
+ * theirs. */
 static uint64_t reserved_by_us(const struct work *work, const struct pool *pool)
 {
 	const struct journal_entry *entry;
 	char *path = NULL;
-	int64_t old;
+	int64_t old, last;
 
 	text_set(&path, "%s/nr_hugepages", pool->folder);
 	entry = journal_find(&work->journal, path);
 	free(path);
 	if (!entry || !journal_entry_is_of(entry, HUGE_ID) || parse_number(entry->old, &old) ||
-	    old < 0 || pool->all < (uint64_t)old)
+	    parse_number(entry->known ? entry->seen : entry->value, &last) || old < 0 ||
+	    last < old || pool->all < (uint64_t)old)
 		return 0;
-	return pool->all - (uint64_t)old;
+	last -= old;
+	return pool->all - (uint64_t)old < (uint64_t)last ? pool->all - (uint64_t)old :
+							    (uint64_t)last;
 }
 
 /* Gives back so many, or all that peal-tune has reserved: never one that is in use or promised. */
 static int release(struct work *work, const struct order *order)
 {
 	uint64_t left = order->pages, stay = 0, got;
-	int err = journal_open(&work->journal, false);
+	int err = 0;
 
-	if (err && err != -ENOENT)
-		return err;
-	err = 0;
 	for (unsigned i = 0; i < work->pools.count && !err; i++) {
 		const struct pool *pool = &work->pools.all[i];
 		uint64_t less = order->pages ? left : reserved_by_us(work, pool);
@@ -455,6 +456,65 @@ static int release(struct work *work, const struct order *order)
 		outcomes_add(&work->outcomes, HUGE_ID, "", POOLS, &outcome);
 	}
 	return err;
+}
+
+/* Keeps others from the pools, and reads what is in them by now. Who may write none of them need
+ * not. */
+static int lock_pools(struct work *work, const struct order *order, bool make)
+{
+	char *path = NULL;
+	bool may = false;
+	int err = 0;
+
+	for (unsigned i = 0; i < work->pools.count; i++) {
+		const struct pool *pool = &work->pools.all[i];
+
+		text_set(&path, "%s/nr_hugepages", pool->folder);
+		may |= is_meant(work->machine, pool, order->size) &&
+		       !change_may_write(&work->machine->tree, path);
+	}
+	free(path);
+	err = journal_open(&work->journal, make && may);
+	for (unsigned i = 0; i < work->pools.count; i++)
+		read_counts(&work->machine->tree, &work->pools.all[i]);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Pools that were right already are to be so after the next boot. */
+static void persist_all(struct work *work, const struct order *order, const char *had)
+{
+	for (unsigned i = 0; i < work->pools.count; i++) {
+		struct pool *pool = &work->pools.all[i];
+		char *path = NULL, *value = NULL, *line = NULL;
+
+		text_set(&path, "%s/nr_hugepages", pool->folder);
+		text_set(&line, "\nw %s ", path);
+		if (is_meant(work->machine, pool, order->size) &&
+		    !persist_has(&work->lines, path) && (pool->all || strstr(had, line))) {
+			text_set(&value, "%" PRIu64, pool->all);
+			persist_add(&work->lines, PERSIST_TMPFILES, path, value);
+		}
+		free(line);
+		free(value);
+		free(path);
+	}
+}
+
+/* Lines that another time made, and that fill a pool again at the next boot. */
+static void tell_lines(struct work *work, const struct order *order, const char *had)
+{
+	for (unsigned i = 0; i < work->pools.count; i++) {
+		const struct pool *pool = &work->pools.all[i];
+		char *line = NULL, scope[64];
+
+		text_set(&line, "\nw %s/nr_hugepages ", pool->folder);
+		print_scope(pool, scope, sizeof(scope));
+		if (is_meant(work->machine, pool, order->size) && strstr(had, line))
+			outcomes_by_hand(&work->outcomes, HUGE_ID, scope, "setting",
+					 PERSIST_FILE " fills this pool again at the next boot: "
+						      "peal-tune huge release --persist");
+		free(line);
+	}
 }
 
 /* The pool may have pages that a control group does not let its members use. */
@@ -535,7 +595,8 @@ static int change_pools(const struct common *common, const struct machine *machi
 			struct order *order)
 {
 	struct work work = { .machine = machine };
-	int code, err;
+	char *had = NULL, *whole = NULL;
+	int code, err = 0;
 
 	if (read_pools(&machine->tree, &work.pools))
 		return no_pools();
@@ -545,19 +606,32 @@ static int change_pools(const struct common *common, const struct machine *machi
 		return code;
 	}
 	journal_init(&work.journal, &machine->tree);
+	tree_read(&machine->tree, PERSIST_FILE, &whole);
+	text_set(&had, "\n%s", whole ? whole : "");
 	outcomes_begin(&work.outcomes, "huge", common, machine);
-	err = is_reserve ? reserve(&work, order) : release(&work, order);
-	if (!err && common->persist)
+	if (!common->dry_run)
+		err = lock_pools(&work, order, is_reserve);
+	else if (!is_reserve && (err = journal_open(&work.journal, false)) == -ENOENT)
+		err = 0;
+	if (!err)
+		err = is_reserve ? reserve(&work, order) : release(&work, order);
+	if (!err && common->persist) {
+		persist_all(&work, order, had);
 		err = persist_write(&work.journal, &work.lines, &work.outcomes);
+	}
 	work.outcomes.broken = err != 0;
 	outcomes_close(&work.outcomes);
 	outcomes_begin_by_hand(&work.outcomes);
 	if (is_reserve)
 		tell_cgroup(machine, order, &work.outcomes);
+	else if (!common->persist)
+		tell_lines(&work, order, had);
 	outcomes_close(&work.outcomes);
 	journal_close(&work.journal);
 	persist_free(&work.lines);
 	free_pools(&work.pools);
+	free(whole);
+	free(had);
 	return outcomes_end(&work.outcomes, is_reserve ? "there are so many free pages already" :
 							 "there is nothing to give back");
 }

@@ -224,6 +224,16 @@ static bool take_lasts(const char *name, enum persist *persist)
 	return false;
 }
 
+/* Files of the kernel's begin anew when it does; others last. */
+static void take_boot(struct journal *journal, const char *boot)
+{
+	if (journal->boot && strcmp(journal->boot, boot) != 0)
+		for (unsigned i = journal->count; i--;)
+			if (!journal->entries[i].whole)
+				entry_drop(journal, &journal->entries[i]);
+	text_set(&journal->boot, "%s", boot);
+}
+
 /* What became of an entry. Only a file that is replaced as a whole can be missing. */
 static bool take_note(struct journal *journal, char *const fields[], unsigned count)
 {
@@ -239,6 +249,8 @@ static bool take_note(struct journal *journal, char *const fields[], unsigned co
 	} else if (!strcmp(fields[0], "forget") && count == 2) {
 		if (entry)
 			entry_drop(journal, entry);
+	} else if (!strcmp(fields[0], "boot") && count == 2) {
+		take_boot(journal, fields[1]);
 	} else {
 		return false;
 	}
@@ -495,6 +507,40 @@ static int open_locked(struct journal *journal, int folder, bool make)
 	return err;
 }
 
+static int put_line(struct journal *journal, unsigned count, const char *const fields[])
+{
+	char *line = NULL, *whole = NULL;
+	int err;
+
+	text_set(&line, "%s", "");
+	for (unsigned i = 0; i < count; i++)
+		put_field(&line, fields[i]);
+	text_set(&whole, "%s\n", line);
+	err = append(journal, whole);
+	free(whole);
+	free(line);
+	return err;
+}
+
+/* Where /run outlives the machine's start, so does the journal. A system that does not tell its
+ * starts apart is taken for the same. */
+static int note_boot(struct journal *journal)
+{
+	const char *fields[] = { "boot", NULL };
+	char *boot = NULL;
+	int err = 0;
+
+	tree_read(journal->tree, "/proc/sys/kernel/random/boot_id", &boot);
+	if (boot && *boot && (!journal->boot || strcmp(journal->boot, boot) != 0)) {
+		fields[1] = boot;
+		err = put_line(journal, 2, fields);
+		if (!err)
+			take_boot(journal, boot);
+	}
+	free(boot);
+	return err;
+}
+
 int journal_open(struct journal *journal, bool make)
 {
 	int folder, err;
@@ -511,26 +557,13 @@ int journal_open(struct journal *journal, bool make)
 		err = append(journal, TITLE);
 		fsync(folder);
 	}
+	if (!err)
+		err = note_boot(journal);
 	close(folder);
 	if (err && journal->fd >= 0) {
 		close(journal->fd);
 		journal->fd = -1;
 	}
-	return err;
-}
-
-static int put_line(struct journal *journal, unsigned count, const char *const fields[])
-{
-	char *line = NULL, *whole = NULL;
-	int err;
-
-	text_set(&line, "%s", "");
-	for (unsigned i = 0; i < count; i++)
-		put_field(&line, fields[i]);
-	text_set(&whole, "%s\n", line);
-	err = append(journal, whole);
-	free(whole);
-	free(line);
 	return err;
 }
 
@@ -600,5 +633,6 @@ void journal_close(struct journal *journal)
 		entry_free(&journal->entries[i]);
 	free(journal->entries);
 	free(journal->path);
+	free(journal->boot);
 	journal_init(journal, journal->tree);
 }

@@ -14,6 +14,8 @@
  *	done PATH VALUE			this was read back
  *	undo PATH			about to write OLD into it again
  *	forget PATH			it is gone for good
+ *	boot ID				what follows was written while the machine was running as
+ *					that; another than before: what was written before is undone
  *
  * with control characters and % as %09, and "-" for a file that is not there. A last line without
  * its end was never finished, and what it tells of not begun.
@@ -46,6 +48,7 @@ struct journal {
 	const struct tree *tree;
 	int fd;                        /* below 0: not open */
 	char *path;                    /* with the root; NULL: not known */
+	char *boot;                    /* the last one that it tells of; NULL: none */
 	struct journal_entry *entries; /* in the order in which the files were first written */
 	unsigned count;
 };

@@ -19,6 +19,7 @@
 
 #include "tools/number.h"
 #include "tools/peal-tune/command.h"
+#include "tools/standard.h"
 
 /* The commands, as bits of who takes an option. */
 enum command {
@@ -86,18 +87,21 @@ static void print_help(void)
 	     "  --only ID            this check alone\n"
 	     "  --measure            what a round trip takes, before and after what apply does\n"
 	     "\n"
-	     "For apply and undo:\n"
+	     "For what changes things:\n"
 	     "  --dry-run            print the commands for a shell, and do nothing\n"
-	     "  --persist            of apply: make it last, in sysctl.d and tmpfiles.d\n"
+	     "  --persist            of apply and huge: make it last, in sysctl.d and tmpfiles.d\n"
 	     "\n"
 	     "For all commands but explain:\n"
 	     "  --root DIR           read a recorded /sys and /proc in this folder instead\n"
-	     "  --json               print one JSON object (docs/peal-tune.schema.json)\n"
+	     "  --json               print one JSON object (docs/peal-tune*.schema.json)\n"
 	     "  --quiet              only what is to be mended\n"
 	     "  --colour WHEN        always, never, or auto: on a terminal, unless NO_COLOR is set\n"
+	     "  --help, --version\n"
 	     "\n"
-	     "Exit code: 0; 1 there are warnings; 2 failures; 3 applied in part; 4 not enough\n"
-	     "privilege; 64 a bad command line; 70 something that is peal-tune's fault.");
+	     "Exit code: 0; 1 there are warnings, or something for the next boot; 2 failures;\n"
+	     "3 applied in part; 4 not enough privilege; 64 a bad command line; 70 something that\n"
+	     "is peal-tune's fault. 0 of apply: what can be written is right; check tells what is\n"
+	     "left to do by hand. run: the program's, or 126 or 127 if it could not be started.");
 }
 
 static void print_version(void)
@@ -358,6 +362,7 @@ static int serve(enum command command, int (*serve_it)(const struct common *, in
 
 int main(int argc, char **argv)
 {
+	standard_keep();
 	if (asks(argc, argv, "--help")) {
 		print_help();
 		return finish(EXIT_FINE);

@@ -61,6 +61,17 @@ void persist_add(struct persist_lines *lines, enum persist persist, const char *
 	free(line);
 }
 
+bool persist_has(const struct persist_lines *lines, const char *path)
+{
+	char *line = NULL;
+	bool has;
+
+	text_set(&line, "w %s ", path);
+	has = lines->tmpfiles && strstr(lines->tmpfiles, line);
+	free(line);
+	return has;
+}
+
 void persist_free(struct persist_lines *lines)
 {
 	free(lines->sysctl);
@@ -329,7 +340,7 @@ int persist_write(struct journal *journal, const struct persist_lines *lines,
 	if (lines->sysctl)
 		err = write_file(journal, "/etc/sysctl.d/90-peal.conf", lines->sysctl, outcomes);
 	if (!err && lines->tmpfiles)
-		err = write_file(journal, "/etc/tmpfiles.d/peal.conf", lines->tmpfiles, outcomes);
+		err = write_file(journal, PERSIST_FILE, lines->tmpfiles, outcomes);
 	return err;
 }
 

@@ -14,6 +14,9 @@
 /* By whom the journal says that they were written. */
 #define PERSIST_ID "persist"
 
+/* The file of tmpfiles.d. */
+#define PERSIST_FILE "/etc/tmpfiles.d/peal.conf"
+
 /* What is to last: lines of the two files. */
 struct persist_lines {
 	char *sysctl, *tmpfiles; /* NULL: none */
@@ -22,6 +25,8 @@ struct persist_lines {
 /* Adds the line for a value; of the same file again, the later one counts. Other kinds add none. */
 void persist_add(struct persist_lines *lines, enum persist persist, const char *path,
 		 const char *value);
+/* Whether there is a line of tmpfiles.d for a file. */
+bool persist_has(const struct persist_lines *lines, const char *path);
 void persist_free(struct persist_lines *lines);
 
 /* Writes them, merged with what is there, or tells what it would write: outcomes_add for each file

@@ -39,7 +39,8 @@ enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 struct plan {
 	struct cpus cpus;
 	bool has_cpus;
-	int node; /* -1: none */
+	int node;     /* -1: none */
+	bool of_node; /* the CPUs are the node's: as many of them as may be had */
 	bool lock, hold;
 	int priority; /* of SCHED_FIFO; 0: not that */
 	char **command;
@@ -54,6 +55,10 @@ static int take_cpus(const struct plan *plan)
 	int err = affinity_set(&plan->cpus);
 
 	if (!err)
+		return 0;
+	/* The kernel gives those that the cpuset has. */
+	if (plan->of_node && err == -EINVAL && !affinity_get(&now) && cpus_count(&now) &&
+	    cpus_within(&now, &plan->cpus))
 		return 0;
 	print_cpus(&plan->cpus, wanted, sizeof(wanted));
 	if (err != -EINVAL || affinity_get(&now) || !cpus_within(&now, &plan->cpus))
@@ -82,7 +87,7 @@ static int plan_node(struct plan *plan)
 			    plan->node, path, strerror((int)-length));
 	if (!plan->has_cpus && !parse_cpus(text, &cpus) && cpus_count(&cpus)) {
 		plan->cpus = cpus;
-		plan->has_cpus = true;
+		plan->has_cpus = plan->of_node = true;
 	}
 	free(text);
 	return 0;
@@ -183,6 +188,11 @@ static int take_latency(const struct plan *plan)
 	case -EAGAIN:
 		return tell(EXIT_PRIVILEGE, "no process could be started that holds " HOLD_FILE
 					    ": raise the limit of processes (ulimit -u)");
+	case -ECHILD:
+		return tell(EXIT_PRIVILEGE,
+			    "who holds " HOLD_FILE " would become a child of the program, to whom "
+			    "orphans are left: have this container started with an init of its own "
+			    "(docker run --init), or leave --hold-latency out");
 	case -ENOSYS:
 		return tell(EXIT_PRIVILEGE,
 			    "holding " HOLD_FILE " takes pidfd_open, which this kernel lacks "
@@ -221,9 +231,12 @@ static int take_all(struct plan *plan)
 
 static void print_command(char **text, const struct plan *plan)
 {
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	/* Who is above the limit need not be let raise it. */
+	bool raise = plan->lock && (!setrlimit(RLIMIT_MEMLOCK, &all) || !is_above_limit());
 	char list[CPUS_TEXT];
 
-	text_set(text, "%s", plan->lock ? "prlimit --memlock=unlimited:unlimited " : "");
+	text_set(text, "%s", raise ? "prlimit --memlock=unlimited:unlimited " : "");
 	if (plan->node >= 0)
 		text_set(text, "%snumactl --membind=%d ", *text, plan->node);
 	if (plan->has_cpus) {
