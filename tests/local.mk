@@ -172,7 +172,8 @@ tests_unit_server_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
 # peal-top's figures by themselves; the server is made up.
 tests_unit_top_SOURCES = tests/unit/top.c \
-	tools/peal-top/column.c tools/peal-top/format.c tools/peal-top/sample.c
+	tools/peal-top/column.c tools/peal-top/format.c tools/peal-top/sample.c \
+	tools/peal-top/target.c tools/peal-top/text.c
 tests_unit_top_LDADD = $(behaviour) -lm
 tests_unit_top_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=peal_monitor_read
 tests_unit_value_SOURCES = tests/unit/value.c tools/peal-tune/value.c tools/peal-tune/parse.c

@@ -13,13 +13,36 @@
 
 #define LINES_DEPTH 2
 
-/* The library's strings are ASCII. A byte that is not has no known encoding: it becomes U+FFFD, as
- * decoders print it, so that the object stays valid whatever a CPU says that it is called. */
+/* The character that begins here in UTF-8, and how many bytes it has; 0: none does. */
+static unsigned decode(const char *text, uint32_t *character)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *byte = (const unsigned char *)text;
+	unsigned length = byte[0] >= 0xf0 ? 4 : byte[0] >= 0xe0 ? 3 : 2;
+
+	if (byte[0] < 0xc2 || byte[0] > 0xf4)
+		return 0;
+	*character = byte[0] & (0x7fu >> length);
+	for (unsigned i = 1; i < length; i++) {
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
+		*character = *character << 6 | (byte[i] & 0x3f);
+	}
+	return *character < least[length] || *character > 0x10ffff ||
+			       (*character >= 0xd800 && *character < 0xe000) ?
+		       0 :
+		       length;
+}
+
+/* All of it is ASCII: characters of UTF-8 are escaped. What is none becomes U+FFFD, as decoders
+ * print it, so that the object stays valid whatever a CPU says that it is called. */
 static void quoted(FILE *file, const char *text)
 {
 	fputc('"', file);
 	for (const char *c = text; *c; c++) {
 		unsigned char byte = (unsigned char)*c;
+		uint32_t character;
+		unsigned length = 0;
 
 		if (byte == '"' || byte == '\\')
 			fprintf(file, "\\%c", byte);
@@ -27,8 +50,14 @@ static void quoted(FILE *file, const char *text)
 			fprintf(file, "\\u%04x", byte);
 		else if (byte < 0x7f)
 			fputc(byte, file);
-		else
+		else if ((length = decode(c, &character)) == 0)
 			fputs("\\ufffd", file);
+		else if (character < 0x10000)
+			fprintf(file, "\\u%04" PRIx32, character);
+		else
+			fprintf(file, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd7c0 + (character >> 10),
+				0xdc00 + (character & 0x3ff));
+		c += byte < 0x80 || !length ? 0 : length - 1;
 	}
 	fputc('"', file);
 }

@@ -16,6 +16,7 @@
 #include "tests/runner.h"
 #include "tools/peal-top/column.h"
 #include "tools/peal-top/format.h"
+#include "tools/peal-top/output.h"
 #include "tools/peal-top/sample.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -554,6 +555,33 @@ START_TEST(cells_are_padded_and_cut)
 	}
 END_TEST
 
+START_TEST(of_bars_in_few_lines_the_longest_times_stay)
+	{
+		static char text[HISTOGRAM_SIZE];
+		struct peal_offcpu in = { .spun = { [2] = 1, [3] = 1 } }, out = { .slept_ns = 0 };
+		const char *line = text;
+
+		for (unsigned i = 0; i < 15; i++)
+			in.slept[i] = 100 + i;
+		in.slept[15] = 7;
+		ck_assert_uint_eq(text_histogram(&in, &out, 80, PEAL_OFFCPU_CLASSES, text,
+						 sizeof(text)),
+				  2 + 16);
+		ck_assert_ptr_nonnull(strstr(text, "\n 256ns "));
+		ck_assert_uint_eq(text_histogram(&in, &out, 80, 3, text, sizeof(text)), 2 + 3);
+		/* Below 2.1 ms: the sum of 100 to 113, and both that spun. */
+		for (int i = 0; i < 2; i++)
+			line = strchr(line, '\n') + 1;
+		ck_assert_msg(!strncmp(line, " 2.1ms     2 ", 13), "%s", line);
+		ck_assert_ptr_nonnull(strstr(line, " 1491 "));
+		line = strchr(line, '\n') + 1;
+		ck_assert_ptr_nonnull(strstr(line, " 114 "));
+		line = strchr(line, '\n') + 1;
+		ck_assert_msg(!strncmp(line, " 8.4ms ", 7), "%s", line);
+		ck_assert_ptr_nonnull(strstr(line, " 7 "));
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("peal-top");
@@ -583,6 +611,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(texts, an_address_can_be_pasted, 0,
 			    (int)(sizeof(addresses) / sizeof(addresses[0])));
 	tcase_add_test(texts, what_does_not_fit_is_cut);
+	tcase_add_test(texts, of_bars_in_few_lines_the_longest_times_stay);
 	tcase_add_test(texts, clocks_have_days_when_they_need_them);
 	tcase_add_test(texts, columns_have_titles_that_fit_and_keys_of_their_own);
 	suite_add_tcase(s, texts);

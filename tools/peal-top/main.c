@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include "screen.h"
 #include "servers.h"
 #include "target.h"
+#include "tools/standard.h"
 
 #define EXIT_OUTPUT 1
 #define EXIT_IN_VAIN 2
@@ -185,14 +187,46 @@ static bool may_replace(const char *path)
 	return lstat(path, &status) || S_ISREG(status.st_mode);
 }
 
+/* By one beside it; name is what mkstemp makes a name of. */
+static int replace(const char *path, char *name, mode_t mode, const struct target *targets,
+		   unsigned count)
+{
+	FILE *file = NULL;
+	bool whole;
+	int fd = mkstemp(name);
+
+	if (fd < 0)
+		goto failed;
+	file = fdopen(fd, "w");
+	if (!file) {
+		close(fd);
+		goto undo;
+	}
+	/* The collector is another user. */
+	if (fchmod(fd, mode)) {
+		fclose(file);
+		goto undo;
+	}
+	prometheus_print(file, targets, count);
+	/* What could not be written earlier is lost, also where the end could be. */
+	whole = !fflush(file) && !ferror(file);
+	if (fclose(file) || !whole || rename(name, path))
+		goto undo;
+	return 0;
+undo:
+	unlink(name);
+failed:
+	fprintf(stderr, "peal-top: writing %s: %s\n", path, strerror(errno));
+	return EXIT_OUTPUT;
+}
+
 /* Replaces the file as a whole. */
 static int write_metrics(const char *path, const struct target *targets, unsigned count)
 {
 	char name[4096];
 	mode_t mask = umask(0);
-	FILE *file = NULL;
-	bool whole;
-	int fd;
+	sigset_t all, before;
+	int status;
 
 	umask(mask);
 	if (!path) {
@@ -210,55 +244,37 @@ static int write_metrics(const char *path, const struct target *targets, unsigne
 			path);
 		return EXIT_OUTPUT;
 	}
-	fd = mkstemp(name);
-	if (fd < 0)
-		goto failed;
-	file = fdopen(fd, "w");
-	if (!file) {
-		close(fd);
-		goto undo;
-	}
-	/* The collector is another user. */
-	if (fchmod(fd, 0666 & ~mask)) {
-		fclose(file);
-		goto undo;
-	}
-	prometheus_print(file, targets, count);
-	/* What could not be written earlier is lost, also where the end could be. */
-	whole = !fflush(file) && !ferror(file);
-	if (fclose(file) || !whole || rename(name, path))
-		goto undo;
-	return 0;
-undo:
-	unlink(name);
-failed:
-	fprintf(stderr, "peal-top: writing %s: %s\n", path, strerror(errno));
-	return EXIT_OUTPUT;
+	/* Who ends it then would leave the half of it behind. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	status = replace(path, name, 0666 & ~mask, targets, count);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return status;
 }
 
-/* Of one server, until it is gone. */
+/* Of one server; while it is not there, that is what is written. */
 static int metrics_of_one(const struct wishes *wishes, uint64_t rounds)
 {
 	uint64_t interval = (uint64_t)(wishes->interval * 1e9), due = clock_now();
-	struct target target;
-	int err = target_open(&target, wishes->address, OPEN_NS), status = 0;
+	struct target target = { .address = wishes->address };
+	int err = 0, status = 0;
+	bool told = false;
 
-	for (uint64_t i = 0; !err && !status && (!rounds || i < rounds); i++) {
-		if (i) {
+	for (uint64_t i = 0; !status && (!rounds || i < rounds); i++) {
+		if (i)
 			await_interval(&due, interval);
-			err = target_look(&target);
+		err = target.monitor ? target_look(&target) :
+				       target_open(&target, wishes->address, OPEN_NS);
+		if (err) {
+			if (!told)
+				in_vain();
+			target_close(&target);
 		}
-		if (!err)
-			status = write_metrics(wishes->output, &target, 1);
-	}
-	if (err) {
-		in_vain();
-		target_close(&target);
+		told = err != 0;
 		status = write_metrics(wishes->output, &target, 1);
-		return status ? status : EXIT_IN_VAIN;
 	}
 	target_close(&target);
-	return status;
+	return status ? status : err ? EXIT_IN_VAIN : 0;
 }
 
 /* Of all that there are, which are looked for each time. */
@@ -450,7 +466,8 @@ static bool take_flag(struct wishes *wishes, int option, char **argv, int *statu
 	case OPTION_JSON:
 	case OPTION_PROMETHEUS:
 		if (wishes->form != FORM_SCREEN) {
-			*status = refuse("one at a time, not --json with", "--prometheus");
+			*status = refuse("one form at a time, and there is one before",
+					 argv[optind - 1]);
 			return false;
 		}
 		wishes->form = option == OPTION_JSON ? FORM_JSON : FORM_PROMETHEUS;
@@ -482,6 +499,7 @@ int main(int argc, char **argv)
 				 .colour = !getenv("NO_COLOR") };
 	int option, status;
 
+	standard_keep();
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":d:n:s:r1o:hV", options, NULL)) >= 0) {
 		if (strchr("dnso", option) && option < 128) {

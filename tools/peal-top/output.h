@@ -28,10 +28,11 @@ bool text_offcpu(const struct sample *sample, struct peal_offcpu *in, struct pea
 #define HISTOGRAM_SIZE (256 * (PEAL_OFFCPU_CLASSES + 2))
 
 /* Those times as a histogram, a line a class between the first and the last with anything in it,
- * behind two lines of titles, each with a line feed; as wide as told, from 60 on. Returns how many
- * lines; size is that of the text, HISTOGRAM_SIZE at most needed. */
+ * behind two lines of titles, each with a line feed; as wide as told, from 60 on. Of more than so
+ * many rows, from 1 on, the shortest waits share one. Returns how many lines; size is that of the
+ * text, HISTOGRAM_SIZE at most needed. */
 unsigned text_histogram(const struct peal_offcpu *in, const struct peal_offcpu *out, int width,
-			char *text, size_t size);
+			unsigned rows, char *text, size_t size);
 
 /* The table once. width 0: whatever it takes. */
 void text_sample(const struct target *target, const struct column *sort, bool reverse, int width);

@@ -13,6 +13,7 @@
 #ifdef HAVE_NCURSES
 #include <curses.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,14 @@
 #define STEP_MS 1000                 /* to look after the terminal, if nothing comes */
 
 enum { LOOK = 1, WRONG, TITLE, SORTED, QUIET };
+
+/* What ended it, if a signal did. Before ncurses, whose own handler would exit with 1. */
+static volatile sig_atomic_t ended_by;
+
+static void end_by(int number)
+{
+	ended_by = number;
+}
 
 struct screen {
 	struct target *target;
@@ -101,7 +110,7 @@ static void draw_heading(const struct screen *screen)
 	put(4, 0, lines[4], A_NORMAL);
 }
 
-/* The bars, from a line on, in at most so many; returns the next line. */
+/* The bars, from a line on, in at most so many, of which two are titles; returns the next line. */
 static int draw_offcpu(const struct sample *sample, int y, int most)
 {
 	static char bars[HISTOGRAM_SIZE];
@@ -116,8 +125,10 @@ static int draw_offcpu(const struct sample *sample, int y, int most)
 		    A_NORMAL);
 		return y;
 	}
-	text_histogram(&in, &out, COLS, bars, sizeof(bars));
-	for (int i = 0; i < most && *line; i++) {
+	if (most < 3)
+		return y;
+	text_histogram(&in, &out, COLS, (unsigned)most - 2, bars, sizeof(bars));
+	for (int i = 0; *line; i++) {
 		size_t length = strcspn(line, "\n");
 		char *next = line + length + (line[length] == '\n');
 
@@ -188,7 +199,7 @@ static void draw_table(struct screen *screen, int y)
 	column_sort(screen->sort, screen->reverse, now, screen->order);
 	layout_view(&layout, screen->view, COLS, now);
 	draw_titles(screen, &layout, y++);
-	screen->rows = LINES - 1 > y ? (unsigned)(LINES - 1 - y) : 1;
+	screen->rows = LINES - 1 > y ? (unsigned)(LINES - 1 - y) : 0;
 	if (screen->top + screen->rows > now->count)
 		screen->top = now->count > screen->rows ? now->count - screen->rows : 0;
 	for (unsigned i = 0; i < screen->rows && screen->top + i < now->count; i++)
@@ -209,14 +220,16 @@ static void draw_help(const struct screen *screen, int y)
 	const struct column *column;
 	char line[160];
 
-	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]) && y < LINES - 1; i++)
 		put(y++, 0, keys[i], A_NORMAL);
-	y++;
-	for (unsigned i = 0; (column = view_column(screen->view, i)) && y < LINES - 1; i++) {
+	for (unsigned i = 0; (column = view_column(screen->view, i)) && y + 1 < LINES - 1; i++) {
 		snprintf(line, sizeof(line), "%-7s %-12s %s", column->title, column->key,
 			 column->about);
-		put(y++, 0, line, A_NORMAL);
+		put(++y, 0, line, A_NORMAL);
 	}
+	if (view_column(screen->view, 0) && column && y + 1 == LINES - 1 && COLS > 60)
+		put(y, 0, "further columns: peal-top --help, or a higher terminal          ",
+		    A_NORMAL);
 }
 
 static void draw_foot(const struct screen *screen)
@@ -226,9 +239,11 @@ static void draw_foot(const struct screen *screen)
 	int x = snprintf(line, sizeof(line), "%s by %s%s", view_name(screen->view),
 			 screen->sort->key, screen->reverse ? ", reversed" : "");
 
-	if (now->count > screen->rows)
+	if (screen->rows && now->count > screen->rows)
 		snprintf(line + x, sizeof(line) - (size_t)x, ", %u to %u of %u", screen->top + 1,
 			 screen->top + screen->rows, now->count);
+	move(LINES - 1, 0);
+	clrtoeol();
 	put(LINES - 1, 0, line, paint(QUIET, A_NORMAL));
 	snprintf(line, sizeof(line), "q quit  p pause  Tab view  <> sort  h help");
 	if (COLS - (int)strlen(line) > (int)strlen("rates by out-bytes-total, reversed"))
@@ -365,7 +380,7 @@ static int run(struct screen *screen, const struct screen_wish *wish)
 				due > now ? (int)((due - now + 999999) / 1000000) :
 					    0);
 			key = getch();
-			if (key == ERR && hung_up())
+			if (ended_by || (key == ERR && hung_up()))
 				return 0;
 			now = clock_now();
 		} while (key == ERR && (screen->paused || now < due));
@@ -387,13 +402,21 @@ static int run(struct screen *screen, const struct screen_wish *wish)
 int screen_run(struct target *target, const struct screen_wish *wish)
 {
 	struct screen screen = { .target = target, .sort = wish->sort, .reverse = wish->reverse };
-	int err = begin(wish->colour);
+	struct sigaction action = { .sa_handler = end_by };
+	int err;
 
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	err = begin(wish->colour);
 	if (err)
 		return err;
 	err = run(&screen, wish);
 	endwin();
 	free(screen.order);
+	if (ended_by) {
+		signal(ended_by, SIG_DFL);
+		raise(ended_by);
+	}
 	return err;
 }
 #else

@@ -4,18 +4,22 @@
  * Finding servers. The kernel's table of Unix sockets has their names as their owners chose them,
  * with spaces and line feeds: what it says is no more than a guess whom to ask. A path is asked
  * only where it is this user's socket with a lock file beside, as Peal makes them; an abstract name
- * in any case. Who answers as a Peal server that we may look at is one.
+ * where this user listens. Who answers as a Peal server that we may look at is one.
  */
+#define _GNU_SOURCE /* struct ucred */
 #include "config.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <dirent.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "servers.h"
@@ -210,6 +214,29 @@ static int collect(struct list *list, FILE *table)
 	return err;
 }
 
+/* Whether who listens at an abstract name is this user, whom it would answer; root is answered by
+ * all. True also where that cannot be told. */
+static bool would_answer(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t length = strlen(name);
+	struct ucred who = { .uid = geteuid() };
+	socklen_t size = sizeof(who);
+	int fd;
+
+	if (!geteuid() || length > sizeof(address.sun_path))
+		return true;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return true;
+	memcpy(address.sun_path + 1, name + 1, length - 1);
+	if (!connect(fd, (const struct sockaddr *)&address,
+		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)))
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
+	close(fd);
+	return who.uid == geteuid();
+}
+
 /* Asks. False: it is none that is to be listed. */
 static bool ask(struct server *server)
 {
@@ -217,6 +244,8 @@ static bool ask(struct server *server)
 	int64_t pid = server->about.who.pid;
 	struct peal_monitor *monitor;
 
+	if (!is_path && !would_answer(server->address))
+		return false;
 	server->about.size = sizeof(server->about);
 	server->err = peal_monitor_open(&monitor, server->address, ANSWER_NS);
 	if (!server->err) {

@@ -68,9 +68,10 @@ int target_look(struct target *target)
 		err = peal_monitor_refresh(target->monitor, ANSWER_NS);
 		if (err == -ESTALE)
 			return succeed(target);
-		if (err && err != -ETIMEDOUT && err != -EAGAIN)
+		/* A descriptor was good for one answer: whether it is there is not known then. */
+		if (err && err != -ETIMEDOUT && err != -EAGAIN && err != -ENOTCONN)
 			return err;
-		if (!err)
+		if (!err || err == -ENOTCONN)
 			target->silent_ns = 0;
 		else if (!target->silent_ns)
 			target->silent_ns = now;

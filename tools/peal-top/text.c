@@ -96,38 +96,55 @@ static int bar(char *line, size_t size, uint64_t count, uint64_t most, int width
 			"||||||||||||||||||||||||||||||||||||||||", room - length, "");
 }
 
+/* Adds the classes from first to into: the shortest waits have the least to tell. */
+static uint64_t fold(const uint64_t *classes, unsigned first, unsigned into)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = first; i <= into; i++)
+		sum += classes[i];
+	return sum;
+}
+
 unsigned text_histogram(const struct peal_offcpu *in, const struct peal_offcpu *out, int width,
-			char *text, size_t size)
+			unsigned rows, char *text, size_t size)
 {
 	const uint64_t *const classes[] = { in->spun,  in->slept,  in->woken,
 					    out->spun, out->slept, out->woken };
 	static const char *const titles[] = { "spun", "slept", "woken", "spun", "slept", "woken" };
 	uint64_t most[6] = { 0 };
 	int cell = (width - 6) / 6, at;
-	unsigned first = PEAL_OFFCPU_CLASSES, last = 0, lines = 2;
+	unsigned first = PEAL_OFFCPU_CLASSES, last = 0, lines = 2, shown;
 
 	cell = cell > 40 ? 40 : cell < 9 ? 9 : cell;
 	for (unsigned i = 0; i < PEAL_OFFCPU_CLASSES; i++) {
 		for (unsigned j = 0; j < 6; j++) {
 			if (!classes[j][i])
 				continue;
-			most[j] = classes[j][i] > most[j] ? classes[j][i] : most[j];
 			first = i < first ? i : first;
 			last = i;
 		}
 	}
+	shown = first <= last && last + 1 - first > rows ? last + 1 - rows : first;
+	for (unsigned i = shown; i <= last; i++)
+		for (unsigned j = 0; j < 6; j++) {
+			uint64_t count = fold(classes[j], i == shown ? first : i, i);
+
+			most[j] = count > most[j] ? count : most[j];
+		}
 	at = snprintf(text, size, "%-6s %-*s %s\n%-6s", "waits", cell * 3 - 1, "for data (in)",
 		      "for room (out)", "below");
 	for (unsigned j = 0; j < 6; j++)
 		at += snprintf(text + at, size - (size_t)at, " %5s%*s", titles[j], cell - 6, "");
 	at += snprintf(text + at, size - (size_t)at, "\n");
-	for (unsigned i = first; i <= last && i < PEAL_OFFCPU_CLASSES; i++, lines++) {
+	for (unsigned i = shown; i <= last; i++, lines++) {
 		char bound[FORMAT_SIZE];
 
 		format_bound(offcpu_bound(i), bound);
 		at += snprintf(text + at, size - (size_t)at, "%6s", bound);
 		for (unsigned j = 0; j < 6; j++)
-			at += bar(text + at, size - (size_t)at, classes[j][i], most[j], cell);
+			at += bar(text + at, size - (size_t)at,
+				  fold(classes[j], i == shown ? first : i, i), most[j], cell);
 		at += snprintf(text + at, size - (size_t)at, "\n");
 	}
 	return lines;
@@ -181,7 +198,8 @@ void text_sample(const struct target *target, const struct column *sort, bool re
 	putchar('\n');
 	print_table(now, VIEW_RATES, order, width);
 	if (text_offcpu(now, &in, &out)) {
-		text_histogram(&in, &out, width ? width : 120, bars, sizeof(bars));
+		text_histogram(&in, &out, width ? width : 120, PEAL_OFFCPU_CLASSES, bars,
+			       sizeof(bars));
 		putchar('\n');
 		fputs(bars, stdout);
 		putchar('\n');
