@@ -277,12 +277,8 @@ static int take_options(struct jitter *jitter, int argc, char **argv)
 					    optarg, THRESHOLD_LEAST, THRESHOLD_MOST);
 			jitter->threshold = (uint64_t)threshold;
 			break;
-		case ':':
-			return tell(EXIT_USAGE, "nothing stands behind %s: try --help",
-				    argv[optind - 1]);
 		default:
-			return tell(EXIT_USAGE, "unknown option \"%s\": try --help",
-				    argv[optind - 1]);
+			return tell_option(option, argv[optind - 1]);
 		}
 	}
 	if (optind < argc)

@@ -309,12 +309,8 @@ static int take_options(struct plan *plan, int argc, char **argv)
 		case 'h':
 			plan->hold = true;
 			break;
-		case ':':
-			return tell(EXIT_USAGE, "nothing stands behind %s: try --help",
-				    argv[optind - 1]);
 		default:
-			return tell(EXIT_USAGE, "unknown option \"%s\": try --help",
-				    argv[optind - 1]);
+			return tell_option(option, argv[optind - 1]);
 		}
 	}
 	if (optind >= argc || !argv[optind] || strcmp(argv[optind - 1], "--") != 0)

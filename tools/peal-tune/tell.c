@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "tools/peal-tune/command.h"
 #include "tools/peal-tune/tell.h"
 
 int tell(int code, const char *format, ...)
@@ -20,4 +21,10 @@ int tell(int code, const char *format, ...)
 	fputc('\n', stderr);
 	va_end(arguments);
 	return code;
+}
+
+int tell_option(int option, const char *argument)
+{
+	return option == ':' ? tell(EXIT_USAGE, "nothing stands behind %s: try --help", argument) :
+			       tell(EXIT_USAGE, "unknown option \"%s\": try --help", argument);
 }

@@ -545,12 +545,8 @@ static int take_options(struct view *view, int argc, char **argv)
 			if (!seconds_read(optarg, &view->seconds))
 				return EXIT_USAGE;
 			break;
-		case ':':
-			return tell(EXIT_USAGE, "nothing stands behind %s: try --help",
-				    argv[optind - 1]);
 		default:
-			return tell(EXIT_USAGE, "unknown option \"%s\": try --help",
-				    argv[optind - 1]);
+			return tell_option(option, argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
