@@ -252,25 +252,42 @@ static int write_metrics(const char *path, const struct target *targets, unsigne
 	return status;
 }
 
+/* Whether it is no use to try again. */
+static bool is_final(int err)
+{
+	switch (err) {
+	case -EINVAL:
+	case -ENAMETOOLONG:
+	case -EBADF:
+	case -ENOTSOCK:
+	case -ENOTCONN:
+	case -EOPNOTSUPP:
+	case -EPERM:
+	case -EACCES:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Of one server; while it is not there, that is what is written. */
 static int metrics_of_one(const struct wishes *wishes, uint64_t rounds)
 {
 	uint64_t interval = (uint64_t)(wishes->interval * 1e9), due = clock_now();
 	struct target target = { .address = wishes->address };
-	int err = 0, status = 0;
-	bool told = false;
+	int err = 0, told = 0, status = 0;
 
-	for (uint64_t i = 0; !status && (!rounds || i < rounds); i++) {
+	for (uint64_t i = 0; !status && !is_final(err) && (!rounds || i < rounds); i++) {
 		if (i)
 			await_interval(&due, interval);
 		err = target.monitor ? target_look(&target) :
 				       target_open(&target, wishes->address, OPEN_NS);
 		if (err) {
-			if (!told)
+			if (told != err)
 				in_vain();
 			target_close(&target);
 		}
-		told = err != 0;
+		told = err;
 		status = write_metrics(wishes->output, &target, 1);
 	}
 	target_close(&target);

@@ -196,5 +196,6 @@ void look_frequency_limit(const struct check *check, const struct machine *machi
 		cpus_less(&left, &kind);
 	}
 	if (findings->count == before || (err && err != -ENOENT))
-		look_add_cpus(check, findings, &machine->chosen, status_of_error(err), LIMIT);
+		look_add_cpus(check, findings, &machine->chosen,
+			      status_of_error(err ? err : -ENOENT), LIMIT);
 }

@@ -198,7 +198,10 @@ static void look_size(const struct check *check, const struct machine *machine,
 		struct finding *finding = finding_add(findings, check, STATUS_FAIL, size, NODES);
 
 		finding_wanted(finding, "%" PRIu64 " free", need);
-		finding_why(finding, "there is no node %d (--node)", machine->wish.node);
+		if (machine->wish.node >= 0)
+			finding_why(finding, "there is no node %d (--node)", machine->wish.node);
+		else
+			finding_why(finding, "no node has any of --cpus");
 	}
 	free(pools);
 }

@@ -504,12 +504,17 @@ static void persist_all(struct work *work, const struct order *order, const char
 static void tell_lines(struct work *work, const struct order *order, const char *had)
 {
 	for (unsigned i = 0; i < work->pools.count; i++) {
-		const struct pool *pool = &work->pools.all[i];
+		struct pool *pool = &work->pools.all[i];
 		char *line = NULL, scope[64];
+		const char *at;
+		uint64_t pages;
 
-		text_set(&line, "\nw %s/nr_hugepages ", pool->folder);
+		text_set(&line, "\nw %s/nr_hugepages - - - - ", pool->folder);
 		print_scope(pool, scope, sizeof(scope));
-		if (is_meant(work->machine, pool, order->size) && strstr(had, line))
+		at = strstr(had, line);
+		pages = at ? strtoull(at + strlen(line), NULL, 10) : 0;
+		read_counts(&work->machine->tree, pool);
+		if (is_meant(work->machine, pool, order->size) && pages > pool->all)
 			outcomes_by_hand(&work->outcomes, HUGE_ID, scope, "setting",
 					 PERSIST_FILE " fills this pool again at the next boot: "
 						      "peal-tune huge release --persist");
@@ -610,7 +615,7 @@ static int change_pools(const struct common *common, const struct machine *machi
 	text_set(&had, "\n%s", whole ? whole : "");
 	outcomes_begin(&work.outcomes, "huge", common, machine);
 	if (!common->dry_run)
-		err = lock_pools(&work, order, is_reserve);
+		err = lock_pools(&work, order, is_reserve || order->pages);
 	else if (!is_reserve && (err = journal_open(&work.journal, false)) == -ENOENT)
 		err = 0;
 	if (!err)

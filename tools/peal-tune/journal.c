@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,6 +111,22 @@ static struct journal_entry *entry_add(struct journal *journal, const char *path
 	return entry;
 }
 
+/* What others have put into a pool of huge pages since we wrote it, or taken, is not ours to take
+ * back: as if that had been so before. */
+static void move_base(struct journal_entry *entry, const char *old)
+{
+	static const char pool[] = "/nr_hugepages";
+	size_t length = strlen(entry->path);
+	int64_t base, seen, now;
+
+	if (length < strlen(pool) || strcmp(entry->path + length - strlen(pool), pool) != 0 ||
+	    !entry->known || !entry->seen || !entry->old || parse_number(entry->old, &base) ||
+	    parse_number(entry->seen, &seen) || parse_number(old, &now) || now == seen)
+		return;
+	base += now - seen;
+	text_set(&entry->old, "%" PRId64, base > 0 ? base : 0);
+}
+
 /* A file that was written before keeps the value that it had before the first. */
 static struct journal_entry *take_write(struct journal *journal, const char *id, const char *path,
 					const char *old, const char *value)
@@ -119,6 +136,8 @@ static struct journal_entry *take_write(struct journal *journal, const char *id,
 
 	if (!entry)
 		entry = entry_add(journal, path, old);
+	else if (old)
+		move_base(entry, old);
 	if (!journal_entry_is_of(entry, id)) {
 		text_set(&ids, "%s%s ", entry->ids, id);
 		free(entry->ids);
@@ -227,10 +246,14 @@ static bool take_lasts(const char *name, enum persist *persist)
 /* Files of the kernel's begin anew when it does; others last. */
 static void take_boot(struct journal *journal, const char *boot)
 {
-	if (journal->boot && strcmp(journal->boot, boot) != 0)
-		for (unsigned i = journal->count; i--;)
-			if (!journal->entries[i].whole)
-				entry_drop(journal, &journal->entries[i]);
+	bool other = journal->boot && strcmp(journal->boot, boot) != 0;
+
+	for (unsigned i = journal->count; other && i--;) {
+		if (journal->entries[i].whole)
+			continue;
+		entry_drop(journal, &journal->entries[i]);
+		journal->outdated = true;
+	}
 	text_set(&journal->boot, "%s", boot);
 }
 
@@ -460,6 +483,7 @@ static int append(struct journal *journal, const char *text)
 	size_t length = strlen(text);
 	ssize_t put = end < 0 ? -1 : write(journal->fd, text, length);
 
+	journal->touched = true;
 	if (put == (ssize_t)length && !fsync(journal->fd))
 		return 0;
 	if (put >= 0 && put != (ssize_t)length)
@@ -524,20 +548,26 @@ static int put_line(struct journal *journal, unsigned count, const char *const f
 
 /* Where /run outlives the machine's start, so does the journal. A system that does not tell its
  * starts apart is taken for the same. */
-static int note_boot(struct journal *journal)
+static void find_boot(struct journal *journal)
 {
-	const char *fields[] = { "boot", NULL };
 	char *boot = NULL;
-	int err = 0;
 
 	tree_read(journal->tree, "/proc/sys/kernel/random/boot_id", &boot);
 	if (boot && *boot && (!journal->boot || strcmp(journal->boot, boot) != 0)) {
-		fields[1] = boot;
-		err = put_line(journal, 2, fields);
-		if (!err)
-			take_boot(journal, boot);
+		take_boot(journal, boot);
+		journal->boot_is_new = true;
 	}
 	free(boot);
+}
+
+/* Before the first thing that is written in it. */
+static int note_boot(struct journal *journal)
+{
+	const char *fields[] = { "boot", journal->boot };
+	int err = journal->boot_is_new ? put_line(journal, 2, fields) : 0;
+
+	if (!err)
+		journal->boot_is_new = false;
 	return err;
 }
 
@@ -558,7 +588,7 @@ int journal_open(struct journal *journal, bool make)
 		fsync(folder);
 	}
 	if (!err)
-		err = note_boot(journal);
+		find_boot(journal);
 	close(folder);
 	if (err && journal->fd >= 0) {
 		close(journal->fd);
@@ -572,8 +602,10 @@ int journal_write(struct journal *journal, const char *id, const char *path, con
 {
 	bool made = persist == PERSIST_SYSCTL || persist == PERSIST_TMPFILES;
 	const char *fields[] = { "write", id, path, old, value, made ? lasts[persist] : NULL };
-	int err = put_line(journal, 6, fields);
+	int err = note_boot(journal);
 
+	if (!err)
+		err = put_line(journal, 6, fields);
 	if (!err)
 		take_write(journal, id, path, old, value)->persist = made ? persist : PERSIST_NONE;
 	return err;
@@ -583,8 +615,10 @@ int journal_file(struct journal *journal, const char *id, const char *path, cons
 		 const char *value)
 {
 	const char *fields[] = { "file", id, path, old, value };
-	int err = put_line(journal, 5, fields);
+	int err = note_boot(journal);
 
+	if (!err)
+		err = put_line(journal, 5, fields);
 	if (!err)
 		take_write(journal, id, path, old, value)->whole = true;
 	return err;
@@ -625,7 +659,9 @@ int journal_forget(struct journal *journal, const char *path)
 void journal_close(struct journal *journal)
 {
 	if (journal->fd >= 0) {
-		if (!journal->count && unlink(journal->path))
+		/* Who only looks leaves it. */
+		if (!journal->count && (journal->touched || !journal->outdated) &&
+		    unlink(journal->path))
 			refuse(0, "%s could not be removed: %s", journal->path, strerror(errno));
 		close(journal->fd);
 	}

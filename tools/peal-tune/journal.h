@@ -46,9 +46,12 @@ struct journal_entry {
 
 struct journal {
 	const struct tree *tree;
-	int fd;                        /* below 0: not open */
-	char *path;                    /* with the root; NULL: not known */
-	char *boot;                    /* the last one that it tells of; NULL: none */
+	int fd;           /* below 0: not open */
+	char *path;       /* with the root; NULL: not known */
+	char *boot;       /* what it was written in, at least since now; NULL: unknown */
+	bool boot_is_new; /* which it does not tell yet */
+	bool outdated;    /* it tells of what that has undone */
+	bool touched;     /* something was written into it */
 	struct journal_entry *entries; /* in the order in which the files were first written */
 	unsigned count;
 };

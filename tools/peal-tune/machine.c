@@ -128,9 +128,15 @@ static const struct {
 	const char *words, *name;
 	bool number;
 } containers[] = {
-	{ "kubepods", "kubernetes", false }, { "libpod-", "podman", true },
-	{ "docker-", "docker", true },       { "docker/", "docker", true },
-	{ "lxc.payload", "lxc", false },     { "lxc/", "lxc", false },
+	{ "kubepods", "kubernetes", false },
+	{ "kubelet-kubepods", "kubernetes", false },
+	{ "libpod-", "podman", true },
+	{ "libpod-payload-", "podman", true },
+	{ "docker-", "docker", true },
+	{ "docker/", "docker", true },
+	{ "docker/buildkit/", "docker", false },
+	{ "lxc.payload", "lxc", false },
+	{ "lxc/", "lxc", false },
 	{ "garden/", "garden", false },
 };
 
@@ -162,8 +168,8 @@ static const char *find_container(const struct machine *machine, char *name, siz
 	if (!tree_has(&machine->tree, "/.dockerenv"))
 		return "docker";
 	text = text_of_process(machine, "cgroup");
-	for (const char *name_in = text; name_in && !*found; name_in = strchr(name_in, '/'))
-		found = container_of_group(++name_in);
+	for (const char *at = text ? strchr(text, '/') : NULL; at && !*found; at = strchr(at, '/'))
+		found = container_of_group(++at);
 	free(text);
 	return found;
 }
