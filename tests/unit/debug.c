@@ -271,6 +271,7 @@ START_TEST(a_thread_that_was_inside_is_not_in_the_child_of_a_fork)
 		pthread_t thread;
 
 		pair_open(links, PEAL_WAIT_SLEEP, 0);
+		threads_begin(1);
 		pthread_create(&thread, NULL, _i ? send_for_ever : receive_for_ever, links[0]);
 		wait_asleep(links[0], _i);
 		child_run(try_ends, NULL);

@@ -91,6 +91,7 @@ static void set_up(void)
 	options.name = "the server";
 	porter.count = 0;
 	folder_make(&folder);
+	threads_begin(0);
 	before = descriptors_settled();
 	ck_assert_msg(!peal_listen(&listener, folder.path, &options), "%s", peal_error());
 }

@@ -100,9 +100,10 @@ void expect_words(int64_t result, const char *sentence, int err, ...) __attribut
  */
 void child_run(const char *(*run)(void *data), void *data);
 
-/* Waits until this process has no threads but its first: helper threads close what is slow to
- * close. */
+/* Waits until this process has no threads but its first, or but those that it had when a test said
+ * threads_begin, and so many of its own: helper threads close what is slow to close. */
 void threads_expect_none(void);
+void threads_begin(int own);
 
 /* fork(), once that is so: in an emulator (QEMU 7.2) a child that was forked beside a thread can
  * start none of its own. */
