@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The tests. "make check" runs the programs of tests/unit and tests/process, with automake's
-# harness; "make check-source", "check-lint", "check-model", "check-mutants" and "check-installed"
+# The tests. "make check" runs the programs of tests/unit and tests/process, and what the folders
+# below add to proof_tests, with automake's harness; "make check-source", "check-lint", "check-model", "check-mutants" and "check-installed"
 # run the scripts of the other folders. Each prints its tests and closes with
 # "N passed, N failed, N skipped".
 #
@@ -95,9 +95,20 @@ tool_helpers = \
 	tests/tools/terminal \
 	tests/tools/visitor
 
+# The folders of proofs say what they add to these lists.
+proof_tests =
+proof_helpers =
+include tests/litmus/local.mk
+include tests/hostile/local.mk
+include tests/fuzz/local.mk
+include tests/fault/local.mk
+include tests/kill/local.mk
+include tests/limits/local.mk
+
 if ENABLE_TESTS
-check_PROGRAMS = $(unit_tests) $(process_tests) $(soak_tests) $(test_helpers) $(tool_helpers)
-TESTS = $(unit_tests) $(process_tests) $(soak_tests)
+check_PROGRAMS = $(unit_tests) $(process_tests) $(proof_tests) $(soak_tests) $(test_helpers) \
+	$(proof_helpers) $(tool_helpers)
+TESTS = $(unit_tests) $(process_tests) $(proof_tests) $(soak_tests)
 
 # Where check.h is; only tests include it.
 AM_CPPFLAGS += $(CHECK_CFLAGS)

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+#
+# Limits of the machine and of the process that are reached. Adds its programs to proof_tests,
+# and what they start to proof_helpers. See docs/assurance.md.
