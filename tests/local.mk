@@ -98,6 +98,7 @@ tool_helpers = \
 # The folders of proofs say what they add to these lists.
 proof_tests =
 proof_helpers =
+proof_libraries =
 include tests/litmus/local.mk
 include tests/hostile/local.mk
 include tests/fuzz/local.mk
@@ -113,7 +114,7 @@ TESTS = $(unit_tests) $(process_tests) $(proof_tests) $(soak_tests)
 # Where check.h is; only tests include it.
 AM_CPPFLAGS += $(CHECK_CFLAGS)
 
-check_LTLIBRARIES = tests/librunner.la
+check_LTLIBRARIES = tests/librunner.la $(proof_libraries)
 tests_librunner_la_SOURCES = tests/runner.c tests/runner.h
 if SMALL_CHECK
 tests_librunner_la_SOURCES += tests/small/check.c tests/small/check.h
@@ -152,7 +153,7 @@ tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_forms_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
-tests_unit_handshake_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_handshake_LDADD = tests/hostile/libdoors.la tests/unit/libstage.la $(white_box)
 tests_unit_handshake_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)

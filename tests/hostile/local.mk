@@ -2,3 +2,15 @@
 #
 # Hostile peers: who speaks the wire by hand, and lies. Adds its programs to proof_tests,
 # and what they start to proof_helpers. See docs/assurance.md.
+
+# Who knocks: what is said in a handshake, and what is handed over.
+proof_tests += tests/hostile/doors
+
+if ENABLE_TESTS
+proof_libraries += tests/hostile/libdoors.la
+tests_hostile_libdoors_la_SOURCES = tests/hostile/doors_peer.c tests/hostile/doors_peer.h \
+	tests/hostile/fuse.c tests/hostile/fuse.h \
+	tests/hostile/userfault.c tests/hostile/userfault.h
+tests_hostile_libdoors_la_LDFLAGS =
+tests_hostile_doors_LDADD = tests/hostile/libdoors.la tests/unit/libstage.la $(white_box)
+endif

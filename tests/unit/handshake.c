@@ -7,17 +7,13 @@
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,7 +21,7 @@
 #include <unistd.h>
 
 #include "lib/handshake.h"
-#include "lib/options.h"
+#include "tests/hostile/doors_peer.h"
 #include "tests/unit/stage.h"
 #include "tests/unit/stranger.h"
 
@@ -63,22 +59,6 @@ static void tear_down(void)
 static void listen_with(const struct peal_options *options)
 {
 	ck_assert_msg(!peal_listen(&listener, folder.path, options), "%s", peal_error());
-}
-
-/* What a stranger who has done its homework says. */
-static struct wire_message homework(enum wire_type type)
-{
-	struct link_plan plan = { .own = segment, .own_eventfd = -1, .peer_eventfd = -1 };
-	struct platform_parcel parcel = { .count = 0 };
-	struct wire_message message;
-	struct peal_options options;
-
-	ck_assert_int_eq(options_take(&options, NULL), 0);
-	options.name = "stranger";
-	options.bell = PEAL_BELL_SOCKET;
-	options.flags = PEAL_DISTRUST_PEER;
-	wire_fill(&message, type, &options, CAPACITY_MAX, &plan, &parcel);
-	return message;
 }
 
 /*
@@ -157,7 +137,7 @@ static const struct flaw flaws[] = {
 static void say_flawed(int fd, enum wire_type type, const struct flaw *flaw)
 {
 	static uint8_t room[65536];
-	struct wire_message message = homework(type);
+	struct wire_message message = wire_homework(type, &segment);
 
 	memcpy((uint8_t *)&message + flaw->offset, &flaw->value, flaw->width);
 	memset(room, 0, sizeof(room));
@@ -269,7 +249,7 @@ static int wrong_memory(int i)
 
 START_TEST(a_server_refuses_what_is_no_sealed_memory)
 	{
-		struct wire_message hello = homework(WIRE_HELLO);
+		struct wire_message hello = wire_homework(WIRE_HELLO, &segment);
 		int fd, wrong_one = wrong_memory(_i);
 
 		listen_with(NULL);
@@ -295,123 +275,9 @@ static bool is_true_in_a_child(bool (*is_true)(void))
 	return status == 0;
 }
 
-/* Says the least that a file system must until its one file is open, and then nothing more. */
-static void serve_one_open(int device)
-{
-	static uint8_t room[1 << 17];
-	const struct fuse_in_header *asked = (const void *)room;
-	const struct fuse_init_in *offered = (const void *)(asked + 1);
-
-	do {
-		struct {
-			struct fuse_out_header header;
-			union {
-				struct fuse_init_out init;
-				struct fuse_entry_out entry;
-				struct fuse_open_out open;
-			};
-		} answer = { .header.error = -ENOSYS };
-		size_t length = 0;
-
-		if (read(device, room, sizeof(room)) < (ssize_t)sizeof(*asked))
-			_exit(1);
-		if (asked->opcode == FUSE_INIT) {
-			answer.init.major = FUSE_KERNEL_VERSION;
-			answer.init.minor = offered->minor < FUSE_KERNEL_MINOR_VERSION ?
-						    offered->minor :
-						    FUSE_KERNEL_MINOR_VERSION;
-			answer.init.max_write = 4096;
-			length = sizeof(answer.init);
-		} else if (asked->opcode == FUSE_LOOKUP) {
-			answer.entry.nodeid = answer.entry.attr.ino = 2;
-			answer.entry.entry_valid = answer.entry.attr_valid = 3600;
-			answer.entry.attr.mode = S_IFREG | 0600;
-			answer.entry.attr.nlink = 1;
-			answer.entry.attr.size = 2 * stage_page();
-			length = sizeof(answer.entry);
-		} else if (asked->opcode == FUSE_OPEN) {
-			length = sizeof(answer.open);
-		}
-		if (length)
-			answer.header.error = 0;
-		answer.header.unique = asked->unique;
-		answer.header.len = (uint32_t)(sizeof(answer.header) + length);
-		if (write(device, &answer, answer.header.len) < 0)
-			_exit(2);
-	} while (asked->opcode != FUSE_OPEN);
-	_exit(0);
-}
-
-/* In a child: opens a file of a file system that says nothing from then on. *device is its other
- * end: as long as that is open the file waits for answers. -1: there are none here. */
-static int open_silent_file(int *device)
-{
-	char options[96], path[sizeof(folder.name) + 8];
-	int fd = -1, status;
-	pid_t pid;
-
-	*device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", *device,
-		 geteuid(), getegid());
-	if (*device < 0 || unshare(CLONE_NEWNS) ||
-	    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("peal", folder.name, "fuse", MS_NOSUID | MS_NODEV, options))
-		return -1;
-	snprintf(path, sizeof(path), "%s/file", folder.name);
-	pid = fork();
-	if (!pid)
-		serve_one_open(*device);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	return waitpid(pid, &status, 0) == pid && !status ? fd : -1;
-}
-
-static bool has_silent_files(void)
-{
-	int device, fd = open_silent_file(&device);
-
-	close(device);
-	return fd >= 0;
-}
-
-/* In a child. Nothing here may fail an assert: the file system has to be let go of. */
-static const char *be_given_a_silent_file(void *data)
-{
-	struct wire_message hello = homework(WIRE_HELLO), answer = { .type = 0 };
-	int device, fd, file;
-	const char *failed = NULL;
-
-	(void)data;
-	if (peal_listen(&listener, folder.path, NULL))
-		return wrong("a server");
-	/* The socket is below what is mounted next. */
-	fd = stranger_connect(folder.path);
-	file = open_silent_file(&device);
-	if (file < 0)
-		return "it was there before";
-	stranger_say(fd, &hello, sizeof(hello), file, 1);
-	if (peal_accept(listener, &server, 0) != -EAGAIN)
-		failed = wrong("a silent file is taken");
-	else if (recv(fd, &answer, sizeof(answer), MSG_DONTWAIT) != sizeof(answer) ||
-		 answer.type != WIRE_REFUSE || !strstr(answer.text, "not sealed"))
-		failed = wrong("a silent file is not refused");
-	close(fd);
-	close(device);
-	return failed;
-}
-
-START_TEST(a_server_waits_for_no_silent_file_system)
-	{
-		if (!is_true_in_a_child(has_silent_files)) {
-			skip("no FUSE to be had here: it takes root, /dev/fuse and mount");
-			return;
-		}
-		child_run(be_given_a_silent_file, NULL);
-	}
-END_TEST
-
 START_TEST(a_server_welcomes_whose_message_is_right)
 	{
-		struct wire_message message = homework(WIRE_HELLO);
+		struct wire_message message = wire_homework(WIRE_HELLO, &segment);
 		int fd, theirs;
 
 		message.max_message = 100;
@@ -453,7 +319,7 @@ END_TEST
 
 START_TEST(a_client_that_goes_away_is_nothing_to_the_server)
 	{
-		struct wire_message hello = homework(WIRE_HELLO);
+		struct wire_message hello = wire_homework(WIRE_HELLO, &segment);
 		int fd;
 
 		listen_with(NULL);
@@ -498,7 +364,7 @@ END_TEST
 
 START_TEST(one_that_took_its_time_still_gets_in)
 	{
-		struct wire_message hello = homework(WIRE_HELLO);
+		struct wire_message hello = wire_homework(WIRE_HELLO, &segment);
 		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
 		int fd;
 
@@ -566,37 +432,10 @@ START_TEST(a_server_that_polls_is_woken_to_drop_who_stalls)
 	}
 END_TEST
 
-/* A descriptor whose close waits for somebody else, at the other end: *peer. -1: no network
- * here. */
-static int slow_to_close(int *peer)
-{
-	static const struct linger linger = { .l_onoff = 1, .l_linger = 60 };
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t length = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (bind(door, (struct sockaddr *)&address, length) || listen(door, 1) ||
-	    getsockname(door, (struct sockaddr *)&address, &length) ||
-	    connect(fd, (struct sockaddr *)&address, length)) {
-		close(door);
-		close(fd);
-		return -1;
-	}
-	*peer = accept4(door, NULL, NULL, SOCK_CLOEXEC);
-	ck_assert_int_ge(*peer, 0);
-	close(door);
-	while (send(fd, flaws, sizeof(flaws), MSG_DONTWAIT) > 0)
-		;
-	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
-	return fd;
-}
-
 START_TEST(a_descriptor_that_is_slow_to_close_holds_up_no_other)
 	{
-		struct wire_message hello = homework(WIRE_HELLO);
-		int peer, slow = slow_to_close(&peer), count;
+		struct wire_message hello = wire_homework(WIRE_HELLO, &segment);
+		int peer, slow = stranger_lingering(&peer), count;
 
 		if (slow < 0) {
 			skip("TCP needs a loopback interface");
@@ -645,7 +484,7 @@ START_TEST(who_only_knocks_to_see_if_a_server_lives_waits_for_no_stranger)
 		int lock = -1, door, peer;
 		char path[128];
 
-		gift = slow_to_close(&peer);
+		gift = stranger_lingering(&peer);
 		if (gift < 0) {
 			skip("TCP needs a loopback interface");
 			return;
@@ -697,7 +536,7 @@ static const char *serve_without_memory(void *data)
 START_TEST(who_comes_when_no_memory_can_be_locked_is_refused_and_unseated_once)
 	{
 		enum { SPEAKING = 3, SEATS = 256 };
-		struct wire_message hello = homework(WIRE_HELLO);
+		struct wire_message hello = wire_homework(WIRE_HELLO, &segment);
 		int ends[2], fds[SEATS];
 		struct child child;
 		char byte;
@@ -783,7 +622,7 @@ END_TEST
 /* Control records of calls are for programs that asked for them; who needs that is told. */
 START_TEST(calls_are_offered_where_the_options_say_so)
 	{
-		struct wire_message message = homework(WIRE_HELLO);
+		struct wire_message message = wire_homework(WIRE_HELLO, &segment);
 		struct peal_options options;
 		int fd, theirs;
 
@@ -832,7 +671,7 @@ END_TEST
 
 START_TEST(a_client_refuses_what_is_no_sealed_memory)
 	{
-		struct wire_message hello, answer = homework(WIRE_WELCOME);
+		struct wire_message hello, answer = wire_homework(WIRE_WELCOME, &segment);
 		int fd = answer_caller(NULL, &hello), wrong_one = wrong_memory(_i);
 
 		stranger_say(fd, &answer, sizeof(answer), wrong_one, 1);
@@ -855,7 +694,7 @@ END_TEST
 
 START_TEST(a_client_takes_an_answer_that_is_right)
 	{
-		struct wire_message hello, answer = homework(WIRE_WELCOME);
+		struct wire_message hello, answer = wire_homework(WIRE_WELCOME, &segment);
 		int fd = answer_caller(NULL, &hello);
 
 		answer.max_message = 50;
@@ -898,7 +737,7 @@ START_TEST(a_client_passes_on_why_it_was_refused)
 		};
 
 		for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-			struct wire_message hello, answer = homework(WIRE_REFUSE);
+			struct wire_message hello, answer = wire_homework(WIRE_REFUSE, &segment);
 			int fd = answer_caller(NULL, &hello);
 
 			answer.code = refusals[i].code;
@@ -914,7 +753,7 @@ END_TEST
 
 START_TEST(a_server_short_of_descriptors_is_busy_to_who_brings_a_socket)
 	{
-		struct wire_message answer = homework(WIRE_REFUSE);
+		struct wire_message answer = wire_homework(WIRE_REFUSE, &segment);
 		struct peal_link *link;
 		char address[16];
 		int ends[2];
@@ -934,7 +773,7 @@ END_TEST
 
 START_TEST(a_refusal_that_does_not_end_is_cut)
 	{
-		struct wire_message hello, answer = homework(WIRE_REFUSE);
+		struct wire_message hello, answer = wire_homework(WIRE_REFUSE, &segment);
 		int fd = answer_caller(NULL, &hello);
 
 		answer.code = EPERM;
@@ -1400,7 +1239,6 @@ static Suite *suite(void)
 	tcase_add_loop_test(door, a_server_refuses_what_is_wrong_in_words, 0, FLAWS);
 	tcase_add_test(door, a_server_knows_links_and_monitors_only);
 	tcase_add_loop_test(door, a_server_refuses_what_is_no_sealed_memory, 0, 3);
-	tcase_add_test(door, a_server_waits_for_no_silent_file_system);
 	tcase_add_test(door, a_server_welcomes_whose_message_is_right);
 	tcase_add_test(door, calls_are_offered_where_the_options_say_so);
 	tcase_add_test(door, a_client_that_goes_away_is_nothing_to_the_server);

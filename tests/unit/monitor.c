@@ -1059,20 +1059,6 @@ static void liar_stop(const char *path)
 	liar.over = false;
 }
 
-/* Mappings of objects in this process. */
-static int mappings(void)
-{
-	FILE *file = fopen("/proc/self/maps", "r");
-	char line[512];
-	int count = 0;
-
-	ck_assert_ptr_nonnull(file);
-	while (fgets(line, sizeof(line), file))
-		count += strstr(line, "memfd:peal") != NULL;
-	fclose(file);
-	return count;
-}
-
 /* Of the header, or of the answer. */
 struct untruth {
 	bool in_header;
@@ -1120,7 +1106,7 @@ static const struct untruth untruths[] = {
 
 static void expect_no_monitor(const char *path, int err, const char *said)
 {
-	int open = settled(), mapped = mappings();
+	int open = settled(), mapped = mappings_count();
 	struct peal_monitor *monitor;
 
 	liar_start();
@@ -1128,7 +1114,7 @@ static void expect_no_monitor(const char *path, int err, const char *said)
 	ck_assert_ptr_null(monitor);
 	liar_stop(path);
 	descriptors_expect(open);
-	ck_assert_int_eq(mappings(), mapped);
+	ck_assert_int_eq(mappings_count(), mapped);
 }
 
 START_TEST(a_server_that_says_what_cannot_be_is_left_and_nothing_stays)
@@ -1318,7 +1304,7 @@ START_TEST(a_server_of_very_many_objects_is_read_up_to_the_limit)
 			slots_of(at)[i].turn = 1;
 		liar_open(path, fd, size);
 		open = settled();
-		mapped = mappings();
+		mapped = mappings_count();
 		liar.answer.descriptors = (uint32_t)(liar.copies = 4);
 		liar.objects = 1024;
 		liar_start();
@@ -1339,7 +1325,7 @@ START_TEST(a_server_of_very_many_objects_is_read_up_to_the_limit)
 		ck_assert_int_eq(peal_monitor_read(monitor, NULL, NULL, 0), 1024 * LIES);
 		descriptors_expect(open);
 		peal_monitor_close(monitor);
-		ck_assert_int_eq(mappings(), mapped);
+		ck_assert_int_eq(mappings_count(), mapped);
 		close(liar.door);
 		close(fd);
 		platform_unmap(at, size, 0);
@@ -1398,7 +1384,7 @@ START_TEST(a_server_that_is_stopped_or_gone_stays_readable_and_another_one_is_to
 
 		snprintf(path, sizeof(path), "%s/host", folder.name);
 		open = settled();
-		mapped = mappings();
+		mapped = mappings_count();
 		host_start(&host, path);
 		ck_assert_msg(!peal_monitor_open(&monitor, path, LONG), "%s", peal_error());
 		/* It has no link, and so had no counters. */
@@ -1445,7 +1431,7 @@ START_TEST(a_server_that_is_stopped_or_gone_stays_readable_and_another_one_is_to
 		expect_error(peal_monitor_open(&monitor, path, 0), -EAGAIN, NULL);
 		host_signal(&host, SIGKILL, 0);
 		descriptors_expect(open);
-		ck_assert_int_eq(mappings(), mapped);
+		ck_assert_int_eq(mappings_count(), mapped);
 	}
 END_TEST
 

@@ -420,3 +420,17 @@ void descriptors_expect(int count)
 	} while (now.tv_sec - start.tv_sec < 10);
 	ck_abort_msg("%d descriptors are open where %d were before", open, count);
 }
+
+int mappings_count(void)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	char line[512];
+	int count = 0;
+
+	if (!file)
+		ck_abort_msg("/proc/self/maps: %s", strerror(errno));
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, "memfd:") != NULL;
+	fclose(file);
+	return count;
+}

@@ -131,4 +131,7 @@ int descriptors_count(void);
 /* Waits until there are no more than so many: some are closed by helper threads. */
 void descriptors_expect(int count);
 
+/* Mappings of shared memory, a peer's or our own, in this process. */
+int mappings_count(void);
+
 #endif

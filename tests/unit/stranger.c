@@ -7,7 +7,9 @@
 
 #include "tests/unit/stranger.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,8 +17,6 @@
 #include <unistd.h>
 
 #include "tests/runner.h"
-
-#define COPIES 16
 
 static struct sockaddr_un address_of(const char *path)
 {
@@ -91,36 +91,43 @@ int stranger_accept(int fd)
 
 union ancillary {
 	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * COPIES)];
+	char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * STRANGER_DESCRIPTORS)];
 };
 
-void stranger_say(int fd, const void *data, size_t length, int descriptor, int copies)
+void stranger_send(int fd, const void *data, size_t length, const int *descriptors, int count)
 {
 	union ancillary ancillary = { .room = { 0 } };
 	struct iovec piece = { .iov_base = (void *)(uintptr_t)data, .iov_len = length };
 	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &ancillary };
 	struct ucred self = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
 	struct cmsghdr *item = &ancillary.header;
-	int fds[COPIES];
-	size_t bytes = sizeof(int) * (size_t)copies;
+	size_t bytes = sizeof(int) * (size_t)count;
 
-	ck_assert_int_le(copies, COPIES);
+	ck_assert_int_le(count, STRANGER_DESCRIPTORS);
 	item->cmsg_level = SOL_SOCKET;
 	item->cmsg_type = SCM_CREDENTIALS;
 	item->cmsg_len = CMSG_LEN(sizeof(self));
 	memcpy(CMSG_DATA(item), &self, sizeof(self));
 	message.msg_controllen = CMSG_SPACE(sizeof(self));
-	if (copies) {
-		for (int i = 0; i < copies; i++)
-			fds[i] = descriptor;
+	if (count) {
 		item = (struct cmsghdr *)(void *)(ancillary.room + CMSG_SPACE(sizeof(self)));
 		item->cmsg_level = SOL_SOCKET;
 		item->cmsg_type = SCM_RIGHTS;
 		item->cmsg_len = (socklen_t)CMSG_LEN(bytes);
-		memcpy(CMSG_DATA(item), fds, bytes);
+		memcpy(CMSG_DATA(item), descriptors, bytes);
 		message.msg_controllen += (socklen_t)CMSG_SPACE(bytes);
 	}
 	ck_assert_int_eq(sendmsg(fd, &message, MSG_NOSIGNAL), (int)length);
+}
+
+void stranger_say(int fd, const void *data, size_t length, int descriptor, int copies)
+{
+	int fds[STRANGER_DESCRIPTORS];
+
+	ck_assert_int_le(copies, STRANGER_DESCRIPTORS);
+	for (int i = 0; i < copies; i++)
+		fds[i] = descriptor;
+	stranger_send(fd, data, length, fds, copies);
 }
 
 ssize_t stranger_hear(int fd, void *data, size_t size, int *descriptor)
@@ -155,4 +162,30 @@ bool stranger_hears(int fd)
 	struct pollfd look = { .fd = fd, .events = POLLIN };
 
 	return poll(&look, 1, 0) == 1;
+}
+
+int stranger_lingering(int *peer)
+{
+	static const struct linger linger = { .l_onoff = 1, .l_linger = 60 };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	static const char much[4096];
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(door, (struct sockaddr *)&address, length) || listen(door, 1) ||
+	    getsockname(door, (struct sockaddr *)&address, &length) ||
+	    connect(fd, (struct sockaddr *)&address, length)) {
+		close(door);
+		close(fd);
+		return -1;
+	}
+	*peer = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+	ck_assert_int_ge(*peer, 0);
+	close(door);
+	while (send(fd, much, sizeof(much), MSG_DONTWAIT) > 0)
+		;
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	return fd;
 }

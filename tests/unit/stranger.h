@@ -26,7 +26,9 @@ int stranger_try(const char *path);
 /* The next client of one that listens; waits. */
 int stranger_accept(int fd);
 
-/* Sends one message, with its credentials and so many copies of a descriptor. */
+/* Sends one message, with its credentials and these descriptors, or so many copies of one. */
+#define STRANGER_DESCRIPTORS 253 /* the most that the kernel lets travel with a message */
+void stranger_send(int fd, const void *data, size_t length, const int *descriptors, int count);
 void stranger_say(int fd, const void *data, size_t length, int descriptor, int copies);
 
 /* Waits for a message; its length, 0 at the end. A descriptor that came along goes to *descriptor
@@ -35,5 +37,9 @@ ssize_t stranger_hear(int fd, void *data, size_t size, int *descriptor);
 
 /* Whether there is something to hear now. */
 bool stranger_hears(int fd);
+
+/* A descriptor whose close waits for somebody else, at the other end: *peer; both are TCP's. -1: no
+ * network here. */
+int stranger_lingering(int *peer);
 
 #endif
