@@ -109,6 +109,10 @@ static int say_unproved(int err)
 		return error_literal(
 			-EPROTO,
 			"the server's memory of counters is of huge pages, which it has not said: update it");
+	case -EACCES:
+		return error_literal(
+			-EPROTO,
+			"the server's memory of counters may not be read (its descriptor is for writing alone): update it");
 	default:
 		return error_literal(
 			-EPROTO,
@@ -166,6 +170,8 @@ static int adopt(struct peal_monitor *monitor, int fd, uint64_t size)
 	if (err)
 		return say_unproved(err);
 	err = platform_map(fd, size, 0, false, &object.at);
+	if (err == -EACCES)
+		return say_unproved(err);
 	if (err)
 		return error_set(
 			err,

@@ -408,6 +408,7 @@ static int say_not_proved(const struct segment_offer *offer, int err)
 		err == -ERANGE      ? "it has another size than was said" :
 		err == -EMEDIUMTYPE ? "it has other pages than was said" :
 		err == -EFAULT      ? "it is sparse" :
+		err == -EACCES      ? "it may not be read (its descriptor is for writing alone)" :
 				      "it cannot be looked at (fstat, fstatfs)");
 }
 
@@ -452,6 +453,8 @@ int segment_adopt(struct segment *segment, const struct segment_offer *offer, ui
 	err = offer->data_fd >= 0 ? platform_map_apart(offer->fd, offer->data_fd, page, capacity,
 						       align, false, &segment->at) :
 				    platform_map(offer->fd, page, capacity, false, &segment->at);
+	if (err == -EACCES)
+		return say_not_proved(offer, err);
 	if (err)
 		return say_not_mapped("the peer's ", page + 2 * capacity, err);
 	if (is_hugetlb(segment)) {
