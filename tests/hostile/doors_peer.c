@@ -19,7 +19,7 @@
 
 void door_open(struct door *door)
 {
-	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 4 * stage_page());
 	struct stats_view view;
 
 	options.allow = PEAL_ALLOW_ANYONE;

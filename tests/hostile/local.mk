@@ -4,7 +4,7 @@
 # and what they start to proof_helpers. See docs/assurance.md.
 
 # Who knocks: what is said in a handshake, and what is handed over.
-proof_tests += tests/hostile/doors
+proof_tests += tests/hostile/doors tests/hostile/doors_goods tests/hostile/doors_held
 
 if ENABLE_TESTS
 proof_libraries += tests/hostile/libdoors.la
@@ -12,5 +12,8 @@ tests_hostile_libdoors_la_SOURCES = tests/hostile/doors_peer.c tests/hostile/doo
 	tests/hostile/fuse.c tests/hostile/fuse.h \
 	tests/hostile/userfault.c tests/hostile/userfault.h
 tests_hostile_libdoors_la_LDFLAGS =
-tests_hostile_doors_LDADD = tests/hostile/libdoors.la tests/unit/libstage.la $(white_box)
+doors = tests/hostile/libdoors.la tests/unit/libstage.la $(white_box)
+tests_hostile_doors_LDADD = $(doors)
+tests_hostile_doors_goods_LDADD = $(doors)
+tests_hostile_doors_held_LDADD = $(doors)
 endif
