@@ -257,7 +257,8 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 /*
  * One message: its whole length (which may be more than size; what is over is lost), 0 for an
  * end, or a negative errno. The descriptors in parcel are the caller's. -EPROTO: more descriptors
- * came than a parcel holds, -EMFILE: than this process may have (all have been closed).
+ * came than a parcel holds, -EMFILE: than this process may have; the message may be there still,
+ * and the socket is to be closed by platform_close_socket.
  */
 int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel);
 

@@ -127,7 +127,7 @@ int platform_connect(int fd, const char *name)
 
 int platform_adopt(int fd, bool listening)
 {
-	int domain = 0, type = 0, listens = 0, flags;
+	int domain = 0, type = 0, listens = 0, off = 0, flags;
 	struct sockaddr_un peer;
 	socklen_t size = sizeof(int), length = sizeof(peer);
 
@@ -143,6 +143,8 @@ int platform_adopt(int fd, bool listening)
 		return -errno;
 	if (!listens != !listening)
 		return -EINVAL;
+	/* Nobody here reads labels, and there is no room for them beside descriptors. */
+	setsockopt(fd, SOL_SOCKET, SO_PASSSEC, &off, sizeof(off));
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
 		return -errno;
@@ -163,10 +165,6 @@ int platform_accept(int fd)
 	return client < 0 ? -errno : client;
 }
 
-/* The most that the kernel lets travel with a message. There is room for all: those that found
- * none would be closed on our way out of the system call, and their close may wait. */
-#define DESCRIPTORS_MAX 253
-
 /* Events taken at a time. */
 #define EVENTS 64
 
@@ -183,8 +181,13 @@ int platform_accept(int fd)
 
 union ancillary {
 	struct cmsghdr header; /* for its alignment */
-	char room[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
+	/* The last one is a pidfd: see unpack(). */
+	char room[CMSG_SPACE(sizeof(struct ucred)) +
+		  CMSG_SPACE(sizeof(int) * PLATFORM_DESCRIPTORS) + CMSG_SPACE(sizeof(int))];
 };
+
+/* More descriptors than that has room for. */
+#define DESCRIPTORS_MAX (sizeof(union ancillary) / sizeof(int))
 
 void platform_self(struct platform_credentials *self)
 {
@@ -241,31 +244,16 @@ int platform_send(int fd, const void *data, size_t size, const struct platform_p
 	return send_as(&self, fd, data, size, parcel);
 }
 
-int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel)
+/* Takes what is in a parcel's place out of a message; how many descriptors came goes to *count. */
+static void unpack(struct msghdr *message, struct platform_parcel *parcel, int *fds, int *count)
 {
-	union ancillary ancillary;
-	struct iovec piece = { .iov_base = data, .iov_len = size };
-	struct msghdr message = { .msg_iov = &piece,
-				  .msg_iovlen = 1,
-				  .msg_control = &ancillary,
-				  .msg_controllen = sizeof(ancillary) };
-	int fds[DESCRIPTORS_MAX], count = 0;
-	ssize_t length;
-
-	memset(parcel, 0, sizeof(*parcel));
-	length = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
-	/* A peer that closes with our message unread is an error first; what it said comes next. */
-	if (length < 0 && errno == ECONNRESET)
-		length = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
-	if (length < 0)
-		return -errno;
-	for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item;
-	     item = CMSG_NXTHDR(&message, item)) {
+	for (struct cmsghdr *item = CMSG_FIRSTHDR(message); item;
+	     item = CMSG_NXTHDR(message, item)) {
 		if (item->cmsg_level != SOL_SOCKET)
 			continue;
-		if (item->cmsg_type == SCM_RIGHTS && !count) {
-			count = (int)((item->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-			memcpy(fds, CMSG_DATA(item), sizeof(int) * (size_t)count);
+		if (item->cmsg_type == SCM_RIGHTS && !*count) {
+			*count = (int)((item->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+			memcpy(fds, CMSG_DATA(item), sizeof(int) * (size_t)*count);
 		}
 		if (item->cmsg_type == SCM_CREDENTIALS &&
 		    item->cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
@@ -285,11 +273,45 @@ int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel
 			platform_close(pidfd);
 		}
 	}
-	/* There was room for all: what is missing did not fit our table of descriptors. */
+}
+
+/*
+ * First a look at the message, then it is taken out. Descriptors for which there is no room, here
+ * or in the process's table, would be closed on our way out of the system call that takes it out,
+ * and their close may wait for a stranger. A look gives us copies of those that there is room for.
+ * With too many for that the message is taken out aside, or stays where it is if there is no
+ * descriptor for that; so few of a message's ever take up numbers of ours.
+ */
+int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel *parcel)
+{
+	union ancillary ancillary;
+	struct iovec piece = { .iov_base = data, .iov_len = size };
+	struct msghdr message = { .msg_iov = &piece,
+				  .msg_iovlen = 1,
+				  .msg_control = &ancillary,
+				  .msg_controllen = sizeof(ancillary) };
+	const int look = MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC;
+	int fds[DESCRIPTORS_MAX], count = 0;
+	ssize_t length;
+
+	memset(parcel, 0, sizeof(*parcel));
+	length = recvmsg(fd, &message, look);
+	/* A peer that closes with our message unread is an error first; what it said comes next. */
+	if (length < 0 && errno == ECONNRESET)
+		length = recvmsg(fd, &message, look);
+	if (length < 0)
+		return -errno;
+	unpack(&message, parcel, fds, &count);
 	if (count > PLATFORM_DESCRIPTORS || (message.msg_flags & MSG_CTRUNC)) {
+		int own = platform_duplicate(fd);
+
 		platform_close_aside(fds, count);
-		return count > PLATFORM_DESCRIPTORS ? -EPROTO : -EMFILE;
+		platform_close_aside(&own, own >= 0);
+		return count >= PLATFORM_DESCRIPTORS ? -EPROTO : -EMFILE;
 	}
+	message = (struct msghdr){ .msg_iovlen = 0 };
+	if (recvmsg(fd, &message, MSG_DONTWAIT) < 0 && errno == ECONNRESET)
+		recvmsg(fd, &message, MSG_DONTWAIT);
 	memcpy(parcel->fd, fds, sizeof(int) * (size_t)count);
 	parcel->count = count;
 	return length;
@@ -516,6 +538,8 @@ static void see_to_it(void);
 
 static void *close_all(void *data)
 {
+	struct msghdr nothing = { .msg_iovlen = 0 };
+
 	pthread_mutex_lock(&aside.lock);
 	while (aside.count) {
 		int fd = aside.fds[--aside.count];
@@ -523,6 +547,8 @@ static void *close_all(void *data)
 		aside.inside++;
 		see_to_it();
 		pthread_mutex_unlock(&aside.lock);
+		/* What we could not receive in a socket that somebody else keeps. */
+		recvmsg(fd, &nothing, MSG_DONTWAIT);
 		close(fd);
 		pthread_mutex_lock(&aside.lock);
 		aside.inside--;
