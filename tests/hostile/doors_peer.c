@@ -107,11 +107,26 @@ static void hear_refusal(struct outcome *outcome)
 	snprintf(outcome->words, sizeof(outcome->words), "%s", answer.text);
 }
 
+static int given = -1;
+
+void door_give(int fd)
+{
+	given = fd;
+}
+
+static void say(int fd, const void *data, size_t length, const int *fds, int count)
+{
+	stranger_send(fd, data, length, fds, count);
+	if (given >= 0)
+		close(given);
+	given = -1;
+}
+
 static void say_hello(const struct door *door, const struct wire_message *message, size_t length,
 		      const int *fds, int count, struct outcome *outcome)
 {
 	outcome->fd = stranger_connect(door->beside.folder.path);
-	stranger_send(outcome->fd, message, length, fds, count);
+	say(outcome->fd, message, length, fds, count);
 	outcome->err = peal_accept(door->beside.listener, &outcome->link, 0);
 	if (!outcome->err)
 		return;
@@ -131,7 +146,7 @@ void door_answer(enum hearer hearer, const struct peal_options *options,
 	/* The answer is there before it is asked for, so nobody need wait. */
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	outcome->fd = ends[0];
-	stranger_send(ends[0], message, length, fds, count);
+	say(ends[0], message, length, fds, count);
 	snprintf(address, sizeof(address), "fd:%d", ends[1]);
 	if (hearer == CLIENT)
 		outcome->err = peal_connect(&outcome->link, address, options, LONG);
@@ -142,8 +157,7 @@ void door_answer(enum hearer hearer, const struct peal_options *options,
 	snprintf(outcome->words, sizeof(outcome->words), "%s", peal_error());
 	ck_assert_ptr_null(outcome->link);
 	ck_assert_ptr_null(outcome->monitor);
-	/* It is still the caller's. */
-	close(ends[1]);
+	outcome->brought = ends[1];
 }
 
 void door_meet(const struct door *door, enum hearer hearer, const struct wire_message *message,
@@ -152,6 +166,7 @@ void door_meet(const struct door *door, enum hearer hearer, const struct wire_me
 	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
 
 	options.allow = PEAL_ALLOW_ANYONE;
+	options.flags = PEAL_DISTRUST_PEER;
 	*outcome = (struct outcome){ .err = 0 };
 	if (hearer == SERVER)
 		say_hello(door, message, length, fds, count, outcome);
@@ -170,6 +185,8 @@ void door_part(struct outcome *outcome)
 	peal_close(outcome->link);
 	peal_monitor_close(outcome->monitor);
 	close(outcome->fd);
+	if (outcome->brought)
+		close(outcome->brought);
 }
 
 void door_turn(bool nobody)

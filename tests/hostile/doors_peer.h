@@ -41,10 +41,11 @@ struct outcome {
 	char words[512];
 	struct peal_link *link;
 	struct peal_monitor *monitor;
-	int fd; /* the peer's end of the socket */
+	int fd;      /* the peer's end of the socket */
+	int brought; /* the other end, where that is still the caller's; 0: it is not */
 };
 
-/* Says this with these descriptors to one who takes the other side in then. */
+/* Says this with these descriptors to one who takes the other side in then, and trusts nobody. */
 void door_meet(const struct door *door, enum hearer hearer, const struct wire_message *message,
 	       size_t length, const int *fds, int count, struct outcome *outcome);
 
@@ -53,8 +54,12 @@ void door_answer(enum hearer hearer, const struct peal_options *options,
 		 const struct wire_message *message, size_t length, const int *fds, int count,
 		 struct outcome *outcome);
 
-/* The peer's end stays open if it is said so. */
+/* Ends what came of it. */
 void door_part(struct outcome *outcome);
+
+/* The next message takes this descriptor along for good: the peer's own is closed while that is
+ * under way, and whoever hears it has the last one. */
+void door_give(int fd);
 
 /* From here on the peer is another, ordinary user's, or root's again. */
 void door_turn(bool nobody);

@@ -119,6 +119,7 @@ bool fuse_begin(struct fuse *fuse, const char *folder)
 	int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	char options[96];
 
+	fuse->mapped = -1;
 	snprintf(fuse->folder, sizeof(fuse->folder), "%s/fuse", folder);
 	snprintf(options, sizeof(options),
 		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other", device, geteuid(),
@@ -148,13 +149,14 @@ int fuse_open(const struct fuse *fuse)
 	return fd;
 }
 
-void *fuse_page(const struct fuse *fuse)
+void *fuse_page(struct fuse *fuse)
 {
-	int fd = fuse_open(fuse);
-	void *at = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE,
-			fd, 0);
+	void *at;
 
 	/* To close it would be to wait. */
+	fuse->mapped = fuse_open(fuse);
+	at = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		  fuse->mapped, 0);
 	ck_assert_ptr_ne(at, MAP_FAILED);
 	return at;
 }
@@ -182,4 +184,6 @@ void fuse_end(struct fuse *fuse)
 	ck_assert_int_eq(umount2(fuse->folder, MNT_DETACH), 0);
 	ck_assert_int_eq(rmdir(fuse->folder), 0);
 	close(fuse->asked);
+	if (fuse->mapped >= 0)
+		close(fuse->mapped);
 }

@@ -15,6 +15,7 @@
 struct fuse {
 	pid_t daemon;
 	int asked; /* what it was asked in vain: a byte for each time */
+	int mapped;
 	char folder[96];
 };
 
@@ -26,7 +27,7 @@ bool fuse_begin(struct fuse *fuse, const char *folder);
 int fuse_open(const struct fuse *fuse);
 
 /* A page of it: whoever touches that waits. */
-void *fuse_page(const struct fuse *fuse);
+void *fuse_page(struct fuse *fuse);
 
 /* Waits until somebody waits for an answer of this kind (FUSE_GETATTR and so on). */
 void fuse_await(const struct fuse *fuse, enum fuse_opcode what);
