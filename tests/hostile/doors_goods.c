@@ -11,35 +11,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "lib/link.h"
+#include "tests/hostile/doors_kinds.h"
 #include "tests/hostile/doors_peer.h"
 #include "tests/unit/stranger.h"
-
-#ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x0010
-#endif
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-#ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447
-#endif
-
-#define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 
 static struct door door;
 
@@ -52,327 +32,6 @@ static void tear_down(void)
 {
 	door_close(&door);
 }
-
-/*
- * Goods: each makes a descriptor of something, which is to have this size if it has any. -1: there
- * is none here.
- */
-
-static int socket_of(int type)
-{
-	return socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-}
-
-static int unix_socket(off_t size)
-{
-	(void)size;
-	return socket_of(SOCK_SEQPACKET);
-}
-
-static int listening_socket(off_t size)
-{
-	static const struct sockaddr any = { .sa_family = AF_UNIX };
-	int fd = socket_of(SOCK_STREAM);
-
-	(void)size;
-	ck_assert(!bind(fd, &any, sizeof(sa_family_t)) && !listen(fd, 1));
-	return fd;
-}
-
-static int directory(off_t size)
-{
-	(void)size;
-	return open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static int zeros(off_t size)
-{
-	(void)size;
-	return open("/dev/zero", O_RDWR | O_CLOEXEC);
-}
-
-static int nothing(off_t size)
-{
-	(void)size;
-	return open("/dev/null", O_RDWR | O_CLOEXEC);
-}
-
-static int pipe_end(int which)
-{
-	int ends[2];
-
-	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-	close(ends[!which]);
-	return ends[which];
-}
-
-static int pipe_to_read(off_t size)
-{
-	(void)size;
-	return pipe_end(0);
-}
-
-static int pipe_to_write(off_t size)
-{
-	(void)size;
-	return pipe_end(1);
-}
-
-static int poller(off_t size)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-	int fd = epoll_create1(EPOLL_CLOEXEC);
-
-	(void)size;
-	/* Of the server's own door. */
-	epoll_ctl(fd, EPOLL_CTL_ADD, peal_listener_fd(door.beside.listener), &event);
-	return fd;
-}
-
-static int process(off_t size)
-{
-	(void)size;
-	return (int)syscall(SYS_pidfd_open, getpid(), 0);
-}
-
-static int path_alone(off_t size)
-{
-	(void)size;
-	return open("/", O_PATH | O_CLOEXEC);
-}
-
-static int file_in(const char *folder, off_t size)
-{
-	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		ck_assert_int_eq(posix_fallocate(fd, 0, size), 0);
-	return fd;
-}
-
-static int regular_file(off_t size)
-{
-	return file_in("/tmp", size);
-}
-
-/* On the same file system as memfds. */
-static int file_in_memory(off_t size)
-{
-	return file_in("/dev/shm", size);
-}
-
-static int event_counter(off_t size)
-{
-	(void)size;
-	return eventfd(0, EFD_CLOEXEC);
-}
-
-static int timer(off_t size)
-{
-	(void)size;
-	return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-}
-
-static int signals(off_t size)
-{
-	sigset_t set;
-
-	(void)size;
-	sigemptyset(&set);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-static int watcher(off_t size)
-{
-	(void)size;
-	return inotify_init1(IN_CLOEXEC);
-}
-
-static int own_memory(off_t size)
-{
-	(void)size;
-	return open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-}
-
-static int secret_memory(off_t size)
-{
-	int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
-
-	if (fd >= 0)
-		ck_assert_int_eq(ftruncate(fd, size), 0);
-	return fd;
-}
-
-static int memory_of(off_t size, bool whole, unsigned flags, int seals)
-{
-	int fd = memfd_create("stranger", MFD_CLOEXEC | flags);
-
-	if (fd < 0)
-		return fd;
-	if (whole)
-		ck_assert_int_eq(fallocate(fd, 0, 0, size), 0);
-	else
-		ck_assert_int_eq(ftruncate(fd, size), 0);
-	if (seals)
-		ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, seals), 0);
-	return fd;
-}
-
-static int memory(off_t size, int seals)
-{
-	return memory_of(size, true, MFD_ALLOW_SEALING, seals);
-}
-
-static int unsealed(off_t size)
-{
-	return memory(size, 0);
-}
-
-static int unsealable(off_t size)
-{
-	return memory_of(size, true, 0, 0);
-}
-
-static int may_shrink(off_t size)
-{
-	return memory(size, ALL_SEALS & ~F_SEAL_SHRINK);
-}
-
-static int may_grow(off_t size)
-{
-	return memory(size, ALL_SEALS & ~F_SEAL_GROW);
-}
-
-static int may_be_written(off_t size)
-{
-	return memory(size, ALL_SEALS & ~F_SEAL_FUTURE_WRITE);
-}
-
-static int may_be_sealed_more(off_t size)
-{
-	return memory(size, ALL_SEALS & ~F_SEAL_SEAL);
-}
-
-static int too_small(off_t size)
-{
-	return memory(size - (off_t)stage_page(), ALL_SEALS);
-}
-
-static int a_byte_less(off_t size)
-{
-	return memory(size - 1, ALL_SEALS);
-}
-
-static int too_large(off_t size)
-{
-	return memory(size + (off_t)stage_page(), ALL_SEALS);
-}
-
-static int a_byte_more(off_t size)
-{
-	return memory(size + 1, ALL_SEALS);
-}
-
-static int much_too_large(off_t size)
-{
-	(void)size;
-	return memory_of((off_t)1 << 30, false, MFD_ALLOW_SEALING, ALL_SEALS);
-}
-
-static int empty(off_t size)
-{
-	(void)size;
-	return memory_of(0, false, MFD_ALLOW_SEALING, ALL_SEALS);
-}
-
-static int sparse(off_t size)
-{
-	return memory_of(size, false, MFD_ALLOW_SEALING, ALL_SEALS);
-}
-
-/* The blocks are there, but behind its end: as many as it should have. */
-static int sparse_with_blocks_behind(off_t size)
-{
-	int fd = memory_of(size, false, MFD_ALLOW_SEALING, 0);
-
-	ck_assert_int_eq(fallocate(fd, FALLOC_FL_KEEP_SIZE, size, size), 0);
-	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, ALL_SEALS), 0);
-	return fd;
-}
-
-/* No page of the pool is taken for it, and none need be there. */
-static int huge_holes(off_t size)
-{
-	(void)size;
-	return memory_of(2 << 20, false, MFD_ALLOW_SEALING | MFD_HUGETLB, ALL_SEALS);
-}
-
-/* Another descriptor of it, opened so. */
-static int sealed_and_opened(off_t size, int how)
-{
-	int again, fd = memory(size, 0);
-	char path[40];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = open(path, how | O_CLOEXEC);
-	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, ALL_SEALS), 0);
-	close(fd);
-	return again;
-}
-
-static int for_writing_alone(off_t size)
-{
-	return sealed_and_opened(size, O_WRONLY);
-}
-
-static int path_of_memory(off_t size)
-{
-	return sealed_and_opened(size, O_PATH);
-}
-
-static const struct goods {
-	const char *name;
-	int (*make)(off_t size);
-	const char *said, *said_of_counters;
-} goods[] = {
-	{ "a socket", unix_socket, "not sealed", "sealed" },
-	{ "a listening socket", listening_socket, "not sealed", "sealed" },
-	{ "a directory", directory, "not sealed", "sealed" },
-	{ "/dev/zero", zeros, "not sealed", "sealed" },
-	{ "/dev/null", nothing, "not sealed", "sealed" },
-	{ "a pipe's end", pipe_to_read, "not sealed", "sealed" },
-	{ "a pipe's other end", pipe_to_write, "not sealed", "sealed" },
-	{ "an epoll", poller, "not sealed", "sealed" },
-	{ "a pidfd", process, "not sealed", "sealed" },
-	{ "a path alone", path_alone, "not sealed", "sealed" },
-	{ "a file", regular_file, "not sealed", "sealed" },
-	{ "a file in memory", file_in_memory, "not sealed", "sealed" },
-	{ "an eventfd", event_counter, "not sealed", "sealed" },
-	{ "a timer", timer, "not sealed", "sealed" },
-	{ "signals", signals, "not sealed", "sealed" },
-	{ "a watcher", watcher, "not sealed", "sealed" },
-	{ "/proc/self/mem", own_memory, "not sealed", "sealed" },
-	{ "secret memory", secret_memory, "not sealed", "sealed" },
-	{ "unsealed memory", unsealed, "not sealed", "sealed" },
-	{ "memory that cannot be sealed", unsealable, "not sealed", "sealed" },
-	{ "memory that may shrink", may_shrink, "not sealed", "sealed" },
-	{ "memory that may grow", may_grow, "not sealed", "sealed" },
-	{ "memory that may be written", may_be_written, "not sealed", "sealed" },
-	{ "memory that may be sealed more", may_be_sealed_more, "not sealed", "sealed" },
-	{ "too little memory", too_small, "another size", "as long" },
-	{ "a byte less", a_byte_less, "another size", "as long" },
-	{ "too much memory", too_large, "another size", "as long" },
-	{ "a byte more", a_byte_more, "another size", "as long" },
-	{ "a GiB", much_too_large, "another size", "as long" },
-	{ "no memory", empty, "another size", "as long" },
-	{ "holes", sparse, "sparse", "holes" },
-	{ "holes, and blocks behind them", sparse_with_blocks_behind, "sparse", "holes" },
-	{ "huge holes", huge_holes, "size", "as long" },
-	{ "memory for writing alone", for_writing_alone, "may not be read", "may not be read" },
-	{ "the path of memory", path_of_memory, "not sealed", "sealed" },
-};
-
-#define GOODS ((int)(sizeof(goods) / sizeof(goods[0])))
 
 /* The places where they can be handed over: instead of the memory that counts, or behind it. */
 enum place { SEGMENT, DATA, PLACES };
@@ -398,7 +57,7 @@ static void hand_over(enum hearer hearer, enum place place, const struct goods *
 	fd = what->make((off_t)size);
 	if (fd < 0)
 		return;
-	good = hearer == MONITOR ? dup(door.counters) : memory((off_t)page, ALL_SEALS);
+	good = hearer == MONITOR ? dup(door.counters) : goods_memory((off_t)page, ALL_SEALS);
 	if (place == DATA && hearer == MONITOR) {
 		message.stats_objects = message.descriptors = 2;
 		message.descriptor[1] = WIRE_STATS;
@@ -449,8 +108,8 @@ static void meet_with(enum hearer hearer, int fd, struct outcome *outcome)
 START_TEST(memory_that_can_only_be_read_or_is_sealed_more_will_do)
 	{
 		off_t size = (off_t)(stage_page() + door.segment.capacity);
-		const int fds[] = { sealed_and_opened(size, O_RDONLY),
-				    memory(size, ALL_SEALS | F_SEAL_WRITE) };
+		const int fds[] = { goods_sealed_and_opened(size, O_RDONLY),
+				    goods_memory(size, ALL_SEALS | F_SEAL_WRITE) };
 		struct outcome outcome;
 
 		for (int i = 0; i < 2; i++) {
@@ -466,7 +125,7 @@ START_TEST(huge_pages_that_are_not_there_are_refused)
 	{
 		struct wire_message message = door_homework(&door, (enum hearer)_i);
 		uint64_t huge = 2 << 20;
-		int fds[2] = { memory((off_t)stage_page(), ALL_SEALS), huge_holes(0) };
+		int fds[2] = { goods_memory((off_t)stage_page(), ALL_SEALS), goods_huge_holes(0) };
 		struct outcome outcome;
 
 		if (fds[1] < 0) {
@@ -486,7 +145,7 @@ START_TEST(huge_pages_that_are_not_there_are_refused)
 		door_part(&outcome);
 		/* Said, and plain. */
 		close(fds[1]);
-		fds[1] = memory((off_t)huge, ALL_SEALS);
+		fds[1] = goods_memory((off_t)huge, ALL_SEALS);
 		message.data_page = huge;
 		door_meet(&door, (enum hearer)_i, &message, sizeof(message), fds, 2, &outcome);
 		expect_words(outcome.err, outcome.words, -EPROTO, "other pages", NULL);
@@ -499,7 +158,7 @@ END_TEST
 START_TEST(memory_that_is_sealed_only_afterwards_was_not)
 	{
 		off_t size = (off_t)(stage_page() + door.segment.capacity);
-		int fd = memory(size, 0);
+		int fd = goods_memory(size, 0);
 		struct outcome outcome;
 
 		meet_with((enum hearer)_i, fd, &outcome);
@@ -539,7 +198,7 @@ static void *try_to_take_back(void *data)
 START_TEST(memory_that_its_owner_tries_to_take_back_stays)
 	{
 		size_t size = stage_page() + door.segment.capacity;
-		struct owner owner = { .fd = memory((off_t)size, 0), .size = size };
+		struct owner owner = { .fd = goods_memory((off_t)size, 0), .size = size };
 		struct outcome outcome;
 		pthread_t thread;
 

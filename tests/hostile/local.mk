@@ -8,7 +8,8 @@ proof_tests += tests/hostile/doors tests/hostile/doors_goods tests/hostile/doors
 
 if ENABLE_TESTS
 proof_libraries += tests/hostile/libdoors.la
-tests_hostile_libdoors_la_SOURCES = tests/hostile/doors_peer.c tests/hostile/doors_peer.h \
+tests_hostile_libdoors_la_SOURCES = tests/hostile/doors_kinds.c tests/hostile/doors_kinds.h \
+	tests/hostile/doors_peer.c tests/hostile/doors_peer.h \
 	tests/hostile/fuse.c tests/hostile/fuse.h \
 	tests/hostile/userfault.c tests/hostile/userfault.h
 tests_hostile_libdoors_la_LDFLAGS =
