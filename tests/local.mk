@@ -71,10 +71,6 @@ process_tests = \
 	tests/process/server_kills \
 	tests/process/serving
 
-# A short run as a test; ./dev soak runs it for minutes.
-soak_tests = \
-	tests/soak/soak
-
 # Those that depend on the size of a page.
 paged_tests = \
 	tests/unit/batch \
@@ -105,6 +101,7 @@ include tests/fuzz/local.mk
 include tests/fault/local.mk
 include tests/kill/local.mk
 include tests/limits/local.mk
+include tests/soak/local.mk
 
 if ENABLE_TESTS
 check_PROGRAMS = $(unit_tests) $(process_tests) $(proof_tests) $(soak_tests) $(test_helpers) \
@@ -234,8 +231,6 @@ check_LTLIBRARIES += tests/pages/libpages.la
 tests_pages_libpages_la_SOURCES = tests/pages/pages.c
 tests_pages_libpages_la_LDFLAGS = -module -avoid-version -rpath $(abs_top_builddir)
 
-tests_soak_soak_LDADD = libpealcore.la
-tests_soak_soak_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier
 else
 check-local:
 	@echo "no tests: configure was told --disable-tests"
