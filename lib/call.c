@@ -318,11 +318,15 @@ ssize_t peal_call(struct peal_link *link, const void *request, size_t length, vo
 
 	if (timeout > 0)
 		call.end = platform_deadline(platform_now(), timeout);
+	PEAL_DEBUG_ENTER(&link->tx);
+	PEAL_DEBUG_ENTER(&link->rx);
 	call.tag = ++link->call_tag;
 	call.lap = link->rx.pos + link->theirs.capacity;
 	result = peal_send(&link->tx, request, length, call.tag, timeout);
 	if (!result)
 		result = finish(&call, &message);
+	PEAL_DEBUG_LEAVE(&link->rx);
+	PEAL_DEBUG_LEAVE(&link->tx);
 	if (about)
 		*about = message;
 	return result;

@@ -115,6 +115,7 @@ struct reply {
 
 struct peal_client {
 	struct handle handle;
+	uint32_t owner; /* debug builds: the thread that is inside a verb */
 	struct opening opening;
 	struct peal_link *link; /* NULL: none */
 	struct peal_agreed agreed;
@@ -167,6 +168,7 @@ static void orphan(struct handle *handle)
 	platform_close(client->timer);
 	client->poller = client->timer = -1;
 	client->stale = true;
+	client->owner = 0; /* a thread that is no more */
 }
 
 static int stale(void)
@@ -1016,7 +1018,7 @@ static int make_poller(struct peal_client *client)
 		     0;
 }
 
-int peal_client_fd(struct peal_client *client)
+static int find_descriptor(struct peal_client *client)
 {
 	int err = 0;
 
@@ -1033,6 +1035,16 @@ int peal_client_fd(struct peal_client *client)
 			rest(client);
 	}
 	return err ? err : client->poller;
+}
+
+int peal_client_fd(struct peal_client *client)
+{
+	int fd;
+
+	PEAL_DEBUG_ENTER(client);
+	fd = find_descriptor(client);
+	PEAL_DEBUG_LEAVE(client);
+	return fd;
 }
 
 /*
@@ -1154,6 +1166,7 @@ void peal_client_close(struct peal_client *client)
 
 	if (!client)
 		return;
+	PEAL_DEBUG_ENTER(client);
 	call = client->stale || !client->link ? NULL : call_at(client, client->sent.first);
 	for (; call; call = call_at(client, call->next))
 		tell(client, call);
@@ -1164,6 +1177,7 @@ void peal_client_close(struct peal_client *client)
 	platform_close(client->poller);
 	platform_close(client->timer);
 	registry_unlock();
+	PEAL_DEBUG_LEAVE(client);
 	for (uint32_t i = 0; i < client->used; i++)
 		free(client->calls[i].copy);
 	while (client->kept) {
@@ -1187,9 +1201,11 @@ int peal_client_begin(struct peal_client *client, const void *request, size_t le
 
 	if (client->stale)
 		return stale();
+	PEAL_DEBUG_ENTER(client);
 	call = begin(client, request, length, flags, timeout, user, &err);
 	if (call && number)
 		*number = call->number;
+	PEAL_DEBUG_LEAVE(client);
 	return err;
 }
 
@@ -1200,12 +1216,10 @@ static void forget_shown(struct peal_client *client)
 	client->shown = NULL;
 }
 
-int peal_client_next(struct peal_client *client, struct peal_answer *answer, int64_t timeout)
+static int next(struct peal_client *client, struct peal_answer *answer, int64_t timeout)
 {
 	int err;
 
-	if (client->stale)
-		return stale();
 	if (client->shown)
 		forget_shown(client);
 	if (client->kept) {
@@ -1221,13 +1235,23 @@ int peal_client_next(struct peal_client *client, struct peal_answer *answer, int
 	return err;
 }
 
-int peal_client_cancel(struct peal_client *client, uint64_t number)
+int peal_client_next(struct peal_client *client, struct peal_answer *answer, int64_t timeout)
+{
+	int err;
+
+	if (client->stale)
+		return stale();
+	PEAL_DEBUG_ENTER(client);
+	err = next(client, answer, timeout);
+	PEAL_DEBUG_LEAVE(client);
+	return err;
+}
+
+static int cancel(struct peal_client *client, uint64_t number)
 {
 	uint32_t place = (uint32_t)(number & (((uint64_t)1 << client->bits) - 1));
 	struct call *call = place < client->used ? &client->calls[place] : NULL;
 
-	if (client->stale)
-		return stale();
 	if (!call || call->number != number || (call->state != WAITING && call->state != SENT))
 		return error_literal(-ENOENT, "the call has ended");
 	tell(client, call);
@@ -1235,14 +1259,24 @@ int peal_client_cancel(struct peal_client *client, uint64_t number)
 	return 0;
 }
 
-int peal_client_call(struct peal_client *client, const void *request, size_t length, uint32_t flags,
+int peal_client_cancel(struct peal_client *client, uint64_t number)
+{
+	int err;
+
+	if (client->stale)
+		return stale();
+	PEAL_DEBUG_ENTER(client);
+	err = cancel(client, number);
+	PEAL_DEBUG_LEAVE(client);
+	return err;
+}
+
+static int call_once(struct peal_client *client, const void *request, size_t length, uint32_t flags,
 		     struct peal_answer *answer, int64_t timeout)
 {
 	struct call *call;
 	int err = 0;
 
-	if (client->stale)
-		return stale();
 	call = begin(client, request, length, flags, timeout, NULL, &err);
 	if (!call)
 		return err;
@@ -1262,7 +1296,27 @@ int peal_client_call(struct peal_client *client, const void *request, size_t len
 	return 0;
 }
 
+int peal_client_call(struct peal_client *client, const void *request, size_t length, uint32_t flags,
+		     struct peal_answer *answer, int64_t timeout)
+{
+	int err;
+
+	if (client->stale)
+		return stale();
+	PEAL_DEBUG_ENTER(client);
+	err = call_once(client, request, length, flags, answer, timeout);
+	PEAL_DEBUG_LEAVE(client);
+	return err;
+}
+
 int peal_client_connected(const struct peal_client *client)
 {
-	return client->stale ? stale() : client->link != NULL;
+	int connected;
+
+	if (client->stale)
+		return stale();
+	PEAL_DEBUG_ENTER((struct peal_client *)(uintptr_t)client);
+	connected = client->link != NULL;
+	PEAL_DEBUG_LEAVE((struct peal_client *)(uintptr_t)client);
+	return connected;
 }

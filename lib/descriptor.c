@@ -103,12 +103,19 @@ static int check(struct peal_link *link)
 
 int peal_link_fd(struct peal_link *link)
 {
-	int err = check(link);
+	int result;
 
-	return err ? err : link->poller >= 0 ? link->poller : link->fd;
+	PEAL_DEBUG_ENTER(&link->tx);
+	PEAL_DEBUG_ENTER(&link->rx);
+	result = check(link);
+	if (!result)
+		result = link->poller >= 0 ? link->poller : link->fd;
+	PEAL_DEBUG_LEAVE(&link->rx);
+	PEAL_DEBUG_LEAVE(&link->tx);
+	return result;
 }
 
-int peal_link_arm(struct peal_link *link, uint32_t what)
+static int arm(struct peal_link *link, uint32_t what)
 {
 	struct arming arming = { .link = link, .what = what };
 	int err = check(link);
@@ -142,4 +149,16 @@ int peal_link_arm(struct peal_link *link, uint32_t what)
 	}
 	bell_disarm(link, PEAL_DATA | PEAL_ROOM);
 	return 1;
+}
+
+int peal_link_arm(struct peal_link *link, uint32_t what)
+{
+	int result;
+
+	PEAL_DEBUG_ENTER(&link->tx);
+	PEAL_DEBUG_ENTER(&link->rx);
+	result = arm(link, what);
+	PEAL_DEBUG_LEAVE(&link->rx);
+	PEAL_DEBUG_LEAVE(&link->tx);
+	return result;
 }

@@ -327,7 +327,7 @@ int large_send_part(struct peal_tx *tx, struct peal_sending *sending, uint32_t f
 {
 	int err;
 
-	PEAL_DEBUG_ENTER(tx);
+	RING_DEBUG_ENTER(tx, "peal_send_part");
 	err = send_part(tx, sending, flags, timeout);
 	PEAL_DEBUG_LEAVE(tx);
 	return err;

@@ -442,6 +442,8 @@ void peal_close(struct peal_link *link)
 
 	if (!link)
 		return;
+	PEAL_DEBUG_ENTER(&link->tx);
+	PEAL_DEBUG_ENTER(&link->rx);
 	if (!link->stale) {
 		if (link->set)
 			peal_set_remove(link->set, link);
@@ -476,6 +478,8 @@ void peal_close(struct peal_link *link)
 	let_go_of_memory(link);
 	if (!link->stale)
 		large_take_down(&link->join);
+	PEAL_DEBUG_LEAVE(&link->rx);
+	PEAL_DEBUG_LEAVE(&link->tx);
 	free(link);
 }
 

@@ -58,6 +58,7 @@ struct guest {
 
 struct peal_listener {
 	struct handle handle;
+	uint32_t owner; /* debug builds: the thread that is inside a verb */
 	struct peal_options options;
 	char name[64];
 	struct address address;
@@ -110,6 +111,7 @@ static void orphan(struct handle *handle)
 		segment_close_descriptors(&listener->spares[i]);
 	listener->spare = 0; /* their mappings have stayed with the parent */
 	listener->stale = true;
+	listener->owner = 0; /* a thread that is no more */
 }
 
 static int say_listen_error(int err, const char *what, const char *address, int64_t holder)
@@ -1066,6 +1068,7 @@ int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t
 		return error_literal(
 			-ESTALE,
 			"this listener is from before a fork: only the parent can use it; open another");
+	PEAL_DEBUG_ENTER(listener);
 	err = serve_until(listener, link, now, deadline, timeout);
 	/* A seat may be free, and who polls has to know when to come again. */
 	now = platform_now();
@@ -1073,6 +1076,7 @@ int peal_accept(struct peal_listener *listener, struct peal_link **link, int64_t
 	/* One that rings too early does no harm, and is not set again for each guest. */
 	if (next < listener->timer_at)
 		set_timer(listener, now, next);
+	PEAL_DEBUG_LEAVE(listener);
 	return err;
 }
 
@@ -1091,6 +1095,7 @@ void peal_listener_close(struct peal_listener *listener)
 
 	if (!listener)
 		return;
+	PEAL_DEBUG_ENTER(listener);
 	registry_lock();
 	registry_remove(&listener->handle);
 	if (!listener->stale) {
@@ -1106,6 +1111,7 @@ void peal_listener_close(struct peal_listener *listener)
 	}
 	drop_spares(listener, UINT32_MAX);
 	registry_unlock();
+	PEAL_DEBUG_LEAVE(listener);
 	free(listener->spares);
 	admission_end(&listener->admission);
 	free(listener->whole);

@@ -68,6 +68,7 @@ struct object {
 
 struct peal_monitor {
 	struct handle handle;
+	uint32_t owner; /* debug builds: the thread that is inside a verb */
 	bool stale;
 	char name[64]; /* ours */
 	struct opening opening;
@@ -83,6 +84,7 @@ static void orphan(struct handle *handle)
 								       offsetof(struct peal_monitor,
 										handle));
 
+	monitor->owner = 0;    /* a thread that is no more */
 	monitor->stale = true; /* the mappings have stayed with the parent */
 }
 
@@ -342,6 +344,8 @@ int peal_monitor_open(struct peal_monitor **made, const char *address, int64_t t
 
 int peal_monitor_refresh(struct peal_monitor *monitor, int64_t timeout)
 {
+	int err;
+
 	if (monitor->stale)
 		return say_stale();
 	if (monitor->opening.address.fd >= 0)
@@ -349,7 +353,10 @@ int peal_monitor_refresh(struct peal_monitor *monitor, int64_t timeout)
 			-ENOTCONN,
 			"%s was good for one answer: open the monitor by the address at which the server listens",
 			monitor->opening.address.shown);
-	return fetch(monitor, timeout);
+	PEAL_DEBUG_ENTER(monitor);
+	err = fetch(monitor, timeout);
+	PEAL_DEBUG_LEAVE(monitor);
+	return err;
 }
 
 /* Each word is whole; that they are of one turn the caller sees to. */
@@ -431,6 +438,7 @@ int peal_monitor_read(struct peal_monitor *monitor, struct peal_monitored *about
 		return error_set(-EINVAL,
 				 "about->size is %u: set it to sizeof(struct peal_monitored), %zu",
 				 about->size, sizeof(now));
+	PEAL_DEBUG_ENTER(monitor);
 	for (struct object *object = monitor->objects; object < monitor->objects + monitor->count;
 	     object++)
 		for (uint32_t i = 0; i < object->slots; i++) {
@@ -449,6 +457,7 @@ int peal_monitor_read(struct peal_monitor *monitor, struct peal_monitored *about
 		}
 	now.who = monitor->who;
 	now.started_ns = monitor->started_ns;
+	PEAL_DEBUG_LEAVE(monitor);
 	now.now_ns = platform_now();
 	if (about)
 		*about = now;
@@ -459,12 +468,14 @@ void peal_monitor_close(struct peal_monitor *monitor)
 {
 	if (!monitor)
 		return;
+	PEAL_DEBUG_ENTER(monitor);
 	opening_drop(&monitor->opening);
 	registry_lock();
 	registry_remove(&monitor->handle);
 	registry_unlock();
 	for (uint64_t i = 0; i < monitor->count && !monitor->stale; i++)
 		platform_unmap(monitor->objects[i].at, monitor->objects[i].size, 0);
+	PEAL_DEBUG_LEAVE(monitor);
 	free(monitor->objects);
 	free(monitor);
 }

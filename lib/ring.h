@@ -68,6 +68,13 @@ bool ring_sample_rx(struct peal_link *link, uint64_t now);
 /* The peer lied to our rx: ends the link. -EPROTO. */
 int ring_refuse(struct peal_link *link, const char *lie);
 
+/* As PEAL_DEBUG_ENTER, for what goes on inside another verb. */
+#ifdef PEAL_DEBUG
+#define RING_DEBUG_ENTER(end, verb) peal_debug_enter(&(end)->owner, verb)
+#else
+#define RING_DEBUG_ENTER(end, verb) ((void)0)
+#endif
+
 /* What peal_peek_wait answers instead of waiting while some of a long message is kept: no header,
  * but one that brings every verb to large.c. */
 #define RING_NOTHING_YET ((uint64_t)PEAL_HEADER_RESERVED)

@@ -18,6 +18,7 @@
 #include "lib/large.h"
 #include "lib/listen.h"
 #include "lib/options.h"
+#include "lib/ring.h"
 #include "lib/worker.h"
 
 /* What programs pass is binary interface. */
@@ -86,6 +87,9 @@ static void orphan(struct handle *handle)
 		worker->bell = worker->timer = -1;
 	}
 	server->stale = true;
+	server->owner = 0; /* threads that are no more */
+	for (uint32_t i = 0; i < server->count; i++)
+		server->workers[i].owner = 0;
 }
 
 static int stale(void)
@@ -399,11 +403,13 @@ static int enter(struct peal_server *server)
 		return err;
 	}
 	tell_ready(server);
+	RING_DEBUG_ENTER(server, "peal_server_run");
 	return 0;
 }
 
 static int leave(struct peal_server *server, int result)
 {
+	PEAL_DEBUG_LEAVE(server);
 	/* Pairs with the exchange in enter. */
 	__atomic_store_n(&server->running, 0, __ATOMIC_RELEASE);
 	return result;
@@ -505,13 +511,20 @@ void peal_server_close(struct peal_server *server)
 	/* A child has what its parent's threads were in the midst of: that is left alone. */
 	if (server->stale && (server->started || server->running))
 		return;
+	PEAL_DEBUG_ENTER(server);
 	if (!server->stale) {
 		stop_workers(server);
 		tell_stopping(server);
 	}
 	for (uint32_t i = 0; i < server->count; i++)
 		worker_end(&server->workers[i], PEAL_END_STOPPED);
+	PEAL_DEBUG_LEAVE(server);
 	destroy(server);
+}
+
+static struct worker *worker_of(const struct peal_request *request)
+{
+	return &request->server->workers[request->token.worker];
 }
 
 /* The client whose message this is, in its handler. NULL: *err says why not. */
@@ -520,7 +533,7 @@ static struct client *find_handled(struct peal_request *request, struct worker *
 	struct peal_server *server = request->server;
 	struct client *client;
 
-	*worker = &server->workers[request->token.worker];
+	*worker = worker_of(request);
 	if (server->stale) {
 		*err = stale();
 		return NULL;
@@ -551,7 +564,7 @@ static int check_flags(uint32_t flags)
 	return 0;
 }
 
-int peal_reply(struct peal_request *request, const void *data, size_t length, uint32_t flags)
+static int reply(struct peal_request *request, const void *data, size_t length, uint32_t flags)
 {
 	struct worker *worker;
 	struct client *client;
@@ -567,16 +580,31 @@ int peal_reply(struct peal_request *request, const void *data, size_t length, ui
 	return worker_send(worker, client, data, length, request->token.tag, flags);
 }
 
+int peal_reply(struct peal_request *request, const void *data, size_t length, uint32_t flags)
+{
+	int err;
+
+	PEAL_DEBUG_ENTER(worker_of(request));
+	err = reply(request, data, length, flags);
+	PEAL_DEBUG_LEAVE(worker_of(request));
+	return err;
+}
+
 int peal_reply_reserve(struct peal_request *request, size_t length, void **at)
 {
 	struct worker *worker;
+	struct client *client;
 	int err = 0;
-	struct client *client = find_handled(request, &worker, &err);
 
-	return client ? peal_reserve(&client->link->tx, length, at, 0) : err;
+	PEAL_DEBUG_ENTER(worker_of(request));
+	client = find_handled(request, &worker, &err);
+	if (client)
+		err = peal_reserve(&client->link->tx, length, at, 0);
+	PEAL_DEBUG_LEAVE(worker_of(request));
+	return err;
 }
 
-int peal_reply_commit(struct peal_request *request, size_t length, uint32_t flags)
+static int reply_commit(struct peal_request *request, size_t length, uint32_t flags)
 {
 	struct worker *worker;
 	struct client *client;
@@ -588,14 +616,28 @@ int peal_reply_commit(struct peal_request *request, size_t length, uint32_t flag
 	return client ? worker_commit(worker, client, length, request->token.tag, flags) : err;
 }
 
+int peal_reply_commit(struct peal_request *request, size_t length, uint32_t flags)
+{
+	int err;
+
+	PEAL_DEBUG_ENTER(worker_of(request));
+	err = reply_commit(request, length, flags);
+	PEAL_DEBUG_LEAVE(worker_of(request));
+	return err;
+}
+
 int peal_reply_error(struct peal_request *request, int error, const char *sentence)
 {
 	struct worker *worker;
+	struct client *client;
 	int err = 0;
-	struct client *client = find_handled(request, &worker, &err);
 
-	return client ? worker_send_error(worker, client, request->token.tag, error, sentence) :
-			err;
+	PEAL_DEBUG_ENTER(worker_of(request));
+	client = find_handled(request, &worker, &err);
+	if (client)
+		err = worker_send_error(worker, client, request->token.tag, error, sentence);
+	PEAL_DEBUG_LEAVE(worker_of(request));
+	return err;
 }
 
 static int gone(void)

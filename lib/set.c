@@ -70,7 +70,7 @@ HEAD(ready_count, 36);
 HEAD(next, 40);
 HEAD(turn, 44);
 HEAD(polls, 48);
-HEAD(spare, 52);
+HEAD(owner, 52);
 _Static_assert(sizeof(struct peal_set_head) == 56, "binary interface, version 1");
 _Static_assert(PEAL_SET_POLLS == 64, "binary interface, version 1");
 
@@ -121,6 +121,7 @@ static void orphan(struct handle *handle)
 	set->poller = -1;
 	set->stale = true;
 	set->head.count = set->head.ready_count = set->head.next = 0;
+	set->head.owner = 0; /* a thread that is no more */
 }
 
 static int stale(void)
@@ -159,6 +160,7 @@ void peal_set_free(struct peal_set *set)
 {
 	if (!set)
 		return;
+	PEAL_DEBUG_ENTER(&set->head);
 	for (uint32_t i = 0; i < set->used && !set->stale; i++)
 		if (!(set->head.members[i].flags & VACANT))
 			peal_set_remove(set, set->head.members[i].link);
@@ -166,6 +168,7 @@ void peal_set_free(struct peal_set *set)
 	registry_remove(&set->handle);
 	platform_close(set->poller);
 	registry_unlock();
+	PEAL_DEBUG_LEAVE(&set->head);
 	free(set->head.members);
 	free(set->head.at);
 	free(set->head.awake);
@@ -350,7 +353,7 @@ static void find_longest(struct peal_set *set)
 	}
 }
 
-int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
+static int add(struct peal_set *set, struct peal_link *link, void *data)
 {
 	struct peal_set_head *head = &set->head;
 	struct peal_set_member *member;
@@ -423,7 +426,17 @@ static void change(struct peal_set *set, struct peal_set_member *member, uint32_
 	set->special += awake && is_special(member);
 }
 
-int peal_set_remove(struct peal_set *set, struct peal_link *link)
+int peal_set_add(struct peal_set *set, struct peal_link *link, void *data)
+{
+	int err;
+
+	PEAL_DEBUG_ENTER(&set->head);
+	err = add(set, link, data);
+	PEAL_DEBUG_LEAVE(&set->head);
+	return err;
+}
+
+static int take_out(struct peal_set *set, struct peal_link *link)
 {
 	struct peal_set_member *member;
 	uint32_t i = link->in_set - 1;
@@ -453,7 +466,17 @@ int peal_set_remove(struct peal_set *set, struct peal_link *link)
 	return 0;
 }
 
-int peal_set_want_room(struct peal_set *set, struct peal_link *link)
+int peal_set_remove(struct peal_set *set, struct peal_link *link)
+{
+	int err;
+
+	PEAL_DEBUG_ENTER(&set->head);
+	err = take_out(set, link);
+	PEAL_DEBUG_LEAVE(&set->head);
+	return err;
+}
+
+static int want_room(struct peal_set *set, struct peal_link *link)
 {
 	struct peal_set_member *member;
 
@@ -468,6 +491,16 @@ int peal_set_want_room(struct peal_set *set, struct peal_link *link)
 	rouse(set, member);
 	change(set, member, member->flags | WANTS_ROOM);
 	return 0;
+}
+
+int peal_set_want_room(struct peal_set *set, struct peal_link *link)
+{
+	int err;
+
+	PEAL_DEBUG_ENTER(&set->head);
+	err = want_room(set, link);
+	PEAL_DEBUG_LEAVE(&set->head);
+	return err;
 }
 
 /* What a muted member is looked at for: nothing ever comes. */
@@ -969,15 +1002,25 @@ static int check(const struct peal_set *set)
 int peal_set_arm(struct peal_set *set)
 {
 	uint32_t heard;
-	int err = check(set);
+	int result;
 
-	return err ? err : set_arm(set, &heard);
+	PEAL_DEBUG_ENTER(&set->head);
+	result = check(set);
+	if (!result)
+		result = set_arm(set, &heard);
+	PEAL_DEBUG_LEAVE(&set->head);
+	return result;
 }
 
 int peal_set_wait(struct peal_set *set, int64_t timeout)
 {
 	uint32_t heard;
-	int err = check(set);
+	int result;
 
-	return err ? err : set_wait(set, timeout, &heard);
+	PEAL_DEBUG_ENTER(&set->head);
+	result = check(set);
+	if (!result)
+		result = set_wait(set, timeout, &heard);
+	PEAL_DEBUG_LEAVE(&set->head);
+	return result;
 }

@@ -721,6 +721,7 @@ int worker_round(struct worker *worker, int64_t timeout)
 	}
 	if (has_chores(worker) || is_busy(worker))
 		wait = 0;
+	RING_DEBUG_ENTER(worker, "peal_server_run");
 	here = worker;
 	ready = set_wait(worker->set, wait, &heard);
 	if (ready < 0 && !nothing(ready)) {
@@ -733,6 +734,7 @@ int worker_round(struct worker *worker, int64_t timeout)
 		handed = (int)do_all(worker, heard);
 	}
 	here = before;
+	PEAL_DEBUG_LEAVE(worker);
 	return handed;
 }
 
@@ -745,6 +747,7 @@ int worker_round_armed(struct worker *worker)
 
 	if (armed < 0)
 		return armed;
+	RING_DEBUG_ENTER(worker, "peal_server_step");
 	here = worker;
 	if (armed || is_busy(worker) || platform_now() >= next_deadline(worker)) {
 		handed = (int)do_all(worker, heard);
@@ -755,6 +758,7 @@ int worker_round_armed(struct worker *worker)
 		handed = 0;
 	}
 	here = before;
+	PEAL_DEBUG_LEAVE(worker);
 	if (armed < 0)
 		return armed;
 	if (armed || is_busy(worker) || has_chores(worker)) {

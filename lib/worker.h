@@ -84,6 +84,7 @@ struct worker {
 	struct worker_counts counts;
 	int cpu; /* to run on; -1: any */
 	pthread_t thread;
+	uint32_t owner; /* debug builds: the thread that is in a round of it */
 
 	/* The client that has been slow for longest, for other threads. */
 	pthread_mutex_t slow_lock;
@@ -104,11 +105,12 @@ struct peal_server {
 	bool limited;     /* the listener counts */
 	bool spins;       /* its links do */
 	bool stale;
-	bool told;   /* who started us, that it is ready */
-	int fault;   /* of the listener, for good; 0: none */
-	int running; /* a thread runs or steps it (atomic) */
-	int stop;    /* it is to return (atomic) */
-	int ending;  /* the other workers are to end (atomic) */
+	bool told;      /* who started us, that it is ready */
+	int fault;      /* of the listener, for good; 0: none */
+	int running;    /* a thread runs or steps it (atomic) */
+	uint32_t owner; /* debug builds: that thread */
+	int stop;       /* it is to return (atomic) */
+	int ending;     /* the other workers are to end (atomic) */
 };
 
 int worker_open(struct worker *worker, struct peal_server *server, uint32_t index);

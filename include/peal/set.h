@@ -45,7 +45,7 @@ struct peal_set_head {
 	uint32_t next;  /* of ready, to be handed out */
 	uint32_t turn;  /* of awake: the one that is looked up next for no reason */
 	uint32_t polls; /* since the library looked at the descriptors, or at all */
-	uint32_t spare;
+	uint32_t owner; /* debug builds: the thread that is inside a verb */
 };
 
 /* So many looks in a row may leave out those that sleep. */
@@ -141,6 +141,7 @@ PEAL_INLINE int peal_set_poll(struct peal_set *set)
 	uint32_t count, found = 0, ready = 0;
 	const void **at = head->at;
 
+	PEAL_DEBUG_ENTER(head);
 	if (PEAL_UNLIKELY(++head->polls > PEAL_SET_POLLS))
 		peal_set_rouse(set);
 	count = head->count;
@@ -168,6 +169,7 @@ PEAL_INLINE int peal_set_poll(struct peal_set *set)
 	}
 	head->ready_count = ready;
 	head->next = 0;
+	PEAL_DEBUG_LEAVE(head);
 	return (int)ready;
 }
 
@@ -180,15 +182,20 @@ PEAL_INLINE struct peal_link *peal_set_next(struct peal_set *set, void **data)
 {
 	struct peal_set_head *head = (struct peal_set_head *)(void *)set;
 	struct peal_set_member *member;
+	struct peal_link *link = NULL;
 
-	do {
-		if (head->next == head->ready_count)
-			return NULL;
+	PEAL_DEBUG_ENTER(head);
+	while (head->next != head->ready_count) {
 		member = &head->members[head->ready[head->next++]];
-	} while (PEAL_UNLIKELY(member->flags) && !peal_set_tell(set, member));
-	if (data)
-		*data = member->data;
-	return member->link;
+		if (PEAL_LIKELY(!member->flags) || peal_set_tell(set, member)) {
+			if (data)
+				*data = member->data;
+			link = member->link;
+			break;
+		}
+	}
+	PEAL_DEBUG_LEAVE(head);
+	return link;
 }
 
 #ifdef __cplusplus
