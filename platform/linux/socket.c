@@ -448,7 +448,8 @@ int platform_drain(int fd, int most)
 
 	while (taken < most) {
 		length = platform_receive(fd, &byte, sizeof(byte), &parcel);
-		if (length == -EAGAIN)
+		/* Without memory for a look it polls readable again. */
+		if (length == -EAGAIN || length == -ENOMEM || length == -ENOBUFS)
 			break;
 		if (length == -EPROTO || length == -EMFILE)
 			return -EPROTO;
@@ -558,25 +559,37 @@ static void *close_all(void *data)
 	return data;
 }
 
-static bool start_closing(void)
+/* stack: its size; 0: whatever threads of this process have. */
+static int start_detached(size_t stack)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
-	sigset_t all, before;
-	bool started;
+	int err = pthread_attr_init(&attributes);
 
-	if (pthread_attr_init(&attributes))
-		return false;
+	if (err)
+		return err;
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes,
-				  (size_t)sysconf(_SC_THREAD_STACK_MIN) + CLOSER_STACK);
+	if (stack)
+		pthread_attr_setstacksize(&attributes, stack);
+	err = pthread_create(&thread, &attributes, close_all, NULL);
+	pthread_attr_destroy(&attributes);
+	return err;
+}
+
+static bool start_closing(void)
+{
+	sigset_t all, before;
+	int err;
+
 	/* The program's signals are not for this thread. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	started = !pthread_create(&thread, &attributes, close_all, NULL);
+	err = start_detached((size_t)sysconf(_SC_THREAD_STACK_MIN) + CLOSER_STACK);
+	/* Of a program whose thread-local data is more than that, and stands in there as well. */
+	if (err == EINVAL)
+		err = start_detached(0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return started;
+	return !err;
 }
 
 /* Somebody who is not in a close, for those that wait. With the lock held. If no thread can be had,
