@@ -327,6 +327,7 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	struct peal_listener *listener;
 	struct peal_options options;
 	struct address place;
+	const char *why;
 	int err = options_take(&options, given);
 
 	*made = NULL;
@@ -334,9 +335,8 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 		err = find_place(&place, address, given);
 	if (err)
 		return err;
-	if (!runtime_get()->memory)
-		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
-				 runtime_get()->memory_why);
+	if (!runtime_memory(&why))
+		return error_set(-ENOSYS, "no memory that can be shared safely: %s", why);
 	listener = calloc(1, sizeof(*listener));
 	if (!listener)
 		return error_set(-ENOMEM, "no memory for a listener of %zu bytes: free some",

@@ -168,7 +168,7 @@ static int adopt(struct peal_monitor *monitor, int fd, uint64_t size)
 			(unsigned long long)monitor->bytes, (unsigned long long)BYTES_MAX);
 	if (size < sizeof(struct stats_header))
 		return say_unproved(-ERANGE);
-	err = runtime_get()->memory->prove(fd, size, runtime_get()->page_size);
+	err = runtime_memory(NULL)->prove(fd, size, runtime_get()->page_size);
 	if (err)
 		return say_unproved(err);
 	err = platform_map(fd, size, 0, false, &object.at);
@@ -310,12 +310,12 @@ static int fetch(struct peal_monitor *monitor, int64_t timeout)
 int peal_monitor_open(struct peal_monitor **made, const char *address, int64_t timeout)
 {
 	struct peal_monitor *monitor;
+	const char *why;
 	int err;
 
 	*made = NULL;
-	if (!runtime_get()->memory)
-		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
-				 runtime_get()->memory_why);
+	if (!runtime_memory(&why))
+		return error_set(-ENOSYS, "no memory that can be shared safely: %s", why);
 	monitor = calloc(1, sizeof(*monitor));
 	if (!monitor)
 		return error_set(-ENOMEM, "no memory for a monitor of %zu bytes: free some",

@@ -42,6 +42,7 @@ _Static_assert(sizeof(struct peal_choice) == 32, "binary interface, version 1");
 #define INLINE_COPY_MAX 64u /* what peal_copy can */
 
 static struct runtime runtime;
+static const struct peal_memory_ops *memory; /* atomic; NULL: none was usable */
 static int registered; /* for barriers of others (atomic). 1: yes, -1: cannot be had */
 
 static void relax_first(void);
@@ -202,11 +203,17 @@ static void pick_waiter(void)
 		warn_value("PEAL_WAITER", asked.waiter, names);
 }
 
-static void pick_memory(void)
+/* Any thread; two at the same time find the same. */
+static void pick_memory(const char **why)
 {
-	for (int i = 0; platform_memory_ops[i] && !runtime.memory; i++)
-		if (platform_memory_ops[i]->usable(&runtime.memory_why))
-			runtime.memory = platform_memory_ops[i];
+	const struct peal_memory_ops *ops = NULL;
+
+	for (int i = 0; platform_memory_ops[i] && !ops; i++)
+		if (platform_memory_ops[i]->usable(why))
+			ops = platform_memory_ops[i];
+	/* Pairs with the loads of runtime_memory: what was found out about it is seen. */
+	if (ops)
+		__atomic_store_n(&memory, ops, __ATOMIC_RELEASE);
 }
 
 static void pick_huge(void)
@@ -294,6 +301,8 @@ static void pick_numbers(void)
 
 static void detect(void)
 {
+	const char *why;
+
 	registry_watch_forks(); /* before there is a lock that a fork could catch */
 	read_environment(false);
 	pick_log_level();
@@ -302,14 +311,13 @@ static void detect(void)
 	calibrate();
 	pick_ring();
 	pick_waiter();
-	pick_memory();
+	pick_memory(&why);
 	pick_huge();
 	pick_numbers();
 	/* Pairs with the load in peal_relax: either function will do. */
 	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);
 	log_line(LOG_DEBUG, "ring %s, waiter %s, memory %s, spin %llu ns, %.3f ticks a ns",
-		 runtime.ring->name, runtime.waiter->name,
-		 runtime.memory ? runtime.memory->name : "none",
+		 runtime.ring->name, runtime.waiter->name, memory ? memory->name : "none",
 		 (unsigned long long)runtime.spin_ns, runtime.ticks_per_ns);
 }
 
@@ -319,6 +327,17 @@ const struct runtime *runtime_get(void)
 
 	pthread_once(&once, detect);
 	return &runtime;
+}
+
+const struct peal_memory_ops *runtime_memory(const char **why)
+{
+	const char *unused;
+
+	runtime_get();
+	/* Each pairs with the store in pick_memory. */
+	if (!__atomic_load_n(&memory, __ATOMIC_ACQUIRE))
+		pick_memory(why ? why : &unused);
+	return __atomic_load_n(&memory, __ATOMIC_ACQUIRE);
 }
 
 bool runtime_registered(bool whatever_it_costs)
@@ -421,9 +440,7 @@ int peal_runtime_choice(unsigned index, struct peal_choice *choice)
 			choice->job = "memory";
 			choice->name = platform_memory_ops[i]->name;
 			choice->usable = platform_memory_ops[i]->usable(&choice->why);
-			choice->picked = platform_memory_ops[i] == r->memory;
-			if (!r->memory)
-				choice->why = r->memory_why;
+			choice->picked = platform_memory_ops[i] == runtime_memory(NULL);
 			return 0;
 		}
 	}

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT
  *
  * The runtime: what was detected at the first use of the library, and which table was picked for
- * each job. Set once, then read only.
+ * each job. Set once, then read only; but memory is tried until there is some.
  */
 #ifndef LIB_RUNTIME_H
 #define LIB_RUNTIME_H
@@ -15,8 +15,6 @@
 struct runtime {
 	const struct peal_ring_ops *ring;
 	const struct peal_waiter_ops *waiter;
-	const struct peal_memory_ops *memory; /* NULL: none is usable */
-	const char *memory_why;
 	const char *ring_why, *waiter_why; /* why these were picked */
 	uint64_t page_size;
 	uint32_t huge; /* what PEAL_HUGE_AUTO is, an enum peal_huge */
@@ -27,6 +25,10 @@ struct runtime {
 };
 
 const struct runtime *runtime_get(void);
+
+/* What memory that can be shared is made of. NULL: none is usable, and *why is the reason (unless
+ * why is NULL). It may pass, as when descriptors had run out: so it is tried again each time. */
+const struct peal_memory_ops *runtime_memory(const char **why);
 
 /*
  * Whether this process is registered for barriers of others (membarrier), so that they may sleep

@@ -174,7 +174,7 @@ static bool is_filled_first(const struct segment *segment, bool apart)
 
 static int fill_first(const struct segment *segment)
 {
-	int err = runtime_get()->memory->fill(segment->fd, size_of(segment), segment->page);
+	int err = runtime_memory(NULL)->fill(segment->fd, size_of(segment), segment->page);
 
 	return err ? say_no_memory(segment, err) : 0;
 }
@@ -182,7 +182,7 @@ static int fill_first(const struct segment *segment)
 /* Makes the objects, with nothing in them yet unless that is to come first, and maps them. */
 static int make_objects(struct segment *segment, bool apart)
 {
-	const struct peal_memory_ops *memory = runtime_get()->memory;
+	const struct peal_memory_ops *memory = runtime_memory(NULL);
 	uint64_t page = segment->page, capacity = segment->capacity, align = platform_huge_size();
 	int err;
 
@@ -212,7 +212,7 @@ static int make_objects(struct segment *segment, bool apart)
 /* Allocates all that its objects are to hold. */
 static int fill_objects(struct segment *segment)
 {
-	const struct peal_memory_ops *memory = runtime_get()->memory;
+	const struct peal_memory_ops *memory = runtime_memory(NULL);
 	bool apart = segment->data_fd >= 0;
 	int err;
 
@@ -237,7 +237,7 @@ static int fill_objects(struct segment *segment)
 
 static int seal_objects(const struct segment *segment)
 {
-	const struct peal_memory_ops *memory = runtime_get()->memory;
+	const struct peal_memory_ops *memory = runtime_memory(NULL);
 	int err = memory->seal(segment->fd, segment->page);
 
 	if (!err && segment->data_fd >= 0)
@@ -350,16 +350,15 @@ static int make(struct segment *segment, const struct peal_options *options, uin
 
 int segment_create(struct segment *segment, const struct peal_options *options, uint32_t asleep)
 {
-	const struct runtime *runtime = runtime_get();
 	uint64_t unit = options->huge_size;
+	const char *why;
 	int err;
 
-	*segment = (struct segment){ .page = runtime->page_size,
+	*segment = (struct segment){ .page = runtime_get()->page_size,
 				     .capacity = options->ring,
 				     .node = options->node };
-	if (!runtime->memory)
-		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
-				 runtime->memory_why);
+	if (!runtime_memory(&why))
+		return error_set(-ENOSYS, "no memory that can be shared safely: %s", why);
 	if (options->huge == PEAL_HUGE_TRY || options->huge == PEAL_HUGE_REQUIRE) {
 		/* One that must have them is at least as long: options_take. */
 		err = segment->capacity < unit ? -ERANGE : make(segment, options, unit, asleep);
@@ -385,7 +384,7 @@ void segment_close_descriptors(struct segment *segment)
 /* 0, or what prove() says. */
 static int prove(const struct segment_offer *offer)
 {
-	const struct peal_memory_ops *memory = runtime_get()->memory;
+	const struct peal_memory_ops *memory = runtime_memory(NULL);
 	bool apart = offer->data_fd >= 0;
 	int err = memory->prove(offer->fd, offer->page + (apart ? 0 : offer->capacity),
 				offer->page);
@@ -425,15 +424,15 @@ static int prove_pages(const struct segment *segment, const struct segment_offer
 		if (err)
 			return err == -EPERM || err == -EACCES || err == -ENOSYS ? -EOPNOTSUPP :
 										   -EFAULT;
-		err = runtime_get()->memory->prove(offer->data_fd, offer->capacity, offer->unit);
+		err = runtime_memory(NULL)->prove(offer->data_fd, offer->capacity, offer->unit);
 	}
 	return err;
 }
 
 int segment_adopt(struct segment *segment, const struct segment_offer *offer, uint32_t flags)
 {
-	const struct runtime *runtime = runtime_get();
 	uint64_t page = offer->page, capacity = offer->capacity, align = platform_huge_size();
+	const char *why;
 	int err;
 
 	*segment = (struct segment){ .page = page,
@@ -443,9 +442,8 @@ int segment_adopt(struct segment *segment, const struct segment_offer *offer, ui
 				     .data_fd = -1,
 				     .wanted = wishes(flags),
 				     .has = PEAL_MEMORY_TWICE };
-	if (!runtime->memory)
-		return error_set(-ENOSYS, "no memory that can be shared safely: %s",
-				 runtime->memory_why);
+	if (!runtime_memory(&why))
+		return error_set(-ENOSYS, "no memory that can be shared safely: %s", why);
 	err = prove(offer);
 	if (err)
 		return say_not_proved(offer, err);

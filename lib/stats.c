@@ -97,21 +97,21 @@ static struct stats_slot overflow;
 
 static struct object *object_create(unsigned slots)
 {
-	const struct runtime *runtime = runtime_get();
-	uint64_t page = runtime->page_size, bytes = slots * sizeof(struct stats_slot);
+	const struct peal_memory_ops *memory = runtime_memory(NULL);
+	uint64_t page = runtime_get()->page_size, bytes = slots * sizeof(struct stats_slot);
 	struct object *object = malloc(sizeof(*object));
 	uint8_t *at;
 
-	if (!object || !runtime->memory)
+	if (!object || !memory)
 		goto fail;
 	bytes = (bytes + page - 1) & ~(page - 1);
-	object->fd = runtime->memory->create(page + bytes, page);
+	object->fd = memory->create(page + bytes, page);
 	if (object->fd < 0)
 		goto fail;
-	if (runtime->memory->fill(object->fd, page + bytes, page) ||
+	if (memory->fill(object->fd, page + bytes, page) ||
 	    platform_map(object->fd, page + bytes, 0, true, &at))
 		goto fail_fd;
-	if (runtime->memory->seal(object->fd, page))
+	if (memory->seal(object->fd, page))
 		goto fail_map;
 	if (!objects)
 		started_ns = platform_now();

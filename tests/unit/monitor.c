@@ -963,7 +963,7 @@ static struct {
 
 static uint8_t *make_memory(int *fd, uint64_t *size, bool fill, bool seal)
 {
-	const struct peal_memory_ops *memory = runtime_get()->memory;
+	const struct peal_memory_ops *memory = runtime_memory(NULL);
 	uint64_t page = stage_page();
 	struct stats_header *header;
 	uint8_t *at;
