@@ -786,17 +786,21 @@ void platform_timer_set(int timer, uint64_t ns)
 	timerfd_settime(timer, 0, &time, NULL);
 }
 
-/* A lock file of ours is empty or has a number in it; anything else is somebody's, and stays. */
-static bool is_lock_file(int fd)
+/* A lock file of ours is empty or has a number in it; anything else is somebody's, and stays:
+ * -EEXIST. */
+static int prove_lock_file(int fd)
 {
 	struct stat status;
 	char text[32] = "";
 
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_nlink != 1 ||
-	    (status.st_uid != geteuid() && geteuid() != 0) ||
-	    status.st_size >= (off_t)sizeof(text) || pread(fd, text, sizeof(text) - 1, 0) < 0)
-		return false;
-	return !*text || !strcmp(text + strspn(text, "0123456789"), "\n");
+	if (fstat(fd, &status))
+		return -errno;
+	if (!S_ISREG(status.st_mode) || status.st_nlink != 1 ||
+	    (status.st_uid != geteuid() && geteuid() != 0) || status.st_size >= (off_t)sizeof(text))
+		return -EEXIST;
+	if (pread(fd, text, sizeof(text) - 1, 0) < 0)
+		return -errno;
+	return !*text || !strcmp(text + strspn(text, "0123456789"), "\n") ? 0 : -EEXIST;
 }
 
 int platform_lock(const char *path, bool make)
@@ -813,9 +817,10 @@ int platform_lock(const char *path, bool make)
 		close(fd);
 		return err;
 	}
-	if (!is_lock_file(fd)) {
+	err = prove_lock_file(fd);
+	if (err) {
 		platform_unlock(fd);
-		return -EEXIST;
+		return err;
 	}
 	/* For people: nothing depends on what it says, nor on whether it can be said. */
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
