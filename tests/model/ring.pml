@@ -70,14 +70,6 @@
 #ifndef ROOM_DESCRIPTOR
 #define ROOM_DESCRIPTOR 0 /* the producer waits for room in an event loop */
 #endif
-#ifndef GONE
-#define GONE	nothing
-#endif
-
-#define HAS(label) (gone != ID_##label)
-#define STEP(label, what) if :: HAS(label) -> what :: else fi
-#define INSTEAD(label, what) if :: !HAS(label) -> what :: else fi
-#define ID_nothing 0
 #define ID_zero_behind 1
 #define ID_room_for_zero 2
 #define ID_ring_fence 3
@@ -129,26 +121,14 @@
 #define ID_stores_out 50
 #define ID_room_descriptor_ring 51
 #define ID_unfence 52
-#define ID(label)	ID_(label)
-#define ID_(label)	ID_##label
+#include "labels.pml"
 
-/* With AT_RUN_TIME all these come from the environment: one compilation serves all cases. */
 hidden byte messages = MESSAGES, patient = PATIENT, lazy_times = LAZY, spurious_times = SPURIOUS;
-hidden byte early = EARLY, may_kill = KILL, gone = ID(GONE);
+hidden byte early = EARLY, may_kill = KILL;
 hidden byte answers = ANSWERS, echo = ECHO, sizes = SIZES, anytime = ANYTIME;
 hidden byte asymmetric = ASYMMETRIC, may_fail = FAIL;
 hidden byte descriptor = DESCRIPTOR, direct = DIRECT;
 hidden byte batch = BATCH, by_room = ROOM_DESCRIPTOR;
-#ifdef AT_RUN_TIME
-c_decl {
-	static void parameter(unsigned char *at, const char *name)
-	{
-		if (getenv(name))
-			*at = (unsigned char)atoi(getenv(name));
-	}
-};
-#endif
-
 /*
  * The threads: 0 and 1 are the producer and the consumer of ring 0, 2 and 3 those of ring 1. Side 0
  * of the link has the tx of ring 0 and the rx of ring 1, side 1 the others. One closes for
@@ -207,8 +187,6 @@ c_decl {
 #define SIZE(header)	((header) % 2 + 1)
 #define PAYLOAD(number)	(128 + (number))
 
-byte mem[RINGS * PER_RING + 4];
-chan buffer[2 * RINGS] = [DEPTH] of { byte, byte };	/* stores that nobody else sees yet */
 bit sleeping[2 * RINGS];	/* queued in the kernel on the futex that this end waits on */
 byte pending[RINGS];	/* on the consumer's descriptor: bytes in a socket, or an edge not yet seen */
 bit room_pending[RINGS]; /* on the producer's: a byte in its socket */
@@ -234,49 +212,25 @@ byte heir[4];		/* who writes this thread's words: itself, or who closes after it
 #define HEIR(word) WRITER(word)
 #endif
 
-hidden byte word, value;
-
-/*
- * Stores reach memory in order, at any time. When, matters only to who loads that very word, to a
- * fence, and to death; so it is there that buffers are drained: before each load of a word the
- * peer's buffer may be drained up to any store to that word. Draining anything earlier, or more,
- * would commute. (With ANYTIME they are drained at any time as well: slower, and must find the
- * same.)
- */
-#define drain_one(who) \
-	buffer[who]?word,value; \
-	mem[word] = value; \
-	if \
-	:: !IS_SIDES(word) && word % PER_RING < WORDS && IS_HEADER(value) -> \
-		visible[word / PER_RING]++ \
-	:: else \
-	fi
-#define drain(who) \
-	do \
-	:: nempty(buffer[who]) -> drain_one(who) \
-	:: empty(buffer[who]) -> break \
-	od
-
 /*
  * Each process is a row of atomic steps: at most one load, and what is made of it. ("true" behind a
  * label ends a step: one that jumps from atomic to atomic would go on.) Stores need no step
  * of their own, since nobody sees them go into the buffer. Asserted: each word has one thread that
  * stores it, and one, at the other end of the same ring, that loads it, but for those of a
- * side. So no load is ever forwarded from the own buffer, and two rings share nothing.
+ * side. So no load is ever forwarded from the own buffer, and two rings share nothing. (With ANYTIME
+ * buffers are drained at any time as well: slower, and must find the same.)
  */
-#define LOAD(me, x, at) \
-	assert(IS_SIDES(at) -> SIDE_OF(at) != SIDE(me) : WRITER(at) == PEER(me)); \
-	do \
-	:: buffer[HEIR(at)]??[eval(at),_] -> \
-		do \
-		:: drain_one(HEIR(at)); if :: word == at -> break :: else fi \
-		od \
-	:: break \
-	od; \
-	x = mem[at]
-#define STORE(me, at, v) \
-	assert(HEIR(at) == (me)); assert(nfull(buffer[me])); buffer[me]!at,v
-#define FENCE(me, label) STEP(label, drain(me))
+#define THREADS	(2 * RINGS)
+#define ALL_WORDS (RINGS * PER_RING + 4)
+#define MAY_LOAD(me, at) \
+	(IS_SIDES(at) -> SIDE_OF(at) != SIDE(me) : WRITER(at) == PEER(me))
+#define REACHED \
+	if \
+	:: !IS_SIDES(word) && word % PER_RING < WORDS && IS_HEADER(value) -> \
+		visible[word / PER_RING]++ \
+	:: else \
+	fi
+#include "memory.pml"
 
 /*
  * The kernel compares and queues in one step. futex_wake is a full barrier before it looks who
@@ -473,7 +427,7 @@ publish:
 	fi;
 flush:	true;
 	atomic {
-		quiet[C] = (awake[C] && !buffer[C]??[eval(RX_ASLEEP),_]);
+		quiet[C] = (awake[C] && !IN_FLIGHT(RX_ASLEEP));
 		STEP(zero_batch, STORE(P, AREA + tail % WORDS, 0));
 		STEP(publish_batch, STORE(P, AREA + first % WORDS, held));
 		held = 0; first = 0;
@@ -482,7 +436,7 @@ flush:	true;
 publish_one:
 	true;
 	atomic {
-		quiet[C] = (awake[C] && !buffer[C]??[eval(RX_ASLEEP),_]);
+		quiet[C] = (awake[C] && !IN_FLIGHT(RX_ASLEEP));
 		sent[ring]++;
 		if
 		:: size == 2 && HAS(publish) ->
@@ -650,7 +604,7 @@ sleep:	atomic { if :: !by -> FUTEX_WAIT(C, DATA_WAKE, seen) :: else fi };
 			fresh[ring] = 0;
 			if :: descriptor == 2 -> pending[ring] = 0 :: else fi;
 			goto disarm
-		:: by && (mem[HUP(SIDE(P))] || buffer[HEIR(HUP(SIDE(P)))]??[eval(HUP(SIDE(P))),_]) ->
+		:: by && (mem[HUP(SIDE(P))] || IN_FLIGHT(HUP(SIDE(P)))) ->
 			drain(HEIR(HUP(SIDE(P))))
 		/* The slice: nothing but a death may need it, */
 		:: !by && sleeping[C] && dead[P] -> skip
@@ -728,7 +682,7 @@ consume:
 release:
 	true;
 	atomic {
-		quiet[P] = (awake[P] && !buffer[P]??[eval(TX_ASLEEP),_]);
+		quiet[P] = (awake[P] && !IN_FLIGHT(TX_ASLEEP));
 		got++; pos = pos + size; consumed[ring] = pos; size = 0;
 		STEP(head, STORE(C, HEAD, pos));
 		if :: drain(C); slipped[ring] = 0 :: slipped[ring] = 1 fi;
@@ -779,14 +733,7 @@ through:
  * reached memory, the rest never does (x86 would lose none of it), and the socket hangs up.
  */
 #define DIE(me, hup) \
-	do \
-	:: nempty(buffer[me]) -> drain_one(me) \
-	:: break \
-	od; \
-	do \
-	:: nempty(buffer[me]) -> buffer[me]?_,_ \
-	:: empty(buffer[me]) -> break \
-	od; \
+	drain_some(me); \
 	mem[hup] = 1; dead[me] = 1; awake[me] = 0; quiet[me] = 0
 
 #if RINGS == 1
