@@ -683,7 +683,7 @@ bool bell_arm(struct arming *all, uint32_t count, bool program_waits)
 	for (uint32_t i = 0; i < count; i++)
 		/* Who waits by descriptor uses both ends. */
 		if (all[i].link->tx.pending_header)
-			peal_publish_pending(&all[i].link->tx);
+			peal_publish_pending(&all[i].link->tx); /* [flush-before-arm] */
 	arm_all(all, count, program_waits);
 	for (uint32_t i = 0; i < count; i++) {
 		all[i].doubt = ((all[i].what & PEAL_DATA) && in_doubt(&all[i].link->data)) ||

@@ -376,17 +376,16 @@ static void copy_words(void *to, const void *from, size_t size)
 static bool copy_slot(struct stats_slot *slot, const struct stats_slot *shared, unsigned *tries)
 {
 	for (;;) {
-		/* Pairs with the releases of stats_take and stats_give: all that counts at this
-		 * turn is there. */
-		uint64_t turn = __atomic_load_n(&shared->turn, __ATOMIC_ACQUIRE);
+		/* Pairs with [turn-taken] and [turn-given]: all that counts at this turn is there. */
+		uint64_t turn = __atomic_load_n(&shared->turn, __ATOMIC_ACQUIRE); /* [turn-seen] */
 
 		if (!turn)
 			return false;
 		copy_words(slot, shared,
 			   turn % 2 ? sizeof(*slot) : offsetof(struct stats_slot, tx));
-		/* Pairs with the release fence of stats_take. */
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&shared->turn, __ATOMIC_RELAXED) == turn) {
+		/* Pairs with [turn-fence]. */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);                        /* [turn-after] */
+		if (__atomic_load_n(&shared->turn, __ATOMIC_RELAXED) == turn) { /* [turn-again] */
 			slot->turn = turn;
 			return true;
 		}

@@ -909,13 +909,14 @@ int set_arm(struct peal_set *set, uint32_t *heard)
 		return error_literal(
 			-EOPNOTSUPP,
 			"a link in the set spins (PEAL_WAIT_SPIN), so nobody rings for it");
-	rouse_doubted(set);
+	rouse_doubted(set); /* [rouse-doubted] */
 	now = platform_now();
 	attend(set, now, true); /* [drain-before-arm] */
 	if (look(set)) {
 		sample_ready(set, now);
 	} else {
-		rouse_doubted(set); /* who was quiet when it attended */
+		/* Who was quiet when it attended. */
+		rouse_doubted(set); /* [rouse-doubted] */
 		news = put_all_to_sleep(set, now, 0, true);
 	}
 	if (news)

@@ -177,10 +177,11 @@ struct stats_slot *stats_take(uint32_t role, uint32_t wait, const struct peal_pe
 	pthread_mutex_lock(&lock);
 	slot = find_free();
 	if (slot) {
-		/* Pairs with the acquire fence of a monitor: if it sees anything of what follows,
+		/* Pairs with [turn-after] of a monitor: if it sees anything of what follows,
 		 * it sees as well that the turn is not what it was. */
-		__atomic_thread_fence(__ATOMIC_RELEASE);
-		memset(&slot->tx, 0, sizeof(*slot) - offsetof(struct stats_slot, tx));
+		__atomic_thread_fence(__ATOMIC_RELEASE); /* [turn-fence] */
+		memset(&slot->tx, 0,
+		       sizeof(*slot) - offsetof(struct stats_slot, tx)); /* [cleared] */
 		slot->role = role;
 		slot->wait = wait;
 		slot->peer_pid = peer->pid;
@@ -190,8 +191,8 @@ struct stats_slot *stats_take(uint32_t role, uint32_t wait, const struct peal_pe
 		slot->tx_capacity = tx_capacity;
 		slot->rx_capacity = rx_capacity;
 		slot->since_ns = platform_now();
-		/* Pairs with the acquire of a monitor: the rest is filled in. */
-		__atomic_store_n(&slot->turn, slot->turn + 1, __ATOMIC_RELEASE);
+		/* Pairs with [turn-seen] of a monitor: the rest is filled in. */
+		__atomic_store_n(&slot->turn, slot->turn + 1, __ATOMIC_RELEASE); /* [turn-taken] */
 	}
 	pthread_mutex_unlock(&lock);
 	return slot ? slot : &overflow;
@@ -224,11 +225,11 @@ void stats_give(struct stats_slot *slot)
 			object->first = i < object->first ? i : object->first;
 		}
 	past = &slot->past[slot->turn / 2 % 2];
-	next = &slot->past[(slot->turn / 2 + 1) % 2];
+	next = &slot->past[(slot->turn / 2 + 1) % 2]; /* [past-other] */
 	add(next->tx, past->tx, &slot->tx);
 	add(next->rx, past->rx, &slot->rx);
 	/* Likewise: this turns past into next. */
-	__atomic_store_n(&slot->turn, slot->turn + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->turn, slot->turn + 1, __ATOMIC_RELEASE); /* [turn-given] */
 	pthread_mutex_unlock(&lock);
 }
 

@@ -72,8 +72,8 @@
 #define ID_ask_room_fence 19
 #define ID_room_fence 20
 #define ID_room_epoch 21
-#define ID_rouse_wish 22
 #define ID_once_per_sleep 23
+#define ID_flush_before_arm 24
 #include "labels.pml"
 
 hidden byte messages = MESSAGES, others = OTHERS, mode = MODE, asymmetric = ASYMMETRIC, may_fail = FAIL;
@@ -95,7 +95,7 @@ hidden byte alone_times = ALONE, wishes = ROOM, early = EARLY, may_kill = KILL;
 
 #define THREADS	3
 #define ALL_WORDS 16
-#define DEPTH	14
+#define DEPTH	24
 #define HEIR(word) ((word) % 8 < 6 -> P((word) / 8) : S)
 #define MAY_LOAD(me, at) (HEIR(at) == S -> (me) == P((at) / 8) : (me) == S)
 #define REACHED	skip
@@ -122,6 +122,23 @@ bit dead[2], done[2];
 byte answered[2];	/* messages that were passed on to this peer, and published */
 byte wished;	/* times that room was wished for and found */
 
+/* The set's. */
+bit listed[2] = 1;	/* looked at: awake; else it sleeps, and is armed */
+bit ended[2];	/* that is known, and it is not polled any more */
+bit left[2];	/* taken out */
+bit armed[2], armed_room[2];
+bit doubt[2];	/* on the list of those in doubt */
+bit wish;	/* link 0 wants room */
+bit fresh[2];	/* those that are being put to sleep */
+bit dozing[2];	/* and those that were, with the set itself */
+bit light[2], forgone[2];	/* the word for data carries no bit 2; it will for good */
+byte epoch[2], room_epoch[2];
+byte since[2], room_since[2];	/* the first sleep whose word carried bit 2 again */
+byte got[2];
+bit reserved[2];	/* a reservation is open */
+byte held[2];	/* passed on, but left pending */
+bit ready[2];
+
 #define SOCKET_HOLDS 2
 #define RING(i) \
 	atomic { \
@@ -143,9 +160,16 @@ proctype peer(byte i)
 next:	if
 	:: sent[i] < LIMIT && (!cross || answered[i] >= sent[i] + i) -> goto publish
 	:: i == 0 && head < wishes && head <= wished -> goto release
+	/* Nothing else wakes S while this waits for all to be taken; and for room to be found. */
+	:: sent[i] && (!cross || sent[i] == LIMIT) ->
+		atomic { got[i] == sent[i] && (i || head == wished) };
+		if
+		:: sent[i] == LIMIT && (i || head == wishes) -> goto close
+		:: else -> goto next
+		fi
 	:: sent[i] == LIMIT && (i || head == wishes) -> goto close
 	:: early && sent[i] -> goto close
-	:: cross && (done[1 - i] || dead[1 - i]) -> goto close
+	:: cross && (early || may_kill) && (done[1 - i] || dead[1 - i]) -> goto close
 	fi;
 
 publish:
@@ -203,22 +227,6 @@ close:	true;
 	} unless { dead[i] }
 }
 
-bit listed[2] = 1;	/* looked at: awake; else it sleeps, and is armed */
-bit ended[2];	/* that is known, and it is not polled any more */
-bit left[2];	/* taken out */
-bit armed[2], armed_room[2];
-bit doubt[2];	/* on the list of those in doubt */
-bit wish;	/* link 0 wants room */
-bit fresh[2];	/* those that are being put to sleep */
-bit dozing[2];	/* and those that were, with the set itself */
-bit light[2], forgone[2];	/* the word for data carries no bit 2; it will for good */
-byte epoch[2], room_epoch[2];
-byte since[2], room_since[2];	/* the first sleep whose word carried bit 2 again */
-byte got[2];
-bit reserved[2];	/* a reservation is open */
-byte held[2];	/* passed on, but left pending */
-bit ready[2];
-
 #define EACH(what) \
 	i = 0; \
 	do \
@@ -245,8 +253,9 @@ bit ready[2];
 	:: else \
 	fi
 
-/* arm_one_by_descriptor, for all that is wanted. */
+/* bell_arm and arm_one_by_descriptor, for all that is wanted. */
 #define ARM(k) \
+	STEP(flush_before_arm, answered[k] = answered[k] + held[k]; held[k] = 0); \
 	awake[k] = 0; quiet[k] = 0; armed[k] = 1; \
 	epoch[k] = epoch[k] + (HAS(epoch) || !epoch[k]); \
 	assert(epoch[k] < 256 / EPOCH && room_epoch[k] < 256 / EPOCH); \
@@ -364,8 +373,9 @@ round:	if
 	:: atomic { mode -> program = 1; goto prepare }
 	:: atomic { alone && !left[0] && (sent[0] > got[0] || HUNG_UP(0)) -> alone--; i = 0; goto single }
 	:: atomic { alone && !left[1] && (sent[1] > got[1] || HUNG_UP(1)) -> alone--; i = 1; goto single }
-	:: atomic { reserve && listed[0] && !reserved[0] && !left[0] -> reserved[0] = 1; goto round }
-	:: atomic { reserve && listed[1] && !reserved[1] && !left[1] -> reserved[1] = 1; goto round }
+	/* once, for what link 1 waits for */
+	:: atomic { reserve && listed[1] && !reserved[1] && !left[1] && !answered[1] && !held[1] ->
+			reserved[1] = 1; goto round }
 	fi;
 wait:	LOOK;
 	atomic {

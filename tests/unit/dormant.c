@@ -497,6 +497,45 @@ out:
 	}
 END_TEST
 
+START_TEST(who_sleeps_in_doubt_asks_for_fences_before_the_program_waits)
+	{
+		struct crowd crowd;
+
+		crowd_open(&crowd, LINKS, 2 | (_i & 1));
+		if (!crowd.servers[0]->data.asymmetric) {
+			skip("no membarrier here");
+			goto out;
+		}
+		do {
+			peal_set_rouse(crowd.set);
+			all_sleep(&crowd);
+		} while (!crowd.servers[1]->doubt_ends);
+		/* Nobody would look again. */
+		ck_assert_int_eq(peal_set_arm(crowd.set), 0);
+		for (int i = 0; i < LINKS; i++) {
+			if (crowd.servers[i]->doubt_ends)
+				ck_abort_msg("%d is still in doubt", i);
+			ck_assert(sleeps(&crowd, i));
+		}
+		ck_assert_uint_ne(crowd.servers[1]->data.word & PEAL_ASLEEP_FENCE, 0);
+out:
+		crowd_close(&crowd);
+	}
+END_TEST
+
+START_TEST(what_is_left_pending_goes_out_when_its_link_falls_asleep)
+	{
+		struct crowd crowd;
+
+		crowd_open(&crowd, LINKS, _i);
+		busy(&crowd, 0);
+		ck_assert_int_eq(peal_send_more(peal_link_tx(crowd.servers[2]), "x", 1, 0, 0), 0);
+		wait_until_it_sleeps(&crowd, 2, false);
+		expect_said(crowd.clients[2], 'x');
+		crowd_close(&crowd);
+	}
+END_TEST
+
 START_TEST(who_spins_never_sleeps)
 	{
 		struct peal_options spin = stage_options(PEAL_WAIT_SPIN, 0);
@@ -693,6 +732,9 @@ static Suite *dormant(void)
 		tcase, a_verb_that_hears_the_bells_of_who_sleeps_leaves_it_to_be_looked_at, 0, 4);
 	tcase_add_loop_test(tcase, who_only_polls_misses_nothing, 0, 4);
 	tcase_add_loop_test(tcase, who_sleeps_in_doubt_is_looked_at_again, 0, 4);
+	tcase_add_loop_test(tcase, who_sleeps_in_doubt_asks_for_fences_before_the_program_waits, 0,
+			    2);
+	tcase_add_loop_test(tcase, what_is_left_pending_goes_out_when_its_link_falls_asleep, 0, 4);
 	tcase_add_loop_test(tcase, who_spins_never_sleeps, 0, 2);
 	tcase_add_loop_test(all, a_set_of_many_wakes_for_who_has_something_and_for_nobody_else, 0,
 			    4);
