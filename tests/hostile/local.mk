@@ -18,3 +18,18 @@ tests_hostile_doors_LDADD = $(doors)
 tests_hostile_doors_goods_LDADD = $(doors)
 tests_hostile_doors_held_LDADD = $(doors)
 endif
+
+# The liar, which has nothing of the library, and those that it lies to.
+proof_helpers += tests/hostile/liar
+proof_tests += tests/hostile/seeds
+
+if ENABLE_TESTS
+tests_hostile_liar_SOURCES = tests/hostile/liar.c tests/hostile/liar.h \
+	tests/hostile/liar_lies.c tests/hostile/liar_lies.h \
+	tests/hostile/wire.c tests/hostile/wire.h
+tests_hostile_liar_LDADD =
+tests_hostile_seeds_SOURCES = tests/hostile/seeds.c tests/hostile/seeds.h \
+	tests/hostile/seeds_calls.c tests/hostile/seeds_link.c \
+	tests/hostile/liar.h tests/hostile/liar_order.c tests/hostile/liar_order.h
+tests_hostile_seeds_LDADD = tests/unit/libstage.la $(behaviour)
+endif
