@@ -76,7 +76,7 @@ static bool show_header(struct liar *liar, uint64_t argument)
 {
 	uint64_t header = argument;
 
-	if (argument & TIMES_CAPACITY)
+	if (argument >> 32 == TIMES_CAPACITY >> 32)
 		header = (uint32_t)(liar->wire.own_capacity + (uint32_t)argument);
 	wire_show(&liar->wire, header);
 	wire_ring_data(&liar->wire);
@@ -91,13 +91,27 @@ static bool show_over_max(struct liar *liar, uint64_t argument)
 	return show_header(liar, liar->wire.their_max + argument);
 }
 
+/* A ring of messages of nothing, in which no header is ever 0. */
+static bool fill_with_nothing(struct liar *liar, uint64_t header)
+{
+	if (liar->mute)
+		return false;
+	for (uint64_t at = 0; at < liar->wire.own_capacity; at += 8)
+		__atomic_store_n((uint64_t *)(void *)(liar->wire.own + liar->wire.page + at),
+				 header, __ATOMIC_RELEASE);
+	return liar->mute = true;
+}
+
 /* A record with these flags whose payload begins with this word, and nothing behind it. */
 static bool say_word(struct liar *liar, uint32_t flags, uint64_t word, uint64_t length)
 {
 	uint8_t bytes[LONGEST] = { 0 };
 
 	memcpy(bytes, &word, WORD);
-	return !liar->mute && wire_say(&liar->wire, flags, ++liar->tag, bytes, length);
+	if (liar->mute || !wire_say(&liar->wire, flags, liar->tag + 1, bytes, length))
+		return false;
+	liar->tag++;
+	return true;
 }
 
 /* Control records: of a kind, a code, and a length. */
@@ -330,6 +344,13 @@ static bool ring_bells(struct liar *liar, uint64_t count)
 	return true;
 }
 
+static bool ring_once(struct liar *liar, uint64_t argument)
+{
+	(void)argument;
+	wire_ring_anyway(&liar->wire);
+	return true;
+}
+
 static bool wake_for_nothing(struct liar *liar, uint64_t count)
 {
 	uint32_t *wake = (uint32_t *)(void *)(liar->wire.own + AT_DATA_WAKE);
@@ -499,6 +520,7 @@ static const struct lie lies[] = {
 	{ "a fragment of another", LIED_IN_RING, go_on_elsewhere, MORE },
 	{ "a message in the midst", LIED_IN_RING, go_on_elsewhere, 0 },
 	{ "fragments that never end", LIED_IN_RING, never_end, 40 },
+	{ "a ring of nothing, without an end", LIED_NOISE, fill_with_nothing, 1 },
 	{ "a message that does not go on", LIED_NOISE, leave_begun, 1000 },
 	{ "a total that flickers", LIED_NOISE, start_flicker, TOTAL },
 	{ "a header that flickers", LIED_NOISE, start_flicker, HEADER },
@@ -509,7 +531,7 @@ static const struct lie lies[] = {
 	{ "a head half a word away", LIED_IN_HEAD, move_head, 4 },
 	{ "a head of half of everything", LIED_IN_HEAD, set_head, UINT64_C(1) << 63 },
 	{ "the last head", LIED_IN_HEAD, set_head, UINT64_MAX - 7 },
-	{ "a head backwards", LIED_NOISE, move_head, (uint64_t)-64 },
+	{ "a head backwards", LIED_NOISE, move_head, (uint64_t)-6000 },
 	{ "a head far backwards", LIED_NOISE, set_head, 0 },
 	{ "a head that flickers", LIED_NOISE, start_flicker, HEAD },
 	/* Ends. */
@@ -526,6 +548,7 @@ static const struct lie lies[] = {
 	{ "a long datagram", LIED_BY_SOCKET, send_much, 8192 },
 	{ "a descriptor", LIED_BY_SOCKET, send_descriptors, 1 },
 	{ "253 descriptors", LIED_BY_SOCKET, send_descriptors, 253 },
+	{ "a bell", LIED_NOISE, ring_once, 0 },
 	{ "thousands of bells", LIED_BY_SOCKET, ring_bells, 3000 },
 	{ "thousands of wakes", LIED_NOISE, wake_for_nothing, 3000 },
 	{ "wakes at random", LIED_NOISE, change_wakes, 200 },

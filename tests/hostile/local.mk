@@ -21,13 +21,16 @@ endif
 
 # The liar, which has nothing of the library, and those that it lies to.
 proof_helpers += tests/hostile/liar
-proof_tests += tests/hostile/seeds
+proof_tests += tests/hostile/liar_script tests/hostile/seeds
 
 if ENABLE_TESTS
 tests_hostile_liar_SOURCES = tests/hostile/liar.c tests/hostile/liar.h \
 	tests/hostile/liar_lies.c tests/hostile/liar_lies.h \
 	tests/hostile/wire.c tests/hostile/wire.h
 tests_hostile_liar_LDADD =
+tests_hostile_liar_script_SOURCES = tests/hostile/liar_script.c \
+	tests/hostile/liar.h tests/hostile/liar_order.c tests/hostile/liar_order.h
+tests_hostile_liar_script_LDADD = tests/unit/libstage.la $(behaviour)
 tests_hostile_seeds_SOURCES = tests/hostile/seeds.c tests/hostile/seeds.h \
 	tests/hostile/seeds_calls.c tests/hostile/seeds_link.c \
 	tests/hostile/liar.h tests/hostile/liar_order.c tests/hostile/liar_order.h
