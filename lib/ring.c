@@ -439,7 +439,7 @@ int ring_refuse(struct peal_link *link, const char *lie)
 int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_message *messages,
 		    int count, int64_t timeout)
 {
-	uint64_t pos, header, length, bytes = 0;
+	uint64_t pos, end, header, length, bytes = 0;
 	uint8_t *to = buffer;
 	size_t left = size;
 	int taken = 0, err = 0;
@@ -459,9 +459,11 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 		taken = 1;
 		goto out;
 	}
+	/* An honest producer has no room for more than a lap, and no more is taken of another's. */
+	end = pos + rx->mask + 1;
 	do {
 		length = peal_plain_length(header);
-		if (length > left)
+		if (length > left || peal_record_size(length) > end - pos)
 			break;
 		__builtin_prefetch(peal_next(rx, pos) + rx->prefetch_bytes);
 		peal_describe(&messages[taken++], to, header);
