@@ -399,7 +399,7 @@ enum { WORDS = 1, WAKES = 2, HEAD = 4, HEADER = 8, TOTAL = 16, CLOSE = 32 };
 static void *flicker(void *data)
 {
 	struct liar *liar = data;
-	struct wire *wire = &liar->wire;
+	struct wire *wire = &liar->as_it_was;
 	uint64_t x = liar->thread_random | 1, head = wire->read, true_header = liar->header;
 
 	while (!__atomic_load_n(&liar->calm, __ATOMIC_RELAXED)) {
@@ -438,6 +438,7 @@ static bool start_flicker(struct liar *liar, uint64_t what)
 		wire_show(&liar->wire, (uint64_t)++liar->tag << 32 | MORE | (1 + WORD + FIRST));
 	liar->deaf |= (what & HEAD) != 0;
 	liar->mute |= (what & (HEADER | TOTAL)) != 0;
+	liar->as_it_was = liar->wire;
 	liar->flickers = !pthread_create(&liar->thread, NULL, flicker, liar);
 	return liar->flickers;
 }

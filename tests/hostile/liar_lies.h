@@ -25,8 +25,9 @@ struct liar {
 
 	/* A thread that changes words all the time. */
 	pthread_t thread;
-	bool flickers, calm; /* calm: atomic, it is to end */
-	uint32_t what;       /* of which words */
+	bool flickers, calm;   /* calm: atomic, it is to end */
+	uint32_t what;         /* of which words */
+	struct wire as_it_was; /* when it began: for the thread */
 	uint64_t thread_random;
 	uint64_t header; /* at our pos, where that flickers */
 };
