@@ -96,16 +96,3 @@ void liar_stop(const struct liar_process *liar, bool stopped)
 {
 	ck_assert_int_eq(kill(liar->pid, stopped ? SIGSTOP : SIGCONT), 0);
 }
-
-int mappings_count(void)
-{
-	FILE *file = fopen("/proc/self/maps", "re");
-	char line[512];
-	int count = 0;
-
-	ck_assert_ptr_nonnull(file);
-	while (fgets(line, sizeof(line), file))
-		count += strstr(line, "/memfd:") != NULL;
-	fclose(file);
-	return count;
-}

@@ -35,7 +35,4 @@ int64_t liar_do(struct liar_process *liar, enum order_verb verb, uint64_t number
 /* Stops it for a while. */
 void liar_stop(const struct liar_process *liar, bool stopped);
 
-/* Lines of /proc/self/maps with memory that was handed over. */
-int mappings_count(void);
-
 #endif
