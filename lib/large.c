@@ -429,6 +429,13 @@ struct record {
 	uint64_t total;      /* of the whole message */
 };
 
+/* The first word of a record, which the peer may change at any time. Pairs with nothing: what it
+ * says was published with the header. */
+static uint64_t read_once(const uint8_t *at)
+{
+	return __atomic_load_n((const uint64_t *)(const void *)at, __ATOMIC_RELAXED);
+}
+
 /* One more fragment of the message under way. NULL, or what it lies about. */
 static const char *check_next(const struct join *join, const struct record *record)
 {
@@ -447,7 +454,7 @@ static const char *check_first(const struct join *join, struct record *record)
 {
 	if (record->length <= WORD)
 		return "a first fragment has nothing of its message";
-	memcpy(&record->total, record->from, WORD); /* once: it may change */
+	record->total = read_once(record->from);
 	record->from += WORD;
 	record->length -= WORD;
 	if (record->total > join->most)
@@ -460,9 +467,8 @@ static const char *check_first(const struct join *join, struct record *record)
 /* A control record: an ABANDON, or one of calls, which is a message to the program. */
 static const char *check_control(const struct peal_link *link, struct record *record)
 {
-	uint64_t word;
+	uint64_t word = read_once(record->from); /* inside the ring, whatever the length */
 
-	memcpy(&word, record->from, WORD); /* once, and inside the ring, whatever the length */
 	if (link->join.most && record->length == WORD && word == PEAL_CONTROL_ABANDON) {
 		record->kind = ABANDON;
 		return NULL;

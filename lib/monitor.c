@@ -376,7 +376,7 @@ static void copy_words(void *to, const void *from, size_t size)
 static bool copy_slot(struct stats_slot *slot, const struct stats_slot *shared, unsigned *tries)
 {
 	for (;;) {
-		/* Pairs with [turn-taken] and [turn-given]: all that counts at this turn is there. */
+		/* Pairs with [turn-taken] and [turn-given]: what counts at this turn is there. */
 		uint64_t turn = __atomic_load_n(&shared->turn, __ATOMIC_ACQUIRE); /* [turn-seen] */
 
 		if (!turn)
