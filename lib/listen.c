@@ -31,6 +31,10 @@
 #define GUESTS (SEATS + 1)
 #define PATIENCE 8 /* parts of handshake_ns */
 
+/* How long nobody is let in for want of a descriptor, at first: as one that is being closed aside
+ * mostly takes. */
+#define SHUT_NS 1000000u
+
 /* Descriptors that segments made ready leave to others; and segments that are given up at once
  * where there are none: more than a client takes, since each of them has one at least. */
 #define LEFT_FREE 32
@@ -72,10 +76,10 @@ struct peal_listener {
 	bool bound;     /* the path is ours */
 	bool stale;
 	bool shut; /* no place or no descriptor is free: the socket is not polled */
-	uint64_t shut_until;
-	uint64_t timer_at; /* what the timer is set to; UINT64_MAX: nothing */
-	uint64_t due;      /* no guest's time is up before that */
-	bool knocking;     /* the last look at the door was not in vain */
+	uint64_t shut_until, shut_ns; /* the last time for how long, if nobody came in since */
+	uint64_t timer_at;            /* what the timer is set to; UINT64_MAX: nothing */
+	uint64_t due;                 /* no guest's time is up before that */
+	bool knocking;                /* the last look at the door was not in vain */
 	unsigned in_a_row;
 	unsigned seated;
 	struct guest guests[GUESTS];
@@ -755,6 +759,16 @@ static void shut(struct peal_listener *listener, uint64_t until)
 	listener->shut_until = until;
 }
 
+static void shut_for_a_while(struct peal_listener *listener)
+{
+	uint64_t most = listener->options.handshake_ns / PATIENCE;
+
+	listener->shut_ns = listener->shut_ns ? 2 * listener->shut_ns : SHUT_NS;
+	if (listener->shut_ns > most)
+		listener->shut_ns = most;
+	shut(listener, platform_later(platform_now(), listener->shut_ns));
+}
+
 static void fill_reserves(struct peal_listener *listener)
 {
 	for (int i = 0; i < 2; i++)
@@ -787,8 +801,9 @@ static void turn_away(struct peal_listener *listener)
 	fill_reserves(listener);
 	registry_unlock();
 	if (fd < 0)
-		shut(listener,
-		     platform_later(platform_now(), listener->options.handshake_ns / PATIENCE));
+		shut_for_a_while(listener);
+	else
+		listener->shut_ns = 0;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -869,6 +884,7 @@ static int greet(struct peal_listener *listener, bool sure, struct peal_link **l
 		}
 		return err == -ECONNABORTED || err == -EINTR || err == -EPROTO ? 0 : err;
 	}
+	listener->shut_ns = 0;
 	guest->since = platform_now();
 	guest->counted = false;
 	guest->mates = 0;
