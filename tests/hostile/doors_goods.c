@@ -342,7 +342,7 @@ static Suite *suite(void)
 	TCase *all = tcase_create("goods");
 
 	tcase_add_checked_fixture(all, set_up, tear_down);
-	tcase_set_timeout(all, 60);
+	tcase_set_timeout(all, 120);
 	tcase_add_loop_test(all, what_is_no_sealed_memory_is_refused_in_words_in_each_place, 0,
 			    2 * HEARERS * PLACES);
 	tcase_add_loop_test(all, memory_that_can_only_be_read_or_is_sealed_more_will_do, 0, 2);

@@ -4,19 +4,24 @@
 # and what they start to proof_helpers. See docs/assurance.md.
 
 # Who knocks: what is said in a handshake, and what is handed over.
-proof_tests += tests/hostile/doors tests/hostile/doors_goods tests/hostile/doors_held
+proof_tests += tests/hostile/doors tests/hostile/doors_goods tests/hostile/doors_held \
+	tests/hostile/doors_lingers tests/hostile/doors_stand
 
 if ENABLE_TESTS
 proof_libraries += tests/hostile/libdoors.la
 tests_hostile_libdoors_la_SOURCES = tests/hostile/doors_kinds.c tests/hostile/doors_kinds.h \
 	tests/hostile/doors_peer.c tests/hostile/doors_peer.h \
 	tests/hostile/fuse.c tests/hostile/fuse.h \
+	tests/hostile/holder.c tests/hostile/holder.h \
+	tests/hostile/naive.c tests/hostile/naive.h \
 	tests/hostile/userfault.c tests/hostile/userfault.h
 tests_hostile_libdoors_la_LDFLAGS =
 doors = tests/hostile/libdoors.la tests/unit/libstage.la $(white_box)
 tests_hostile_doors_LDADD = $(doors)
 tests_hostile_doors_goods_LDADD = $(doors)
 tests_hostile_doors_held_LDADD = $(doors)
+tests_hostile_doors_lingers_LDADD = $(doors)
+tests_hostile_doors_stand_LDADD = $(doors)
 endif
 
 # The liar, which has nothing of the library, and those that it lies to.
