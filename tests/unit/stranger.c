@@ -91,7 +91,7 @@ int stranger_accept(int fd)
 
 union ancillary {
 	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * STRANGER_DESCRIPTORS)];
+	char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int[STRANGER_DESCRIPTORS]))];
 };
 
 void stranger_send(int fd, const void *data, size_t length, const int *descriptors, int count)
