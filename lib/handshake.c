@@ -281,6 +281,10 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 			-EPROTO,
 			"the peer's ring is said to be of pages of %llu bytes, and comes in an object of plain ones: update the peer",
 			(unsigned long long)offer.unit);
+	/* Writing to something else might wait for somebody, or raise SIGPIPE. */
+	if (parcel->count > memory && wire_trusts(options, our) &&
+	    !platform_may_be_eventfd(parcel->fd[memory]))
+		return error_set(-EPROTO, "the peer's eventfd is none: update the peer");
 	err = segment_adopt(&plan->theirs, &offer, options->flags);
 	if (err)
 		return err;

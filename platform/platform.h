@@ -287,8 +287,9 @@ bool platform_uid_is_mapped(uint32_t uid);
 bool platform_ring(int fd);
 
 /* An eventfd that never blocks, to be handed to a peer; and one from a peer that is trusted,
- * rung. */
+ * rung; whether this may be one, by what can be asked without asking whoever is behind it. */
 int platform_eventfd(void);
+bool platform_may_be_eventfd(int fd);
 void platform_ring_eventfd(int fd);
 
 /* As if nobody had rung it: one of our own, that nobody else reads. */
@@ -338,7 +339,7 @@ int platform_poller(void);
 int platform_poller_add(int poller, int fd, uint32_t key);
 
 /* The same for a descriptor that is never read: it polls readable once for every time it was
- * rung. */
+ * rung; whether this may be one, by what can be asked without asking whoever is behind it. */
 int platform_poller_add_edge(int poller, int fd, uint32_t key);
 
 /* Waits until a member is readable, and takes note of edges. 0, -ETIMEDOUT, -EINTR. Negative ns: no

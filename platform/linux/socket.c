@@ -421,6 +421,21 @@ int platform_eventfd(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * By its name, which no file system is asked for: the kernel makes it, and a file's begins with a
+ * slash. False: it is none. Without /proc nobody can tell.
+ */
+bool platform_may_be_eventfd(int fd)
+{
+	static const char right[] = "anon_inode:[eventfd]";
+	char path[40], name[sizeof(right)];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	length = readlink(path, name, sizeof(name));
+	return length < 0 || (length == sizeof(right) - 1 && !memcmp(name, right, (size_t)length));
+}
+
 void platform_ring_eventfd(int fd)
 {
 	const uint64_t one = 1;

@@ -152,6 +152,29 @@ START_TEST(an_eventfd_that_blocks_is_not_rung_by_who_does_not_trust_it)
 	}
 END_TEST
 
+/* Whoever wrote to it would get SIGPIPE. */
+START_TEST(a_pipe_without_reader_is_no_eventfd_to_who_trusts_its_peer)
+	{
+		struct wire_message message = door_homework(&door, CLIENT);
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+		struct outcome outcome;
+		int ends[2];
+
+		options.allow = PEAL_ALLOW_ANYONE;
+		ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+		close(ends[0]);
+		message.descriptors = 2;
+		message.descriptor[1] = WIRE_EVENTFD;
+		door_answer(CLIENT, &options, &message, sizeof(message),
+			    (const int[]){ door.memory, ends[1] }, 2, &outcome);
+		if (!outcome.err)
+			expect_goes_on(outcome.link, segment_page(&door.segment), 1);
+		expect_words(outcome.err, outcome.words, -EPROTO, "eventfd is none", NULL);
+		door_part(&outcome);
+		close(ends[1]);
+	}
+END_TEST
+
 /* What somebody else may have made of our own end, and a peer of its own. */
 static void spoil_socket(int ours, int theirs)
 {
@@ -208,6 +231,7 @@ static Suite *suite(void)
 		       an_eventfd_that_the_peer_fills_and_makes_block_holds_up_nobody_who_made_it);
 	tcase_add_loop_test(stands, an_eventfd_that_blocks_is_not_rung_by_who_does_not_trust_it, 0,
 			    2);
+	tcase_add_test(stands, a_pipe_without_reader_is_no_eventfd_to_who_trusts_its_peer);
 	tcase_add_test(stands, a_socket_that_is_never_drained_holds_up_nobody);
 	suite_add_tcase(s, stands);
 	return s;
