@@ -19,6 +19,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -515,12 +516,6 @@ bool platform_end(int fd, bool hung_up)
 	return false;
 }
 
-void platform_close(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 /*
  * Descriptors that wait to be closed aside. A thread does it, and ends when there are none. A close
  * that waits for a stranger holds that thread, but not the descriptors behind it: nobody goes into
@@ -608,12 +603,24 @@ static bool start_closing(void)
 }
 
 /* Somebody who is not in a close, for those that wait. With the lock held. If no thread can be had,
- * they wait for the next try. */
+ * they wait for the next try, which is when anything else is closed. */
 static void see_to_it(void)
 {
 	if (aside.count && aside.inside == aside.threads && aside.threads < CLOSERS_MAX &&
 	    start_closing())
 		aside.threads++;
+}
+
+void platform_close(int fd)
+{
+	if (fd < 0)
+		return;
+	close(fd);
+	/* In the handlers of a fork the lock is not free. */
+	if (pthread_mutex_trylock(&aside.lock))
+		return;
+	see_to_it();
+	pthread_mutex_unlock(&aside.lock);
 }
 
 void platform_close_aside(const int *fds, int count)
@@ -823,6 +830,7 @@ int platform_lock(const char *path, bool make)
 	int err,
 		fd = open(path, O_RDWR | (make ? O_CREAT : 0) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
 			  0600);
+	struct rlimit limit;
 	char text[32];
 
 	if (fd < 0)
@@ -837,9 +845,11 @@ int platform_lock(const char *path, bool make)
 		platform_unlock(fd);
 		return err;
 	}
-	/* For people: nothing depends on what it says, nor on whether it can be said. */
+	/* For people: nothing depends on what it says, nor on whether it can be said. Where no file
+	 * may be written at all, trying would end the process, with SIGXFSZ. */
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (!ftruncate(fd, 0) && pwrite(fd, text, strlen(text), 0) < 0)
+	if (!ftruncate(fd, 0) && !getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur &&
+	    pwrite(fd, text, strlen(text), 0) < 0)
 		errno = 0;
 	return fd;
 }
