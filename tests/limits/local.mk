@@ -2,3 +2,10 @@
 #
 # Limits of the machine and of the process that are reached. Adds its programs to proof_tests,
 # and what they start to proof_helpers. See docs/assurance.md.
+
+proof_tests += \
+	tests/limits/rlimits
+
+if ENABLE_TESTS
+tests_limits_rlimits_LDADD = tests/unit/libstage.la $(behaviour)
+endif
