@@ -4,8 +4,10 @@
 # and what they start to proof_helpers. See docs/assurance.md.
 
 proof_tests += \
+	tests/limits/forking \
 	tests/limits/rlimits
 
 if ENABLE_TESTS
+tests_limits_forking_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_rlimits_LDADD = tests/unit/libstage.la $(behaviour)
 endif
