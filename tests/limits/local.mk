@@ -5,11 +5,13 @@
 
 proof_tests += \
 	tests/limits/forking \
+	tests/limits/memory \
 	tests/limits/rlimits \
 	tests/limits/stopped
 
 if ENABLE_TESTS
 tests_limits_forking_LDADD = tests/unit/libstage.la $(behaviour)
+tests_limits_memory_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_rlimits_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_stopped_LDADD = $(process)
 endif
