@@ -4,12 +4,14 @@
 # and what they start to proof_helpers. See docs/assurance.md.
 
 proof_tests += \
+	tests/limits/clocks \
 	tests/limits/forking \
 	tests/limits/memory \
 	tests/limits/rlimits \
 	tests/limits/stopped
 
 if ENABLE_TESTS
+tests_limits_clocks_LDADD = $(process)
 tests_limits_forking_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_memory_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_rlimits_LDADD = tests/unit/libstage.la $(behaviour)
