@@ -17,3 +17,16 @@ tests_limits_memory_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_rlimits_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_stopped_LDADD = $(process)
 endif
+
+EXTRA_DIST += \
+	tests/limits/surrounded \
+	tests/limits/valgrind.supp \
+	tests/limits/wall-clock
+
+check-limits: all
+	@failed=; \
+	$(top_srcdir)/tests/limits/wall-clock .libs/libpealcore.a '$(top_srcdir)' || failed=yes; \
+	MAKE='$(MAKE)' $(top_srcdir)/tests/limits/surrounded '$(abs_top_builddir)' || failed=yes; \
+	test -z "$$failed"
+
+.PHONY: check-limits
