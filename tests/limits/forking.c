@@ -112,8 +112,8 @@ static long call_of(pid_t tid)
 	return number;
 }
 
-/* Until it is seen in one system call twice, and not in that one; or for half a second where that is
- * not told. */
+/* Until it is seen in one system call twice, and not in that one; or for half a second where that
+ * is not told. */
 static void sleeper_start(int (*run)(void), long but)
 {
 	const struct timespec moment = { .tv_nsec = MS };
