@@ -39,7 +39,7 @@ AT(data_page, 88);
 AT(stats_first, 96);
 AT(stats_objects, 104);
 AT(stats_started, 112);
-AT(spare, 120);
+AT(stats_now, 120);
 AT(name, 128);
 AT(text, 192);
 AT(stats_size, 448);

@@ -72,12 +72,12 @@ struct wire_message {
 	uint64_t data_page;    /* the data area's pages: of the size of page, or huge ones */
 	/* Of monitors; else zero. In HELLO with which object of counters, of which the oldest has
 	 * 0, the ones that come along are to begin. In WELCOME with which they do, and how many
-	 * there are in all, when the first was made (monotonic ns), and the bytes of each that
-	 * comes along. */
+	 * there are in all, when the first was made (monotonic ns), the bytes of each that comes
+	 * along, and what the sender's clock says as it answers; 0: not told. */
 	uint64_t stats_first;
 	uint64_t stats_objects;
 	uint64_t stats_started;
-	uint64_t spare[1];
+	uint64_t stats_now;
 	char name[64];  /* what the sender calls itself, terminated */
 	char text[256]; /* REFUSE: a sentence, terminated */
 	uint64_t stats_size[PLATFORM_DESCRIPTORS];

@@ -615,6 +615,7 @@ static int show_counters(struct peal_listener *listener, const struct guest *gue
 		answer.stats_size[i] = view.size[i];
 		ours.fd[i] = view.fd[i];
 	}
+	answer.stats_now = platform_now();
 	return send_answer(listener, guest, &answer, &ours);
 }
 

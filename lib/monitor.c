@@ -74,6 +74,8 @@ struct peal_monitor {
 	struct opening opening;
 	struct peal_peer who;
 	uint64_t started_ns;
+	uint64_t asked_ns; /* no later than the HELLO that is under way was said */
+	int64_t offset;    /* of its clock from ours: 0, unless it is in another time namespace */
 	struct object *objects;
 	uint64_t count, slots, bytes;
 };
@@ -191,6 +193,21 @@ static int adopt(struct peal_monitor *monitor, int fd, uint64_t size)
 	return 0;
 }
 
+/* Its clock said something between our question and now, which bounds the offset: one that is
+ * possible stays, else it becomes the nearest that is. */
+static void set_clock(struct peal_monitor *monitor, uint64_t told)
+{
+	int64_t least = (int64_t)(told - platform_now());
+	int64_t most = (int64_t)(told - monitor->asked_ns);
+
+	if (!told)
+		return;
+	if (monitor->offset < least)
+		monitor->offset = least;
+	if (monitor->offset > most)
+		monitor->offset = most;
+}
+
 /* Whether who answers is who answered before; the first time, notes it. */
 static int recognize(struct peal_monitor *monitor, const struct wire_message *answer,
 		     const struct platform_parcel *received)
@@ -236,6 +253,7 @@ static int take(struct peal_monitor *monitor, const struct wire_message *answer,
 	err = recognize(monitor, answer, received);
 	if (err)
 		return err;
+	set_clock(monitor, answer->stats_now);
 	if (objects > OBJECTS_MAX)
 		return error_set(
 			-E2BIG,
@@ -270,7 +288,12 @@ static int ask(struct peal_monitor *monitor, int64_t timeout, uint64_t deadline,
 	int err;
 
 	opening->stats_first = monitor->count;
-	while ((err = opening_look(opening, &answer, &received)) > 0) {
+	for (;;) {
+		if (opening->stage != OPENING_ANSWER)
+			monitor->asked_ns = platform_now();
+		err = opening_look(opening, &answer, &received);
+		if (err <= 0)
+			break;
 		err = opening_wait(opening, timeout, deadline);
 		if (err)
 			return err;
@@ -457,7 +480,7 @@ int peal_monitor_read(struct peal_monitor *monitor, struct peal_monitored *about
 	now.who = monitor->who;
 	now.started_ns = monitor->started_ns;
 	PEAL_DEBUG_LEAVE(monitor);
-	now.now_ns = platform_now();
+	now.now_ns = platform_now() + (uint64_t)monitor->offset;
 	if (about)
 		*about = now;
 	return (int)now.links;

@@ -28,13 +28,17 @@ extern "C" {
 
 struct peal_monitor;
 
-/* The process that is looked at, and what those of its links came to that have ended. */
+/*
+ * The process that is looked at, and what those of its links came to that have ended. All times are
+ * of its monotonic clock, which is the reader's too, unless they are in different time namespaces:
+ * now_ns is then as exact as its last answer was quick.
+ */
 struct peal_monitored {
 	uint32_t size;        /* sizeof(struct peal_monitored); the caller sets it */
 	uint32_t links;       /* open now, as far as they have counters of their own */
 	struct peal_peer who; /* pid, uid and gid as the kernel vouches; its name as it says */
 	uint64_t started_ns;  /* its first link, or the first look at it (monotonic) */
-	uint64_t now_ns;      /* when this was read (monotonic) */
+	uint64_t now_ns;      /* when this was read (likewise) */
 	uint64_t ended;       /* links that have been closed since it started */
 	/* Of those: sums, in high_water the most, and no depth. What is here and in the links
 	 * together never becomes less. */

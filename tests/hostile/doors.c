@@ -102,7 +102,7 @@ static const struct field fields[] = {
 	{ FIELD(stats_first), { ANY, ANY, ONLY } },
 	{ FIELD(stats_objects), { ANY, ANY, AT_LEAST } },
 	{ FIELD(stats_started), { ANY, ANY, ANY } },
-	{ AT(spare, 8), { ANY, ANY, ANY } },
+	{ FIELD(stats_now), { ANY, ANY, ANY } },
 	{ AT(name[0], 8), { ANY, ANY, ANY } },
 	{ AT(name[56], 8), { ANY, ANY, ANY } },
 	{ AT(text[0], 8), { ANY, ANY, ANY } },

@@ -281,7 +281,8 @@ START_TEST(a_server_welcomes_whose_message_is_right)
 		int fd, theirs;
 
 		message.max_message = 100;
-		memset(message.spare, 0xff, sizeof(message.spare)); /* for later versions to use */
+		message.stats_now = UINT64_MAX; /* for later versions to use, as is the end */
+		memset(message.spare_end, 0xff, sizeof(message.spare_end));
 		message.features = ~WIRE_TRUSTS_EVENTFD;
 		message.version_high = 9;
 		message.layout_high = 9;

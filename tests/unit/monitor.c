@@ -1170,6 +1170,57 @@ START_TEST(what_is_no_sealed_memory_is_not_looked_at)
 	}
 END_TEST
 
+/* What it is by a monitor that asked twice, where the server's clock said this then; 0: nothing. */
+static uint64_t told(uint64_t first, uint64_t later)
+{
+	const uint64_t minute = (uint64_t)60000 * MS, begin = platform_now();
+	struct peal_monitored about = { .size = sizeof(about) };
+	struct peal_monitor *monitor;
+	char path[120];
+	uint64_t size, expected = first ? first : begin;
+	uint8_t *at;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/liar", folder.name);
+	at = make_memory(&fd, &size, true, true);
+	liar_open(path, fd, size);
+	liar.answer.stats_now = first;
+	liar_start();
+	ck_assert_msg(!peal_monitor_open(&monitor, path, LONG), "%s", peal_error());
+	liar_stop(path);
+	ck_assert_int_ge(peal_monitor_read(monitor, &about, NULL, 0), 0);
+	ck_assert_uint_lt(about.now_ns - expected, minute);
+	liar.answer.stats_now = later;
+	liar.answer.descriptors = 0;
+	liar.copies = 0;
+	liar_start();
+	ck_assert_msg(!peal_monitor_refresh(monitor, LONG), "%s", peal_error());
+	liar_stop(path);
+	ck_assert_int_ge(peal_monitor_read(monitor, &about, NULL, 0), 0);
+	peal_monitor_close(monitor);
+	close(liar.door);
+	unlink(path);
+	close(fd);
+	platform_unmap(at, size, 0);
+	return about.now_ns;
+}
+
+START_TEST(the_time_of_reading_is_of_the_servers_clock)
+	{
+		const uint64_t minute = (uint64_t)60000 * MS, day = 1440 * minute;
+		uint64_t now;
+
+		/* Behind ours, ahead of it, not told, and what no clock says. */
+		ck_assert_uint_lt(told(1, minute) - minute, minute);
+		now = platform_now() + day;
+		ck_assert_uint_lt(told(now, now + day) - (now + day), minute);
+		ck_assert_uint_lt(told(now, 0) - now, minute);
+		ck_assert_uint_lt(told(0, 0) - platform_now() + minute, 2 * minute);
+		told(UINT64_MAX, (uint64_t)1 << 63);
+		told((uint64_t)1 << 63, 1);
+	}
+END_TEST
+
 static void refuse(uint32_t code, const char *sentence)
 {
 	liar.answer.type = WIRE_REFUSE;
@@ -1541,6 +1592,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(lies, a_server_that_says_what_cannot_be_is_left_and_nothing_stays, 0,
 			    sizeof(untruths) / sizeof(untruths[0]));
 	tcase_add_test(lies, what_is_no_sealed_memory_is_not_looked_at);
+	tcase_add_test(lies, the_time_of_reading_is_of_the_servers_clock);
 	tcase_add_test(lies, a_server_from_before_monitors_says_that_it_has_none);
 	tcase_add_test(lies, whatever_a_server_counts_misleads_at_most);
 	tcase_add_test(lies, a_slot_that_does_not_hold_still_holds_nobody);
