@@ -7,13 +7,18 @@ proof_tests += \
 	tests/limits/clocks \
 	tests/limits/forking \
 	tests/limits/memory \
+	tests/limits/quotas \
 	tests/limits/rlimits \
 	tests/limits/stopped
 
 if ENABLE_TESTS
 tests_limits_clocks_LDADD = $(process)
+tests_limits_forking_SOURCES = tests/limits/forking.c tests/limits/states.c tests/limits/states.h
 tests_limits_forking_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_memory_LDADD = tests/unit/libstage.la $(behaviour)
+tests_limits_quotas_SOURCES = tests/limits/quotas.c tests/limits/host.c tests/limits/host.h
+tests_limits_quotas_LDADD = tests/unit/libstage.la $(behaviour)
+tests_limits_rlimits_SOURCES = tests/limits/rlimits.c tests/limits/host.c tests/limits/host.h
 tests_limits_rlimits_LDADD = tests/unit/libstage.la $(behaviour)
 tests_limits_stopped_LDADD = $(process)
 endif

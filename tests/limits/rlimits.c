@@ -1,157 +1,30 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Limits of a process that are reached midway: of its address space, its data, its mappings, its
- * descriptors, its files and its threads. Whatever is being made then is an error that says so,
- * nothing of it is left, what is there already goes on, and with the limit gone it can be made.
+ * Limits of a process that are reached midway, at each step of what is being made: of its address
+ * space, its data, its mappings and its descriptors. It is an error that says so, nothing of it is
+ * left, what is there already goes on, and with the limit gone it can be made.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <peal.h>
 #include <peal/client.h>
 #include <peal/monitor.h>
-#include <peal/server.h>
 
-#include "tests/unit/stage.h"
-
-#define USER 12346 /* of nobody here */
-
-static struct folder folder, other;
-static struct peal_server *server;
-
-/*
- * The server of the test's own process answers each message with itself.
- */
-
-static void echo(void *data, struct peal_request *request)
-{
-	(void)data;
-	peal_reply(request, request->data, request->length, 0);
-}
-
-static int serve(struct peal_server **made, const char *path, uint32_t workers)
-{
-	struct peal_options link = stage_options(PEAL_WAIT_ADAPTIVE, 0);
-	struct peal_server_options options;
-
-	peal_server_options_init(&options);
-	options.link = &link;
-	options.workers = workers;
-	options.ready = UINT32_MAX; /* what is ready ahead would hide a limit */
-	options.handlers.message = echo;
-	return peal_server_open(made, path, &options);
-}
-
-static void set_up(void)
-{
-	folder_make(&folder);
-	folder_make(&other);
-	ck_assert_int_eq(serve(&server, folder.path, 1), 0);
-}
-
-static void tear_down(void)
-{
-	peal_server_close(server);
-	folder_remove(&folder);
-	folder_remove(&other);
-}
-
-static void serve_until_it_ends(struct child *child)
-{
-	siginfo_t about = { .si_pid = 0 };
-
-	while (!about.si_pid) {
-		int got = peal_server_step(server, 2 * MS);
-
-		ck_assert_msg(got >= 0 || got == -ETIMEDOUT, "%d %s", got, peal_error());
-		ck_assert_int_eq(
-			waitid(P_PID, (id_t)child->pid, &about, WEXITED | WNOHANG | WNOWAIT), 0);
-	}
-	child_end(child);
-}
-
-static int exchange(struct peal_link *link)
-{
-	char reply[8];
-	ssize_t length = peal_call(link, "limits", 6, reply, sizeof(reply), NULL, LONG);
-
-	return length < 0 ? (int)length : length == 6 && !memcmp(reply, "limits", 6) ? 0 : -EILSEQ;
-}
+#include "tests/limits/host.h"
 
 /*
  * What is tried with little left. Each makes something, uses it, and closes it.
  */
-
-static int use_pair(struct peal_link *links[2])
-{
-	char buffer[8];
-	int err = peal_send(peal_link_tx(links[0]), "pair", 4, 0, 0);
-	ssize_t length;
-
-	if (err)
-		return err;
-	length = peal_recv(peal_link_rx(links[1]), buffer, sizeof(buffer), NULL, 0);
-	return length == 4 ? 0 : length < 0 ? (int)length : -EILSEQ;
-}
-
-/* In fragments, of which those that fit are joined. */
-static int use_large(struct peal_link *links[2])
-{
-	static uint8_t large[100000];
-	int err = peal_send(peal_link_tx(links[1]), large, sizeof(large), 0, MS / 10);
-
-	if (err != -ETIMEDOUT)
-		return err ? err : -EILSEQ;
-	err = (int)peal_recv(peal_link_rx(links[0]), large, sizeof(large), NULL, 0);
-	return err == -EAGAIN ? 0 : err;
-}
-
-static int try_pair(void)
-{
-	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
-	struct peal_link *links[2];
-	int err;
-
-	options.max_message = 16 << 20;
-	options.flags = PEAL_PREFAULT;
-	err = peal_pair(links, &options);
-	if (err)
-		return err;
-	err = use_pair(links);
-	if (!err)
-		err = use_large(links);
-	pair_close(links);
-	return err;
-}
-
-static int try_link(void)
-{
-	struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
-	struct peal_link *link;
-	int err;
-
-	options.flags = PEAL_CALLS;
-	err = peal_connect(&link, folder.path, &options, LONG);
-	if (err)
-		return err;
-	err = exchange(link);
-	peal_close(link);
-	return err;
-}
 
 static int try_client(void)
 {
@@ -195,7 +68,7 @@ static int try_server(void)
 {
 	struct pollfd gone = { .fd = visited, .events = POLLIN };
 	struct peal_server *own;
-	int err = serve(&own, other.path, 1);
+	int err = host_open(&own, other.path, 1);
 	char result = 0;
 
 	if (err)
@@ -226,19 +99,6 @@ struct measure {
 	int err; /* of what has no more */
 	bool in_steps;
 };
-
-static struct rlimit was;
-
-static bool lower(__rlimit_resource_t which, rlim_t to)
-{
-	struct rlimit now;
-
-	if (getrlimit(which, &was))
-		return false;
-	now = was;
-	now.rlim_cur = to;
-	return !setrlimit(which, &now);
-}
 
 /* A figure of /proc/self/status, in bytes. */
 static rlim_t figure(const char *name)
@@ -395,34 +255,6 @@ struct trial {
 	int (*run)(void);
 };
 
-/* Mappings of the library's memory. With a ballast there are too many to look at them, and the next
- * squeeze tells. */
-static int mappings(void)
-{
-	FILE *file = ballast ? NULL : fopen("/proc/self/maps", "re");
-	char line[512];
-	int count = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		count += strstr(line, "memfd:peal") != NULL;
-	if (file)
-		fclose(file);
-	return count;
-}
-
-/* Helper threads close some things. */
-static bool settles(int descriptors, int mapped)
-{
-	const struct timespec moment = { .tv_nsec = MS };
-
-	for (int i = 0; i < 10000; i++) {
-		if (descriptors_count() <= descriptors && mappings() <= mapped)
-			return true;
-		nanosleep(&moment, NULL);
-	}
-	return false;
-}
-
 static char sentence[512]; /* of what was tried last */
 
 static const char *expect_explained(const struct trial *trial, unsigned left, int err)
@@ -460,7 +292,8 @@ static const char *try_all(void *data)
 	if (peal_pair(old, NULL) || trial->run())
 		return wrong("without a limit");
 	descriptors = descriptors_settled();
-	mapped = mappings();
+	/* With a ballast there are too many to look at them, and the next squeeze tells. */
+	mapped = ballast ? -1 : mappings_count();
 	for (unsigned left = 0; good < 3 && !failed; left += measure->in_steps ? 1 + left / 8 : 1) {
 		if (left > measure->most)
 			return wrong("%s takes more than %u of %s", trial->name, measure->most,
@@ -472,7 +305,7 @@ static const char *try_all(void *data)
 			failed = wrong("who was there before does not go on");
 		if (!failed && !settles(descriptors, mapped))
 			failed = wrong("%d descriptors, of %d, and %d mappings, of %d, are left",
-				       descriptors_count(), descriptors, mappings(), mapped);
+				       descriptors_count(), descriptors, mappings_count(), mapped);
 	}
 	/* Of data a link needs no more than there is in the heap. */
 	if (!failed && !bad && (measure->squeeze != squeeze_data || trial->run == try_pair))
@@ -486,7 +319,7 @@ static void child_tries(const char *name, int (*run)(void), const struct measure
 	struct child child;
 
 	child_start(&child, try_all, &trial);
-	serve_until_it_ends(&child);
+	host_serve(&child);
 }
 
 static const struct measure *measure_of(int i)
@@ -577,171 +410,17 @@ START_TEST(a_newcomer_hears_what_the_server_has_no_more_of)
 	}
 END_TEST
 
-/*
- * Descriptors: 64, all of which the links of one process take.
- */
-
-enum { FILES = 64 };
-
-/* Connects until there are no more; how many there are then. */
-static int crowd(struct peal_link *links[FILES])
-{
-	int count = 0, err;
-
-	while (!(err = peal_connect(&links[count], folder.path, NULL, LONG)))
-		count++;
-	return err == -EMFILE && strstr(peal_error(), "descriptors") ? count : -1;
-}
-
-static const char *fill_up_as_client(void *data)
-{
-	struct peal_link *links[FILES] = { NULL };
-	int count;
-
-	(void)data;
-	if (!lower(RLIMIT_NOFILE, FILES))
-		return wrong("no limit");
-	count = crowd(links);
-	if (count < 16)
-		return wrong("%d links", count);
-	for (int round = 0; round < 3; round++) {
-		for (int i = 0; i < count; i++)
-			if (exchange(links[i]))
-				return wrong("link %d of %d", i, count);
-		if (peal_connect(&links[count], folder.path, NULL, LONG) != -EMFILE)
-			return wrong("one more gets in");
-		peal_close(links[round]);
-		if (peal_connect(&links[round], folder.path, NULL, LONG))
-			return wrong("where one has left none gets in");
-	}
-	while (count)
-		peal_close(links[--count]);
-	return NULL;
-}
-
-START_TEST(a_process_out_of_descriptors_keeps_its_links_and_makes_one_for_each_that_ends)
-	{
-		struct child child;
-
-		if (skip_emulated("limits of its programs"))
-			return;
-		child_start(&child, fill_up_as_client, NULL);
-		serve_until_it_ends(&child);
-	}
-END_TEST
-
-/*
- * Files: also those that are memory. What is longer is a signal that ends the process, if it is
- * tried at all.
- */
-
-static const char *allow_no_files(void *data)
-{
-	struct peal_listener *listener;
-	struct peal_link *links[2];
-	int err;
-
-	(void)data;
-	signal(SIGXFSZ, SIG_DFL);
-	if (peal_pair(links, NULL) || !lower(RLIMIT_FSIZE, 0))
-		return wrong("without a limit");
-	if (use_pair(links))
-		return wrong("what is there does not go on");
-	err = try_pair();
-	if (err != -EFBIG || !strstr(peal_error(), "file size"))
-		return wrong("a pair gives %d", err);
-	err = try_link();
-	if (err != -EFBIG)
-		return wrong("a link gives %d", err);
-	err = peal_listen(&listener, other.path, NULL);
-	if (err)
-		return wrong("to listen gives %d", err);
-	err = peal_accept(listener, &links[0], MS);
-	if (err != -ETIMEDOUT)
-		return wrong("to accept gives %d", err);
-	peal_listener_close(listener);
-	setrlimit(RLIMIT_FSIZE, &was);
-	return try_pair() ? wrong("with a limit no more") : NULL;
-}
-
-START_TEST(a_limit_on_files_is_an_error_and_no_signal)
-	{
-		struct child child;
-
-		if (skip_emulated("limits of its programs"))
-			return;
-		child_start(&child, allow_no_files, NULL);
-		serve_until_it_ends(&child);
-	}
-END_TEST
-
-/*
- * Threads: none can be made by a user who has as many processes as he may have.
- */
-
-static const char *allow_no_threads(void *data)
-{
-	const struct rlimit one = { .rlim_cur = 1, .rlim_max = 1 };
-	struct peal_server *own;
-	int err, descriptors;
-
-	(void)data;
-	if (!geteuid() && (setgroups(0, NULL) || setgid(USER) || setuid(USER)))
-		return wrong("no other user");
-	if (setrlimit(RLIMIT_NPROC, &one))
-		return wrong("no limit");
-	err = try_pair();
-	descriptors = descriptors_count();
-	if (err)
-		return wrong("a pair gives %d", err);
-	for (int i = 0; i < 50; i++) {
-		err = try_pair();
-		if (err)
-			return wrong("a pair gives %d", err);
-	}
-	if (!settles(descriptors, mappings()))
-		return wrong("%d descriptors instead of %d", descriptors_count(), descriptors);
-	err = serve(&own, "@peal-limits-threads", 2);
-	if (err)
-		return wrong("a server gives %d", err);
-	err = peal_server_step(own, 0);
-	if (err != -EAGAIN || !strstr(peal_error(), "thread"))
-		return wrong("two workers give %d", err);
-	peal_server_close(own);
-	err = serve(&own, "@peal-limits-threads", 1);
-	if (err)
-		return wrong("a server gives %d", err);
-	err = peal_server_step(own, 0);
-	peal_server_close(own);
-	return err == -EAGAIN ? NULL : wrong("one worker gives %d", err);
-}
-
-START_TEST(without_threads_there_is_one_worker_and_all_is_closed_all_the_same)
-	{
-		if (geteuid() || runner_burdened()) {
-			skip(geteuid() ? "only root can be a user who has no other processes" :
-					 "a sanitizer, or an emulator, has threads of its own");
-			return;
-		}
-		child_run(allow_no_threads, NULL);
-	}
-END_TEST
-
 static Suite *suite(void)
 {
 	const int count = sizeof(measures) / sizeof(measures[0]);
 	Suite *s = suite_create("rlimits");
 	TCase *all = tcase_create("rlimits");
 
-	tcase_add_checked_fixture(all, set_up, tear_down);
+	tcase_add_checked_fixture(all, host_set_up, host_tear_down);
 	tcase_set_timeout(all, 60);
 	tcase_add_loop_test(all, what_cannot_be_had_is_an_error_and_what_is_there_goes_on, 0,
 			    count);
 	tcase_add_loop_test(all, a_newcomer_hears_what_the_server_has_no_more_of, 0, count);
-	tcase_add_test(
-		all, a_process_out_of_descriptors_keeps_its_links_and_makes_one_for_each_that_ends);
-	tcase_add_test(all, a_limit_on_files_is_an_error_and_no_signal);
-	tcase_add_test(all, without_threads_there_is_one_worker_and_all_is_closed_all_the_same);
 	suite_add_tcase(s, all);
 	return s;
 }

@@ -168,7 +168,7 @@ START_TEST(a_server_that_is_stopped_is_waited_for_no_longer_than_it_was_told)
 				 -ETIMEDOUT);
 		expect_waited(begin);
 		peer_continue(&server);
-		/* The answer to what had waited longest is dropped, that to the other one is not. */
+		/* What had waited longest has its answer dropped, and the other one has not. */
 		ck_assert_int_eq(peal_client_next(client, &answer, SCENE_PATIENCE), 0);
 		ck_assert_uint_eq(answer.verdict, PEAL_REPLY);
 		ck_assert_int_eq((int)answer.length, 6);
