@@ -382,6 +382,120 @@ START_TEST(a_pool_that_is_dry_is_told_of_where_huge_pages_are_tried)
 	}
 END_TEST
 
+/* So many pages, as another program would; -1: they are not to be had. */
+static int take_pages(uint64_t count)
+{
+	int fd = memfd_create("unit",
+			      MFD_CLOEXEC | MFD_HUGETLB | (unsigned)__builtin_ctzll(huge) << 26);
+
+	if (fd >= 0 && fallocate(fd, 0, 0, (off_t)(count * huge))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* It has two pages, or has one and two and none in turn, until it is killed. */
+static pid_t start_taker(bool in_turn)
+{
+	int ends[2];
+	char byte;
+	pid_t taker;
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	taker = fork_alone();
+	ck_assert_int_ge(taker, 0);
+	while (!taker) {
+		for (uint64_t count = 2; count; count--) {
+			int fd = take_pages(count);
+
+			if (write(ends[1], "", in_turn ? 0 : 1) < 0 || (!in_turn && fd < 0))
+				_exit(1);
+			while (!in_turn)
+				pause();
+			close(fd);
+		}
+	}
+	close(ends[1]);
+	if (!in_turn)
+		ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	return taker;
+}
+
+static void kill_taker(pid_t taker)
+{
+	int status;
+
+	ck_assert_int_eq(kill(taker, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(taker, &status, 0), taker);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* A link to who tries; whether there was one. */
+static bool meet(struct peal_listener *listener, const char *path, uint32_t wish)
+{
+	struct peal_options options = wishing(wish, 2 * huge);
+	struct peal_link *server = NULL;
+	struct caller caller;
+
+	caller_start(&caller, path, &options, LONG);
+	while (!server && !caller_is_over(&caller))
+		peal_accept(listener, &server, 10 * MS);
+	caller_end(&caller);
+	if (caller.err) {
+		ck_assert_ptr_null(server);
+		ck_assert_uint_eq(wish, PEAL_HUGE_REQUIRE);
+		expect_words(caller.err, caller.sentence, -ENOMEM, "huge pages", NULL);
+		return false;
+	}
+	if (!server)
+		ck_assert_msg(!peal_accept(listener, &server, LONG), "%s", peal_error());
+	expect_carries(caller.link, server);
+	expect_carries(server, caller.link);
+	peal_close(caller.link);
+	peal_close(server);
+	return true;
+}
+
+START_TEST(a_pool_that_runs_dry_midway_harms_no_link_and_is_whole_afterwards)
+	{
+		struct peal_options options = wishing(PEAL_HUGE_REQUIRE, 2 * huge);
+		struct peal_options trying = wishing(PEAL_HUGE_TRY, 2 * huge);
+		struct peal_listener *listener;
+		struct peal_link *links[2];
+		struct folder folder;
+		pid_t taker;
+
+		if (!rings_can_be_huge() || !leave_free(6))
+			return;
+		folder_make(&folder);
+		ck_assert_int_eq(peal_listen(&listener, folder.path, &trying), 0);
+		ck_assert_msg(!peal_pair(links, &options), "%s", peal_error());
+		ck_assert(meet(listener, folder.path, PEAL_HUGE_REQUIRE));
+		taker = start_taker(false);
+		ck_assert_int_eq(platform_huge_left(huge), 0);
+		ck_assert(!meet(listener, folder.path, PEAL_HUGE_REQUIRE));
+		ck_assert(meet(listener, folder.path, PEAL_HUGE_TRY));
+		expect_carries(links[0], links[1]);
+		kill_taker(taker);
+		ck_assert(meet(listener, folder.path, PEAL_HUGE_REQUIRE));
+		/* At any step. */
+		taker = start_taker(true);
+		for (int i = 0; i < (runner_long() ? 1000 : 12); i++) {
+			meet(listener, folder.path, i % 2 ? PEAL_HUGE_REQUIRE : PEAL_HUGE_TRY);
+			expect_carries(links[i % 2], links[(i + 1) % 2]);
+		}
+		kill_taker(taker);
+		ck_assert_int_eq(platform_huge_left(huge), 2);
+		ck_assert(meet(listener, folder.path, PEAL_HUGE_REQUIRE));
+		pair_close(links);
+		peal_listener_close(listener);
+		folder_remove(&folder);
+		ck_assert_int_eq(platform_huge_left(huge), 6);
+	}
+END_TEST
+
 /* In a child, with fewer huge pages allowed than the pool has left. */
 static const char *meet_a_limit(void *data)
 {
@@ -1182,6 +1296,7 @@ static Suite *suite(void)
 	tcase_add_test(all, the_two_ends_of_a_pair_get_huge_pages);
 	tcase_add_test(all, a_pool_that_is_dry_is_an_error_where_huge_pages_are_required);
 	tcase_add_test(all, a_pool_that_is_dry_is_told_of_where_huge_pages_are_tried);
+	tcase_add_test(all, a_pool_that_runs_dry_midway_harms_no_link_and_is_whole_afterwards);
 	tcase_add_test(all, a_limit_on_huge_pages_is_told_from_a_dry_pool);
 	tcase_add_test(all, a_cgroup_that_limits_huge_pages_is_met_like_a_dry_pool);
 	tcase_add_test(all, a_pool_that_is_dry_is_called_so_without_sys_too);
