@@ -129,7 +129,7 @@ static void expect_admitted(struct peal_link **link)
 
 START_TEST(a_server_out_of_descriptors_refuses_in_words_until_one_leaves_and_rests)
 	{
-		struct peal_link *links[FILES] = { NULL }, *none;
+		struct peal_link *links[FILES] = { NULL };
 		uint32_t workers = (uint32_t)_i + 1;
 		struct child child;
 		int count, outside[8];
@@ -150,7 +150,9 @@ START_TEST(a_server_out_of_descriptors_refuses_in_words_until_one_leaves_and_res
 			for (int i = 0; i < count; i++)
 				ck_assert_msg(!exchange(links[i]), "link %d of %d: %s", i, count,
 					      peal_error());
-			ck_assert_int_eq(peal_connect(&none, other.path, NULL, LONG), -EBUSY);
+			/* What was refused or knocked before may have left room meanwhile. */
+			count = crowd(links, count, other.path, -EBUSY);
+			ck_assert_int_gt(count, 0);
 			peal_close(links[round]);
 			expect_admitted(&links[round]);
 		}
