@@ -568,7 +568,7 @@ void peal_ring_room(struct peal_rx *rx)
 	/* Pairs with [heavy], where the word asks for it. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* [room-fence] */
 	/* Pairs with [arm], for tx_wants. */
-	asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE);
+	asleep = __atomic_load_n(&rx->peer->tx_asleep, __ATOMIC_ACQUIRE); /* [arm-seen] */
 	/* tx_wants: ordered by the line above. */
 	if (!(asleep & PEAL_ASLEEP) || asleep == rx->last_rung || /* [room-once] */
 	    rx->pos < __atomic_load_n(&rx->peer->tx_wants, __ATOMIC_RELAXED))
