@@ -64,7 +64,7 @@ static void on_message(void *data, struct peal_request *request)
 
 	if (desk->diary)
 		journal_note(&desk->diary->received, desk->diary->received | 1u << number);
-	/* One is answered in two parts, one with an error, the others at once. */
+	/* One is answered with an error. */
 	if (number == 2)
 		peal_reply_error(request, -EDOM, "no");
 	else

@@ -270,6 +270,9 @@ void exchange_letters(struct play *play, struct peal_link *link, struct exchange
 
 	waiter.way = exchange->late ? LATE :
 				      (enum way)play_chance(play, 4, exchange->hold ? WAYS : LATE);
+	/* Who is to sleep for longer than a slice does not wait in slices. */
+	if (waiter.way == SLICES && play->cast->asleep_ns > (uint64_t)MS)
+		waiter.way = WHOLE;
 	if (waiter.way == SET || waiter.way == SET_DESCRIPTOR)
 		if (peal_set_create(&waiter.set) || peal_set_add(waiter.set, link, NULL))
 			play_object(play, "no set: %s", peal_error());
