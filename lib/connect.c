@@ -283,20 +283,20 @@ static int take_refusal(struct wire_message *answer)
 /*
  * Whether we accept who has answered. Not by the socket: it shows who called listen, and may have
  * been inherited since. But an answer that nobody vouches for looks as if user and group were those
- * who have no number: that is believed only of a socket that is theirs as well.
+ * who have no number: that is believed only of a socket that is theirs as well. 1, 0, or an errno
+ * with its sentence.
  */
-static bool accepts(int fd, const struct platform_parcel *parcel,
-		    const struct peal_options *options)
+static int accepts(int fd, const struct platform_parcel *parcel, const struct peal_options *options)
 {
 	struct platform_credentials listens;
 
 	if (options->allow == PEAL_ALLOW_ANYONE)
-		return true;
+		return 1;
 	if (!parcel->has_credentials)
-		return false;
+		return 0;
 	if (!platform_is_somebody(&parcel->credentials) &&
 	    (platform_peer(fd, &listens) || listens.uid != parcel->credentials.uid))
-		return false;
+		return 0;
 	return wire_allows(options, &parcel->credentials, -1);
 }
 
@@ -304,8 +304,11 @@ static int take_welcome(int fd, const struct wire_message *answer, struct platfo
 			const struct peal_options *options, struct link_plan *plan)
 {
 	const struct platform_credentials *who = &parcel->credentials;
+	int accepted = accepts(fd, parcel, options);
 
-	if (!accepts(fd, parcel, options))
+	if (accepted < 0)
+		return accepted;
+	if (!accepted)
 		return error_set(
 			-EPERM,
 			"the server is run by user %u (pid %lld), whom options.allow does not accept",

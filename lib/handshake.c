@@ -317,17 +317,38 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	return large_set_aside(&plan->join, options->max_message, plan->rx_largest);
 }
 
-bool wire_is_own(const struct platform_credentials *who)
+int wire_is_own(const struct platform_credentials *who)
 {
-	return who->uid == 0 || (who->uid == platform_uid() && platform_uid_is_mapped(who->uid));
+	int mapped;
+
+	if (who->uid == 0)
+		return 1;
+	if (who->uid != platform_uid())
+		return 0;
+	mapped = platform_uid_is_mapped(who->uid);
+	if (mapped >= 0)
+		return mapped;
+	/* What may pass is not told as a refusal, which is for good. */
+	return error_set(
+		mapped == -EMFILE || mapped == -ENFILE || mapped == -ENOMEM ? mapped : -EPERM,
+		"whether user %u is our own cannot be told, since others may be shown so, too (/proc/self/uid_map, errno %d): %s",
+		who->uid, -mapped,
+		error_mend(mapped, mapped == -EMFILE ?
+					   "raise the limit of descriptors (ulimit -n)" :
+					   "see that /proc can be read"));
 }
 
-bool wire_allows(const struct peal_options *options, const struct platform_credentials *who, int fd)
+int wire_allows(const struct peal_options *options, const struct platform_credentials *who, int fd)
 {
-	if (options->allow == PEAL_ALLOW_ANYONE || wire_is_own(who))
-		return true;
-	return options->allow == PEAL_ALLOW_GROUP &&
-	       (who->gid == options->group || platform_peer_in_group(fd, options->group));
+	int own;
+
+	if (options->allow == PEAL_ALLOW_ANYONE)
+		return 1;
+	own = wire_is_own(who);
+	if (own <= 0 && options->allow == PEAL_ALLOW_GROUP &&
+	    (who->gid == options->group || platform_peer_in_group(fd, options->group)))
+		return 1;
+	return own;
 }
 
 void wire_close_parcel(struct platform_parcel *parcel)

@@ -114,12 +114,12 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 	       const struct peal_options *options, struct link_plan *plan);
 
 /* Whether one with these credentials passes the options' allow and group; fd: its socket, asked
- * about supplementary groups; -1: those do not count. */
-bool wire_allows(const struct peal_options *options, const struct platform_credentials *who,
-		 int fd);
+ * about supplementary groups; -1: those do not count. As wire_is_own. */
+int wire_allows(const struct peal_options *options, const struct platform_credentials *who, int fd);
 
-/* Whether they are those of our own effective user, or of root. */
-bool wire_is_own(const struct platform_credentials *who);
+/* Whether they are those of our own effective user, or of root: 1, 0, or, with its sentence, the
+ * errno that it cannot be told for: -EMFILE, -ENFILE or -ENOMEM, or else -EPERM. */
+int wire_is_own(const struct platform_credentials *who);
 
 /* Closes, aside, what a stranger sent. */
 void wire_close_parcel(struct platform_parcel *parcel);

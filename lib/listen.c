@@ -546,16 +546,18 @@ static bool give_up_spares(struct peal_listener *listener)
 	return some;
 }
 
-/* Credentials decide before anything is received. */
-static bool admit(const struct peal_listener *listener, const struct guest *guest)
+/* Credentials decide before anything is received. 1, 0, or an errno with its sentence. */
+static int admit(const struct peal_listener *listener, const struct guest *guest)
 {
 	const struct peal_options *options = &listener->options;
 	struct peal_peer peer = { .pid = guest->who.pid,
 				  .uid = guest->who.uid,
 				  .gid = guest->who.gid };
 
-	return wire_allows(options, &guest->who, guest->fd) ||
-	       (options->admit && options->admit(options->admit_data, &peer));
+	int allowed = wire_allows(options, &guest->who, guest->fd);
+
+	return allowed > 0 || !options->admit ? allowed :
+						options->admit(options->admit_data, &peer) != 0;
 }
 
 static int send_answer(struct peal_listener *listener, const struct guest *guest,
@@ -584,9 +586,11 @@ static int show_counters(struct peal_listener *listener, const struct guest *gue
 	struct platform_parcel ours = { .has_credentials = true, .credentials = listener->self };
 	struct wire_message answer;
 	struct stats_view view;
-	int err;
+	int err = wire_is_own(&guest->who);
 
-	if (!wire_is_own(&guest->who))
+	if (err < 0)
+		return err;
+	if (!err)
 		return error_set(
 			-EPERM,
 			"user %u may not look at the counters of this process: only its own user (%u) and root may",
@@ -697,7 +701,7 @@ static void take_in(struct peal_listener *listener, struct guest *guest, struct 
 	int err;
 
 	/* One who may not look has come as any client does, and is not to try without a limit. */
-	if (monitor && guest->counted && wire_is_own(&guest->who)) {
+	if (monitor && guest->counted && wire_is_own(&guest->who) > 0) {
 		admission_undo(&listener->admission, guest->who.uid);
 		guest->counted = false;
 	}
@@ -900,7 +904,13 @@ static int greet(struct peal_listener *listener, bool sure, struct peal_link **l
 		see_off(listener, guest, -EPERM, sentence);
 		return 0;
 	}
-	if (!admit(listener, guest)) {
+	err = admit(listener, guest);
+	if (err < 0) {
+		/* What may pass is worth another try. */
+		see_off(listener, guest, err == -EPERM ? err : -EBUSY, peal_error());
+		return 0;
+	}
+	if (!err) {
 		snprintf(sentence, sizeof(sentence),
 			 "user %u (group %u) is not admitted here: see options.allow of the server",
 			 guest->who.uid, guest->who.gid);
@@ -909,7 +919,7 @@ static int greet(struct peal_listener *listener, bool sure, struct peal_link **l
 	}
 	/* The limits are for clients: who looks after a server has to see it when it is full, too.
 	 * Of others nothing is received before they have passed. */
-	own = wire_is_own(&guest->who);
+	own = wire_is_own(&guest->who) > 0;
 	heard = own && listen_to(guest, &word);
 	if (!heard || !is_monitor(&word)) {
 		err = admission_enter(&listener->admission, guest->who.uid, guest->since);

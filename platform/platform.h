@@ -277,10 +277,11 @@ bool platform_peer_in_group(int fd, uint32_t gid);
 bool platform_is_somebody(const struct platform_credentials *who);
 
 /* Our own effective user and group, and whether a user number is one that stands for a real user
- * here (in a user namespace all unmapped users share one number). */
+ * here (in a user namespace all unmapped users share one number): 1, 0, or the errno that it cannot
+ * be told for. */
 uint32_t platform_uid(void);
 uint32_t platform_gid(void);
-bool platform_uid_is_mapped(uint32_t uid);
+int platform_uid_is_mapped(uint32_t uid);
 
 /* One byte for a peer that polls its socket; a full socket is a bell already rung. False: there was
  * no memory for it, not in a millisecond either. */

@@ -381,22 +381,22 @@ bool platform_is_somebody(const struct platform_credentials *who)
 	return who->pid || who->uid != overflow_uid();
 }
 
-bool platform_uid_is_mapped(uint32_t uid)
+int platform_uid_is_mapped(uint32_t uid)
 {
 	unsigned long first = 0, below = 0, count = 0;
-	bool whole = false;
+	int numbers, err;
 	FILE *file;
 
 	if (uid != overflow_uid())
-		return true;
+		return 1;
 	/* Where every user is mapped, the number is a user like any other. */
 	file = fopen("/proc/self/uid_map", "re");
-	if (file) {
-		if (fscanf(file, "%lu %lu %lu", &first, &below, &count) == 3)
-			whole = first == 0 && below == 0 && count == 4294967295ul;
-		fclose(file);
-	}
-	return whole;
+	if (!file)
+		return -errno;
+	numbers = fscanf(file, "%lu %lu %lu", &first, &below, &count);
+	err = ferror(file) ? -errno : 0;
+	fclose(file);
+	return err ? err : numbers == 3 && first == 0 && below == 0 && count == 4294967295ul;
 }
 
 bool platform_ring(int fd)

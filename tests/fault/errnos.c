@@ -214,6 +214,11 @@ bool failing_explains(const char *call, int err, int result)
 		/* It is lost, with the descriptors that came along. */
 		{ "recvmsg", CUT, -EMFILE },
 		{ "accept4", ENOBUFS, -ENOMEM },
+		/* Who somebody is cannot be told, and may not be told later, either. */
+		{ "openat open", ENOENT, -EPERM },
+		{ "openat open", EACCES, -EPERM },
+		{ "openat open", EINTR, -EPERM },
+		{ "read", 0, -EPERM },
 		/* The next try is up to the caller. */
 		{ "ppoll poll epoll_wait epoll_pwait epoll_pwait2 recvmsg", 0, -EAGAIN },
 	};

@@ -315,14 +315,15 @@ static bool is_asked_for(const struct scenario *scenario, struct trap_order *ord
 static void fail_each(struct act *act, const struct held *before, unsigned turn, bool memory)
 {
 	struct trap_order order = { .others = act->scenario->others, .memory = memory };
+	bool every = act->scenario->every || runner_long();
 	unsigned choices;
 
 	for (order.nth = 1; order.nth < CALLS_MAX; order.nth++) {
-		order.choice = runner_long() ? 0 : order.nth + turn;
+		order.choice = every ? 0 : order.nth + turn;
 		if (!fault(act, &order, before, &choices))
 			break;
 		*(memory ? &figures->allocations : &figures->calls) += 1;
-		while (runner_long() && ++order.choice < choices)
+		while (every && ++order.choice < choices)
 			fault(act, &order, before, &choices);
 	}
 	ck_assert_msg(order.nth < CALLS_MAX, "%s does not end: %u calls", act->scenario->name,

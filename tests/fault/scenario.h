@@ -50,6 +50,7 @@ struct scenario {
 	void (*meanwhile)(struct act *act); /* beside it */
 	void (*after)(struct act *act);
 	bool others; /* what fails is what its other threads and children do */
+	bool every;  /* with every errno by default, too */
 	bool fresh;  /* each time in a process that has not used the library */
 };
 

@@ -6,8 +6,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "tests/fault/scenario.h"
 #include "tests/fault/trap.h"
@@ -103,6 +106,18 @@ static void open_for_huge(struct act *act)
 	open_server(act);
 	act->options = stage_options(PEAL_WAIT_ADAPTIVE, 2 << 20);
 	act->options.huge = PEAL_HUGE_TRY;
+}
+
+/* As the user whose number those without one are shown by as well: who that is takes reading. Of
+ * anyone but root's tests it is who they are run by. */
+static void open_as_nobody(struct act *act)
+{
+	const unsigned nobody = 65534;
+
+	if (!geteuid() && !setgroups(0, NULL) && !setresgid(nobody, nobody, nobody) &&
+	    !setresuid(nobody, nobody, nobody))
+		prctl(PR_SET_DUMPABLE, 1); /* else /proc is root's */
+	open_server(act);
 }
 
 static int try_told_connect(struct act *act)
@@ -316,6 +331,11 @@ static void close_link(struct act *act)
 
 const struct scenario client_scenarios[] = {
 	{ .name = "connect", .open = open_server, .close = close_server, .attempt = try_connect },
+	{ .name = "connect-nobody",
+	  .open = open_as_nobody,
+	  .close = close_server,
+	  .attempt = try_connect,
+	  .every = true },
 	{ .name = "connect-asleep",
 	  .open = open_for_sleepers,
 	  .close = close_server,
