@@ -348,5 +348,5 @@ int main(void)
 {
 	static Suite *(*const suites[])(void) = { calls, NULL };
 
-	return runner_main(suites);
+	return play_main(suites);
 }

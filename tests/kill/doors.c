@@ -322,5 +322,5 @@ int main(void)
 {
 	static Suite *(*const suites[])(void) = { doors, NULL };
 
-	return runner_main(suites);
+	return play_main(suites);
 }

@@ -546,5 +546,5 @@ int main(void)
 {
 	static Suite *(*const suites[])(void) = { messages, NULL };
 
-	return runner_main(suites);
+	return play_main(suites);
 }

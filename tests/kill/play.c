@@ -32,11 +32,19 @@
 
 /* Instructions that are gone through at most: by default what there is time for; and what has not
  * ended by the other, an exclusive store that never succeeds, say, has no end. */
-#define STEPS_MOST (runner_long() ? 400000 : 2500)
+#define STEPS_MOST (runner_long() ? 400000 : 2000)
 /* And in all runs of a play by default, a single step taking some 5 to 15 us. */
-#define STEPS_IN_ALL 4000
+#define STEPS_IN_ALL 3000
 /* Ends of system calls that are tried by default. */
 #define STOPS_MOST 6
+/* A run of a victim that does not end by itself ends after so many seconds, well before the test
+ * would, so that the step can be told. */
+#define HANGS_AFTER (runner_long() ? 600u : 60u)
+
+/* Summed up over all tests, each of which is a process. */
+static struct figures {
+	uint64_t plays, kills, stops, instructions;
+} * figures;
 
 bool play_possible(void)
 {
@@ -79,6 +87,25 @@ void diary_object(struct diary *diary, const char *format, ...)
 
 /* The step that the victim of this run is killed at. */
 static char here[32];
+
+static pid_t on_stage;
+static volatile sig_atomic_t hangs;
+
+/* By SIGALRM: whoever waits for the victim goes on. */
+static void end_hanging(int signal)
+{
+	(void)signal;
+	hangs = 1;
+	kill(on_stage, SIGKILL);
+}
+
+static void raise_curtain(struct play *play)
+{
+	ck_assert_int_gt(play->victim.pid, 0);
+	on_stage = play->victim.pid;
+	signal(SIGALRM, end_hanging);
+	alarm(HANGS_AFTER);
+}
 
 void play_expect(const struct play *play, bool is_true, const char *format, ...)
 {
@@ -252,15 +279,19 @@ static uint64_t perform(struct play *play, enum victim_step step, uint64_t count
 			       .dice = traffic_mix(scene_seed() + count * 2 + step) };
 	snprintf(play->address, sizeof(play->address), "%s", scene_path("server"));
 	victim_start(&play->victim, act, play);
+	raise_curtain(play);
 	ck_assert_int_eq(pthread_create(&play->thread, NULL, survive, play), 0);
-	play_expect(play, victim_reach(&play->victim), "the victim ended with status 0x%x: %s",
-		    (unsigned)play->victim.status, diary->words);
+	play_expect(play, victim_reach(&play->victim), "the victim %s with status 0x%x: %s",
+		    hangs ? "hangs, and ended" : "ended", (unsigned)play->victim.status,
+		    diary->words);
 	if (play->cast->asleep_ns)
 		play_expect(play, scene_until(has_slept, play), "the survivor does not sleep");
 	made = victim_step(&play->victim, step, count);
 	if (play->cast->held)
 		play->cast->held(play);
 	stagger(play);
+	alarm(0);
+	play_expect(play, !hangs, "the victim hangs");
 	killed = victim_kill(&play->victim);
 	/* Pairs with the acquire in play_is_dead. */
 	__atomic_store_n(&play->dead, true, __ATOMIC_RELEASE);
@@ -346,4 +377,23 @@ void play_run(const struct cast *cast)
 	       cast->name, stops + runs + 2, stops, calls, runs, instructions,
 	       (scene_now() - begun) / (uint64_t)MS);
 	fflush(stdout);
+	figures->plays++;
+	figures->kills += stops + runs + 2;
+	figures->stops += stops + 1;
+	figures->instructions += runs + 1;
+}
+
+int play_main(Suite *(*const suites[])(void))
+{
+	int status;
+
+	figures = mmap(NULL, sizeof(*figures), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (figures == MAP_FAILED)
+		return EXIT_FAILURE;
+	status = runner_main(suites);
+	printf("%" PRIu64 " plays, %" PRIu64 " kills: at %" PRIu64
+	       " ends of system calls and at %" PRIu64 " instructions\n",
+	       figures->plays, figures->kills, figures->stops, figures->instructions);
+	return status;
 }

@@ -79,6 +79,10 @@ bool play_possible(void);
 /* All runs of a play. */
 void play_run(const struct cast *cast);
 
+/* runner_main, and a line of how much has been played. */
+struct Suite;
+int play_main(struct Suite *(*const suites[])(void));
+
 /* For the survivor: something must not be. */
 void play_object(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
