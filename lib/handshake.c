@@ -319,6 +319,7 @@ int wire_adopt(const struct wire_message *message, struct platform_parcel *parce
 
 int wire_is_own(const struct platform_credentials *who)
 {
+	bool passes;
 	int mapped;
 
 	if (who->uid == 0)
@@ -329,13 +330,14 @@ int wire_is_own(const struct platform_credentials *who)
 	if (mapped >= 0)
 		return mapped;
 	/* What may pass is not told as a refusal, which is for good. */
+	passes = mapped == -EMFILE || mapped == -ENFILE || mapped == -ENOMEM;
 	return error_set(
-		mapped == -EMFILE || mapped == -ENFILE || mapped == -ENOMEM ? mapped : -EPERM,
+		passes ? mapped : -EPERM,
 		"whether user %u is our own cannot be told, since others may be shown so, too (/proc/self/uid_map, errno %d): %s",
 		who->uid, -mapped,
-		error_mend(mapped, mapped == -EMFILE ?
-					   "raise the limit of descriptors (ulimit -n)" :
-					   "see that /proc can be read"));
+		passes ?
+			"descriptors or memory are short: raise their limit (ulimit -n, fs.file-max)" :
+			error_mend(mapped, "see that /proc can be read"));
 }
 
 int wire_allows(const struct peal_options *options, const struct platform_credentials *who, int fd)
