@@ -276,6 +276,17 @@ static void unpack(struct msghdr *message, struct platform_parcel *parcel, int *
 	}
 }
 
+/* Takes the next message out, which has been looked at. An error of the peer's, or a signal, may
+ * come before it. */
+static void take_out(int fd)
+{
+	struct msghdr nothing = { .msg_iovlen = 0 };
+
+	for (int i = 0; i < 4; i++)
+		if (recvmsg(fd, &nothing, MSG_DONTWAIT) >= 0 || errno == EAGAIN)
+			return;
+}
+
 /*
  * First a look at the message, then it is taken out. Descriptors for which there is no room, here
  * or in the process's table, would be closed on our way out of the system call that takes it out,
@@ -310,9 +321,7 @@ int64_t platform_receive(int fd, void *data, size_t size, struct platform_parcel
 		platform_close_aside(&own, own >= 0);
 		return count >= PLATFORM_DESCRIPTORS ? -EPROTO : -EMFILE;
 	}
-	message = (struct msghdr){ .msg_iovlen = 0 };
-	if (recvmsg(fd, &message, MSG_DONTWAIT) < 0 && errno == ECONNRESET)
-		recvmsg(fd, &message, MSG_DONTWAIT);
+	take_out(fd);
 	memcpy(parcel->fd, fds, sizeof(int) * (size_t)count);
 	parcel->count = count;
 	return length;
@@ -549,8 +558,6 @@ static void see_to_it(void);
 
 static void *close_all(void *data)
 {
-	struct msghdr nothing = { .msg_iovlen = 0 };
-
 	pthread_mutex_lock(&aside.lock);
 	while (aside.count) {
 		int fd = aside.fds[--aside.count];
@@ -559,7 +566,7 @@ static void *close_all(void *data)
 		see_to_it();
 		pthread_mutex_unlock(&aside.lock);
 		/* What we could not receive in a socket that somebody else keeps. */
-		recvmsg(fd, &nothing, MSG_DONTWAIT);
+		take_out(fd);
 		close(fd);
 		pthread_mutex_lock(&aside.lock);
 		aside.inside--;
