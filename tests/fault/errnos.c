@@ -200,6 +200,8 @@ bool failing_explains(const char *call, int err, int result)
 		/* "Not yet" means something else to a caller. */
 		{ "mmap mremap madvise mlock", EAGAIN, -ENOMEM },
 		{ "mlock", 0, -ENOMEM },
+		/* So pthread_create says it. */
+		{ "clone3 clone", ENOMEM, -EAGAIN },
 		/* Nobody may name or reach it. */
 		{ "socket bind fchmod fchmodat fchownat unlink unlinkat listen connect", EPERM,
 		  -EACCES },
@@ -227,5 +229,10 @@ bool failing_explains(const char *call, int err, int result)
 		if (result == others[i].result && (!others[i].err || others[i].err == err) &&
 		    has_word(others[i].calls, call))
 			return true;
+	/* A wait that a signal interrupts goes on. */
+	if (err == EINTR && has_word("futex ppoll poll epoll_wait epoll_pwait epoll_pwait2 "
+				     "clock_nanosleep connect accept4 sendmsg recvmsg",
+				     call))
+		return false;
 	return result == -err;
 }

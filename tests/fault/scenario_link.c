@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -185,6 +186,40 @@ static int try_set(struct act *act)
 }
 
 /*
+ * Rings by socket, for one who sleeps by descriptor.
+ */
+
+static void open_for_socket(struct act *act)
+{
+	open_folder(act);
+	act->options.bell = PEAL_BELL_SOCKET;
+}
+
+static void link_and_sleep(struct act *act)
+{
+	link_both(act);
+	if (peal_link_fd(act->far) < 0 || peal_link_arm(act->far, PEAL_DATA))
+		ck_abort_msg("the other end is not armed: %s", peal_error());
+}
+
+static int try_ring(struct act *act)
+{
+	return peal_send(peal_link_tx(act->link), "x", 1, 0, LONG);
+}
+
+static void wake_up(struct act *act)
+{
+	struct pollfd look = { .fd = peal_link_fd(act->far), .events = POLLIN };
+	char byte;
+
+	if (poll(&look, 1, 10000) != 1)
+		act_wrong(act, "a message was sent, and nobody rang");
+	if (peal_recv(peal_link_rx(act->far), &byte, 1, NULL, 0) != 1)
+		act_wrong(act, "a message is lost: %s", peal_error());
+	unlink_both(act);
+}
+
+/*
  * Forks: whatever fails in the handlers, the child's ends are no use to it and the parent's
  * work.
  */
@@ -225,6 +260,12 @@ const struct scenario link_scenarios[] = {
 	  .before = link_both,
 	  .attempt = try_set,
 	  .after = unlink_both },
+	{ .name = "ring",
+	  .open = open_for_socket,
+	  .close = nothing,
+	  .before = link_and_sleep,
+	  .attempt = try_ring,
+	  .after = wake_up },
 	{ .name = "fork",
 	  .open = open_folder,
 	  .close = nothing,

@@ -303,6 +303,13 @@ static void open_two(struct act *act)
 		ck_abort_msg("peal_server_open: %s", peal_error());
 }
 
+/* Of its two further threads the second may not begin. */
+static void open_three(struct act *act)
+{
+	if (open_server(act, 3))
+		ck_abort_msg("peal_server_open: %s", peal_error());
+}
+
 static void close_server(struct act *act)
 {
 	peal_server_close(act->server);
@@ -408,6 +415,13 @@ const struct scenario server_scenarios[] = {
 	  .open = make_folder,
 	  .close = remove_folder,
 	  .before = open_one,
+	  .attempt = try_run,
+	  .meanwhile = visit,
+	  .after = close_server },
+	{ .name = "server-workers",
+	  .open = make_folder,
+	  .close = remove_folder,
+	  .before = open_three,
 	  .attempt = try_run,
 	  .meanwhile = visit,
 	  .after = close_server },
