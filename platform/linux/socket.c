@@ -280,10 +280,12 @@ static void unpack(struct msghdr *message, struct platform_parcel *parcel, int *
  * come before it. */
 static void take_out(int fd)
 {
-	struct msghdr nothing = { .msg_iovlen = 0 };
+	char byte;
+	struct iovec piece = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
 
 	for (int i = 0; i < 4; i++)
-		if (recvmsg(fd, &nothing, MSG_DONTWAIT) >= 0 || errno == EAGAIN)
+		if (recvmsg(fd, &message, MSG_DONTWAIT) >= 0 || errno == EAGAIN)
 			return;
 }
 
