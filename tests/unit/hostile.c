@@ -590,6 +590,9 @@ START_TEST(descriptors_on_a_link_that_stands_are_a_lie)
 		struct meeting meeting;
 		int before = descriptors_settled();
 
+		/* It keeps them. */
+		if (skip_emulated("descriptors that do not fit a message"))
+			return;
 		meeting_open(&meeting, NULL, NULL);
 		/* As many as a message of the handshake has, and more. */
 		for (int i = 0; i < 20; i++)
