@@ -269,8 +269,8 @@ static uint64_t perform(struct play *play, enum victim_step step, uint64_t count
 			const struct holdings *before)
 {
 	struct diary *diary = play->diary;
+	bool reached, killed;
 	uint64_t made;
-	bool killed;
 
 	snprintf(here, sizeof(here), "%c%" PRIu64, step == VICTIM_CALLS ? 'c' : 'i', count);
 	memset(diary, 0, sizeof(*diary));
@@ -281,7 +281,8 @@ static uint64_t perform(struct play *play, enum victim_step step, uint64_t count
 	victim_start(&play->victim, act, play);
 	raise_curtain(play);
 	ck_assert_int_eq(pthread_create(&play->thread, NULL, survive, play), 0);
-	play_expect(play, victim_reach(&play->victim), "the victim %s with status 0x%x: %s",
+	reached = victim_reach(&play->victim);
+	play_expect(play, reached, "the victim %s with status 0x%x: %s",
 		    hangs ? "hangs, and ended" : "ended", (unsigned)play->victim.status,
 		    diary->words);
 	if (play->cast->asleep_ns)
