@@ -16,7 +16,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -155,6 +154,12 @@ static void decide(const struct seccomp_notif *seen, struct seccomp_notif_resp *
 		strike(seen, answer, row);
 }
 
+/* ioctl; the type of its second argument is another one in each C library. */
+static long control(int fd, unsigned long what, unsigned long with)
+{
+	return syscall(SYS_ioctl, fd, what, with);
+}
+
 static void *watch(void *data)
 {
 	int fd;
@@ -163,14 +168,14 @@ static void *watch(void *data)
 	while ((fd = __atomic_load_n(&listener, __ATOMIC_ACQUIRE)) < 0)
 		sched_yield();
 	/* Linux 6.6: who is woken need not wait for another CPU. */
-	ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	control(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	for (;;) {
 		struct seccomp_notif seen;
 		struct seccomp_notif_resp answer;
 
 		memset(&seen, 0, sizeof(seen));
 		memset(&answer, 0, sizeof(answer));
-		if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &seen)) {
+		if (control(fd, SECCOMP_IOCTL_NOTIF_RECV, (unsigned long)&seen)) {
 			if (errno == EINTR || errno == ENOENT)
 				continue; /* who called is no more */
 			return data;
@@ -178,7 +183,7 @@ static void *watch(void *data)
 		answer.id = seen.id;
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 		decide(&seen, &answer);
-		ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+		control(fd, SECCOMP_IOCTL_NOTIF_SEND, (unsigned long)&answer);
 	}
 }
 

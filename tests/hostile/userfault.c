@@ -12,12 +12,17 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <stdint.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/runner.h"
+
+/* ioctl; the type of its second argument is another one in each C library. */
+static long control(int fd, unsigned long what, void *with)
+{
+	return syscall(SYS_ioctl, fd, what, with);
+}
 
 bool userfault_begin(struct userfault *userfault)
 {
@@ -27,7 +32,7 @@ bool userfault_begin(struct userfault *userfault)
 
 	/* One that the kernel's own touches are told to, which takes root. */
 	userfault->fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (userfault->fd < 0 || ioctl(userfault->fd, UFFDIO_API, &api)) {
+	if (userfault->fd < 0 || control(userfault->fd, UFFDIO_API, &api)) {
 		skip("no userfaultfd for touches by the kernel (errno %d): it takes root", errno);
 		return false;
 	}
@@ -35,7 +40,7 @@ bool userfault_begin(struct userfault *userfault)
 			     0);
 	ck_assert_ptr_ne(userfault->at, MAP_FAILED);
 	range.range.start = (uintptr_t)userfault->at;
-	ck_assert_int_eq(ioctl(userfault->fd, UFFDIO_REGISTER, &range), 0);
+	ck_assert_int_eq(control(userfault->fd, UFFDIO_REGISTER, &range), 0);
 	return true;
 }
 
