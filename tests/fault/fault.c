@@ -424,7 +424,9 @@ static void try_scenario(const struct scenario *scenario, unsigned turn)
 
 	if (getenv("FAULT") && !one)
 		return;
+#ifdef M_ARENA_MAX
 	mallopt(M_ARENA_MAX, 1);
+#endif
 	act = (struct act){ .scenario = scenario, .stranger = -1 };
 	if (skip_emulated("seccomp"))
 		return;

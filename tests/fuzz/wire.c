@@ -233,7 +233,7 @@ bool wire_say(int fd, const struct said *said)
 		item->cmsg_type = SCM_RIGHTS;
 		item->cmsg_len = (socklen_t)CMSG_LEN(size);
 		memcpy(CMSG_DATA(item), said->fds, size);
-		message.msg_controllen += CMSG_SPACE(size);
+		message.msg_controllen = (socklen_t)(message.msg_controllen + CMSG_SPACE(size));
 	}
 	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }

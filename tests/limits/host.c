@@ -129,7 +129,7 @@ int try_link(void)
 	return err;
 }
 
-bool lower(__rlimit_resource_t which, rlim_t to)
+bool lower(resource which, rlim_t to)
 {
 	struct rlimit now;
 

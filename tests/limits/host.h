@@ -39,7 +39,13 @@ int try_link(void);
 
 /* Limits what this process may have; was: what it might have before. */
 extern struct rlimit was;
-bool lower(__rlimit_resource_t which, rlim_t to);
+/* What the first argument of setrlimit is is another type in each C library. */
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource;
+#else
+typedef int resource;
+#endif
+bool lower(resource which, rlim_t to);
 
 /* Whether it comes to have no more descriptors, and mappings of Peal's memory (negative: that does
  * not matter), than so many: helper threads close some things. */
