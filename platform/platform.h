@@ -340,7 +340,7 @@ int platform_poller(void);
 int platform_poller_add(int poller, int fd, uint32_t key);
 
 /* The same for a descriptor that is never read: it polls readable once for every time it was
- * rung; whether this may be one, by what can be asked without asking whoever is behind it. */
+ * rung. */
 int platform_poller_add_edge(int poller, int fd, uint32_t key);
 
 /* Waits until a member is readable, and takes note of edges. 0, -ETIMEDOUT, -EINTR. Negative ns: no
