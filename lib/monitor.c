@@ -200,7 +200,7 @@ static void set_clock(struct peal_monitor *monitor, uint64_t told)
 	int64_t least = (int64_t)(told - platform_now());
 	int64_t most = (int64_t)(told - monitor->asked_ns);
 
-	if (!told) /* by an older server */
+	if (!told) /* it has not told */
 		return;
 	if (monitor->offset < least)
 		monitor->offset = least;

@@ -487,33 +487,6 @@ out:
 	return err ? err : taken;
 }
 
-/* What a verb is of, by how its name goes on; the first that fits. */
-static const char *thing_of(const char *verb)
-{
-	static const char *const things[][2] = {
-		{ "set_", "set" },         { "client_", "client" },
-		{ "accept", "listener" },  { "listener_", "listener" },
-		{ "server_", "server" },   { "repl", "server's worker" },
-		{ "monitor_", "monitor" }, { "link_", "link" },
-		{ "close", "link" },       { "call", "link" },
-		{ "peek", "rx" },          { "release", "rx" },
-		{ "recv", "rx" },          { "drain", "rx" },
-	};
-
-	for (size_t i = 0; i < sizeof(things) / sizeof(things[0]); i++)
-		if (!strncmp(verb + strlen("peal_"), things[i][0], strlen(things[i][0])))
-			return things[i][1];
-	return "tx";
-}
-
-static void report_two(const char *verb, uint32_t self, uint32_t other)
-{
-	fprintf(stderr,
-		"peal: %s in thread %u while thread %u is using the same %s: one thread at a time may\n",
-		verb, self, other, thing_of(verb));
-	abort();
-}
-
 /* Of the verbs that this thread is in, the innermost one first: whether it is inside another one of
  * the same end, which is still in there when this one leaves. */
 static __thread uint64_t nested;
@@ -525,8 +498,12 @@ void peal_debug_enter(uint32_t *owner, const char *verb)
 	 * it hides no race from ThreadSanitizer. */
 	uint32_t other = __atomic_exchange_n(owner, self, __ATOMIC_RELAXED);
 
-	if (other && other != self)
-		report_two(verb, self, other);
+	if (other && other != self) {
+		fprintf(stderr,
+			"peal: %s in thread %u while thread %u is using the same end or handle: one thread at a time may\n",
+			verb, self, other);
+		abort();
+	}
 	nested = nested << 1 | (other == self);
 }
 
