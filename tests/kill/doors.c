@@ -170,6 +170,17 @@ static void server(struct play *play)
 	victim_mark();
 }
 
+/* Until somebody may listen; false: it died before. */
+static bool await_listening(const struct play *play)
+{
+	while (!journal_read(&play->diary->ready)) {
+		if (play_is_dead(play))
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
 /* Goes there as soon as somebody may listen. */
 static void visit(struct play *play)
 {
@@ -177,11 +188,8 @@ static void visit(struct play *play)
 	struct peal_link *link;
 	int err;
 
-	while (!journal_read(&play->diary->ready))
-		if (play_is_dead(play))
-			return;
-		else
-			sched_yield();
+	if (!await_listening(play))
+		return;
 	err = peal_connect(&link, play->address, &options, SCENE_PATIENCE);
 	if (!err)
 		bury(play, link);
@@ -198,11 +206,8 @@ static void watch(struct play *play)
 	struct peal_monitor *monitor;
 	int err;
 
-	while (!journal_read(&play->diary->ready))
-		if (play_is_dead(play))
-			return;
-		else
-			sched_yield();
+	if (!await_listening(play))
+		return;
 	err = peal_monitor_open(&monitor, play->address, SCENE_PATIENCE);
 	if (err) {
 		if (err != -ECONNRESET && err != -ECONNREFUSED)
