@@ -122,7 +122,8 @@ PEAL_API void peal_listener_close(struct peal_listener *listener);
  * -ECONNRESET: the server went away half-way; -EBUSY: the server is out of descriptors or memory,
  * or has as many clients as it takes, at the same time or in a second, of all users or of this one:
  * try again later; -EPROTO: the server lied; -ENOSYS, -EMFILE, -ENFILE, -ENOMEM: as in peal_pair,
- * and so is what the system says of a ring that it has no room for. Of a descriptor: as in
+ * and so is what the system says of a ring that it has no room for (the descriptors of an answer
+ * for which there was no room are closed by a thread, a moment later). Of a descriptor: as in
  * peal_listen, but -ENOTCONN, -EINVAL: it is not connected.
  * Any thread; enters the kernel, and waits there.
  */
