@@ -80,6 +80,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/partner.h \
 	tools/peal-perf/payload.c \
 	tools/peal-perf/payload.h \
+	tools/peal-perf/peers.c \
 	tools/peal-perf/process.c \
 	tools/peal-perf/process.h \
 	tools/peal-perf/progress.c \

@@ -14,7 +14,7 @@
 #include "complaint.h"
 #include "transport.h"
 
-#define CONTROL_SLOTS 64 /* ends that are open at a time */
+#define CONTROL_SLOTS 160 /* ends that are open at a time */
 
 enum request_kind {
 	REQUEST_LISTEN, /* at setup.path, into a slot */

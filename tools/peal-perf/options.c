@@ -303,7 +303,7 @@ static int unknown_transport(const char *word)
 {
 	const char *names[OPTIONS_TRANSPORTS];
 	const char *nearest;
-	char list[256] = "";
+	char list[512] = "";
 	unsigned count = 0;
 
 	for (; count < OPTIONS_TRANSPORTS && transport_at(count); count++) {

@@ -12,7 +12,7 @@
 #include "transport.h"
 
 #define OPTIONS_SIZES 32
-#define OPTIONS_TRANSPORTS 16
+#define OPTIONS_TRANSPORTS 48
 #define OPTIONS_RATES 16
 #define OPTIONS_BATCHES 8
 #define OPTIONS_CLIENTS 16

@@ -101,7 +101,7 @@ static inline void payload_write(void *at, size_t size, uint64_t sequence)
 	} else if (size == LINE) {
 		const struct line line = line_from(word);
 
-		line_write(at, &line);
+		line_write((uint8_t *)at, &line);
 	} else {
 		payload_write_any(at, size, sequence);
 	}
@@ -118,7 +118,8 @@ static inline bool payload_right(const void *at, size_t size, uint64_t sequence)
 		return found == word;
 	}
 	if (size == LINE) {
-		const struct line line = line_from(word), all = line_differ(at, &line);
+		const struct line line = line_from(word),
+				  all = line_differ((const uint8_t *)at, &line);
 
 		return !line_fold(&all);
 	}

@@ -58,6 +58,14 @@ static void choose_waits(struct plan *plan, const struct options *options, enum 
 				transport->name, test_name(test));
 		return;
 	}
+	if (transport->threads_only && !options->threads) {
+		if (options->transports_named)
+			fprintf(stderr,
+				"peal-perf: %s is between threads of one process: left out, give "
+				"--threads\n",
+				transport->name);
+		return;
+	}
 	if (!waits) {
 		fprintf(stderr,
 			"peal-perf: %s cannot wait in any of the ways asked for: left out\n",

@@ -10,7 +10,7 @@
 #include "options.h"
 #include "results.h"
 
-#define RUN_ENTRIES 48 /* transports times ways of waiting, at a time */
+#define RUN_ENTRIES 128 /* transports times ways of waiting, at a time */
 
 /* What is measured in turn: a transport, waiting in one way, with batches of one size. */
 struct entry {

@@ -20,14 +20,14 @@ static const struct transport *const transports[] = {
 
 const struct transport *transport_at(unsigned index)
 {
-	return index < TRANSPORTS ? transports[index] : NULL;
+	return index < TRANSPORTS ? transports[index] : transport_peers[index - TRANSPORTS];
 }
 
 const struct transport *transport_by_name(const char *name)
 {
-	for (unsigned i = 0; i < TRANSPORTS; i++)
-		if (!strcmp(transports[i]->name, name))
-			return transports[i];
+	for (unsigned i = 0; transport_at(i); i++)
+		if (!strcmp(transport_at(i)->name, name))
+			return transport_at(i);
 	return strcmp(transport_floor.name, name) ? NULL : &transport_floor;
 }
 

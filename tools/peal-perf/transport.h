@@ -3,7 +3,7 @@
  *
  * Transports: what peal-perf can send messages through. Each is a const table, and all that is
  * peculiar to one is behind it, in its own file. A new transport is a file and a line in
- * transport.c.
+ * transport.c; one that needs another library is a file in bench/, and a line in bench/peers.c.
  *
  * The partner listens, the driver connects; they meet through the transport's own means. What
  * passes while a slice runs is in the loops of slice.h, of which every transport has copies with
@@ -65,18 +65,20 @@ struct loops {
 	{                                                        \
 		return slice_##LOOP(&(VERBS), end, slice);       \
 	}
-#define TRANSPORT_LOOPS(NAME, VERBS)         \
-	TRANSPORT_LOOP(NAME, VERBS, ping)    \
-	TRANSPORT_LOOP(NAME, VERBS, pong)    \
-	TRANSPORT_LOOP(NAME, VERBS, produce) \
-	TRANSPORT_LOOP(NAME, VERBS, consume) \
-	TRANSPORT_LOOP(NAME, VERBS, arrive)  \
-	TRANSPORT_LOOP(NAME, VERBS, pace)    \
+#define TRANSPORT_LOOPS(NAME, VERBS)                                \
+	TRANSPORT_LOOP(NAME, VERBS, ping)                           \
+	TRANSPORT_LOOP(NAME, VERBS, pong)                           \
+	TRANSPORT_LOOP(NAME, VERBS, produce)                        \
+	TRANSPORT_LOOP(NAME, VERBS, consume)                        \
+	TRANSPORT_LOOP(NAME, VERBS, arrive)                         \
+	TRANSPORT_LOOP(NAME, VERBS, pace)                           \
+	/* In the order of enum test_id, for C++ knows no other. */ \
 	static const struct loops NAME = {                                 \
 		.run = {                                                   \
-			[TEST_LATENCY] = { NAME##_ping, NAME##_pong },     \
-			[TEST_STREAM] = { NAME##_produce, NAME##_consume }, \
-			[TEST_RATE] = { NAME##_arrive, NAME##_pace },      \
+			{ NULL, NULL },                                    \
+			{ NAME##_ping, NAME##_pong },                      \
+			{ NAME##_produce, NAME##_consume },                \
+			{ NAME##_arrive, NAME##_pace },                    \
 		},                                                         \
 	}
 
@@ -85,12 +87,13 @@ struct transport {
 	const char *about; /* a few words for --help */
 	unsigned waits;    /* 1 << each of enum wait_mode that it has */
 	bool rings;        /* setup.ring limits its messages */
+	bool threads_only; /* its ends are of one process */
 
 	/* NULL, or a sentence why it cannot be measured so; never called if it is NULL itself. */
 	const char *(*refuse)(const struct setup *setup);
 
 	/* All return 0, or a negative errno with a complaint and nothing left behind; but for
-	 * accept, whose end still wants to be closed. */
+	 * accept, whose end still wants to be closed. Of threads_only there is pair alone. */
 	int (*listen)(const struct setup *setup, void **end);
 	int (*accept)(void *end);
 	int (*connect)(const struct setup *setup, void **end);
@@ -121,6 +124,9 @@ extern const struct transport transport_pipe;
 extern const struct transport transport_futex;
 extern const struct transport transport_eventfd;
 extern const struct transport transport_floor;
+
+/* Those of other libraries, and NULL behind them: none in peal-perf, those of bench/ there. */
+extern const struct transport *const transport_peers[];
 
 /* The index-th transport that may be named by a user; NULL past the last. */
 const struct transport *transport_at(unsigned index);

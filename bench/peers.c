@@ -1,0 +1,28 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Peers: the list of those that were there when this was built, in the order of the tables.
+ */
+#include "config.h"
+
+#include "transport.h"
+
+/* Between processes. */
+
+/* Between threads. */
+extern const struct transport transport_atomic_queue;
+extern const struct transport transport_boost_spsc;
+extern const struct transport transport_readerwriterqueue;
+
+const struct transport *const transport_peers[] = {
+#ifdef PEER_ATOMIC_QUEUE
+	&transport_atomic_queue,
+#endif
+#ifdef PEER_BOOST_SPSC
+	&transport_boost_spsc,
+#endif
+#ifdef PEER_READERWRITERQUEUE
+	&transport_readerwriterqueue,
+#endif
+	NULL
+};
