@@ -50,6 +50,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/clients.c \
 	tools/peal-perf/clients.h \
 	tools/peal-perf/clients_report.c \
+	tools/peal-perf/compare.c \
+	tools/peal-perf/compare.h \
 	tools/peal-perf/complaint.c \
 	tools/peal-perf/complaint.h \
 	tools/peal-perf/control.c \
@@ -58,6 +60,12 @@ peal_perf_SOURCES = \
 	tools/peal-perf/demo.h \
 	tools/peal-perf/driver.c \
 	tools/peal-perf/driver.h \
+	tools/peal-perf/earlier.c \
+	tools/peal-perf/earlier.h \
+	tools/peal-perf/extras.c \
+	tools/peal-perf/extras.h \
+	tools/peal-perf/fields.c \
+	tools/peal-perf/fields.h \
 	tools/peal-perf/floor.c \
 	tools/peal-perf/histogram.c \
 	tools/peal-perf/histogram.h \
@@ -66,6 +74,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/library.c \
 	tools/peal-perf/library.h \
 	tools/peal-perf/main.c \
+	tools/peal-perf/matrix.c \
+	tools/peal-perf/matrix.h \
 	tools/peal-perf/meeting.c \
 	tools/peal-perf/meeting.h \
 	tools/peal-perf/memory.c \
@@ -74,6 +84,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/options.h \
 	tools/peal-perf/orders.c \
 	tools/peal-perf/orders.h \
+	tools/peal-perf/outcome.c \
+	tools/peal-perf/outcome.h \
 	tools/peal-perf/pace.c \
 	tools/peal-perf/pace.h \
 	tools/peal-perf/partner.c \
@@ -81,6 +93,10 @@ peal_perf_SOURCES = \
 	tools/peal-perf/payload.c \
 	tools/peal-perf/payload.h \
 	tools/peal-perf/peers.c \
+	tools/peal-perf/percentiles.c \
+	tools/peal-perf/percentiles.h \
+	tools/peal-perf/plot.c \
+	tools/peal-perf/plot.h \
 	tools/peal-perf/process.c \
 	tools/peal-perf/process.h \
 	tools/peal-perf/progress.c \
@@ -97,6 +113,8 @@ peal_perf_SOURCES = \
 	tools/peal-perf/service_uds.c \
 	tools/peal-perf/slice.c \
 	tools/peal-perf/slice.h \
+	tools/peal-perf/table.c \
+	tools/peal-perf/table.h \
 	tools/peal-perf/touch.c \
 	tools/peal-perf/touch.h \
 	tools/peal-perf/transport.c \
@@ -111,7 +129,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/watch.h \
 	tools/peal-perf/width.c \
 	tools/peal-perf/width.h
-peal_perf_LDADD = libpeal.la -lm
+peal_perf_LDADD = libpeal.la $(CJSON_LIBS) -lm
 peal_perf_LDFLAGS =
 
 bin_PROGRAMS += peal-top

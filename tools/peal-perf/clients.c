@@ -24,6 +24,8 @@
 #include "clients.h"
 #include "complaint.h"
 #include "driver.h"
+#include "extras.h"
+#include "matrix.h"
 #include "meeting.h"
 #include "pace.h"
 #include "partner.h"
@@ -41,6 +43,9 @@
 #define QUIET_MS 20
 #define QUIET_S 2e-4 /* of CPU time in QUIET_MS */
 #define QUIET_TRIES 100
+#define MATRIX_RING ((uint64_t)64 << 10)
+#define MATRIX_ROUNDS 5
+#define MATRIX_SECONDS 0.3
 #define FLUSH_S 2.5 /* after which the kernel has summed up what a control group is charged with */
 
 struct child {
@@ -73,6 +78,9 @@ struct run {
 	struct track tracks[ROWS];
 	unsigned count;
 	struct json json;
+	struct fields fields;
+	struct extras extras;
+	bool matrix; /* is printed, when all is measured */
 	uint64_t failures;
 	bool measured; /* anything */
 	char left_out[COMPLAINT_SIZE];
@@ -667,27 +675,37 @@ static void print_failures(const struct clients_row *row)
 			row->failures.of[i].why, strerror(-row->failures.of[i].err));
 }
 
-static void tracks_report(struct run *run)
+static int tracks_report(struct run *run)
 {
 	bool grouped = true;
 
-	if (!run->options->json)
-		clients_print_head(run->tracks[0].row, run->options);
+	const struct options *options = run->options;
+	bool table = !options->json && !options->csv && !run->matrix;
+	int err = 0;
+
+	if (table)
+		clients_print_head(run->tracks[0].row, options);
 	for (unsigned i = 0; i < run->count; i++) {
 		const struct clients_row *row = run->tracks[i].row;
 
-		if (run->options->json)
-			clients_json_row(&run->json, row);
-		else
+		if (options->csv && run->fields.names)
+			clients_row_fields(&run->fields, row, options);
+		run->fields.names = false;
+		if (options->json || options->csv)
+			clients_row_fields(&run->fields, row, options);
+		else if (table)
 			clients_print_row(row);
+		if (!err)
+			err = outcomes_add_clients(&run->extras.outcomes, row);
 		grouped = grouped && row->grouped;
 		run->failures += row->failures.count;
 		run->measured = run->measured || row->rounds;
 	}
-	if (!run->options->json)
+	if (table)
 		clients_print_foot(run->test, grouped);
 	for (unsigned i = 0; i < run->count; i++)
 		print_failures(run->tracks[i].row);
+	return err;
 }
 
 /* All rounds of so many clients, at one size and one rate. */
@@ -712,8 +730,10 @@ static int run_one(struct run *run)
 		char why[COMPLAINT_SIZE];
 
 		snprintf(why, sizeof(why), "%s", complaint());
-		tracks_report(run);
-		complain(err, "%s", why);
+		if (!err)
+			err = tracks_report(run);
+		else if (!tracks_report(run))
+			complain(err, "%s", why);
 	}
 	tracks_free(run);
 	return err;
@@ -774,10 +794,40 @@ static void share_out(struct run *run)
 		run->seconds = options->seconds;
 }
 
-static int clients_run(const struct options *options, enum clients_test test)
+/* What is said when all is measured, and where. */
+static int finish(struct run *run, int err)
+{
+	const struct options *options = run->options;
+	bool interrupted = err == -EINTR;
+	char why[COMPLAINT_SIZE] = "";
+
+	if (err && !interrupted) {
+		snprintf(why, sizeof(why), "%s", complaint());
+		fprintf(stderr, "peal-perf: %s\n", why);
+	}
+	if (options->json) {
+		json_end_array(&run->json);
+		extras_compare(&run->extras, &run->json);
+		report_json_end(&run->json, interrupted, *why ? why : NULL);
+	} else if (!options->csv) {
+		if (run->matrix)
+			matrix_print(&run->extras.outcomes, options);
+		extras_compare(&run->extras, NULL);
+		if (interrupted)
+			printf("Interrupted: this is what there was.\n");
+	}
+	if (interrupted)
+		err = 0;
+	if (extras_end(&run->extras)) {
+		fprintf(stderr, "peal-perf: %s\n", complaint());
+		err = -EIO;
+	}
+	return err;
+}
+
+static int clients_run(const struct options *options, enum clients_test test, bool matrix)
 {
 	struct run *run = calloc(1, sizeof(*run));
-	bool interrupted;
 	int err;
 
 	if (!run) {
@@ -786,8 +836,16 @@ static int clients_run(const struct options *options, enum clients_test test)
 	}
 	run->options = options;
 	run->test = test;
+	run->matrix = matrix;
+	if (extras_begin(&run->extras, options)) {
+		fprintf(stderr, "peal-perf: %s\n", complaint());
+		free(run);
+		return EXIT_USAGE;
+	}
 	run->driver.control = -1;
 	run->json.file = stdout;
+	run->fields.json = options->json ? &run->json : NULL;
+	run->fields.names = true;
 	share_out(run);
 	run->setup = (struct setup){
 		.ring = options->ring,
@@ -806,51 +864,49 @@ static int clients_run(const struct options *options, enum clients_test test)
 		report_json_begin(&run->json, options);
 	if (!err)
 		err = run_all(run);
-	interrupted = err == -EINTR;
 	if (!err && !run->measured)
 		err = complain(-EMFILE, "%s",
 			       *run->left_out ? run->left_out : "nothing is left to measure");
-	if (options->json)
-		report_json_end(&run->json, interrupted, err && !interrupted ? complaint() : NULL);
-	if (err && !interrupted)
-		fprintf(stderr, "peal-perf: %s\n", complaint());
-	else if (interrupted && !options->json)
-		printf("Interrupted: this is what there was.\n");
 	driver_folder_remove(&run->driver);
 	watch_end();
-	err = (err && !interrupted) || !run->measured || run->failures;
+	err = finish(run, err) || !run->measured || run->failures;
 	free(run);
 	return err ? 1 : 0;
 }
 
 int clients_connect(const struct options *options)
 {
-	return clients_run(options, CLIENTS_CONNECT);
+	return clients_run(options, CLIENTS_CONNECT, false);
 }
 
 int clients_churn(const struct options *options)
 {
-	return clients_run(options, CLIENTS_CHURN);
+	return clients_run(options, CLIENTS_CHURN, false);
 }
 
 int clients_serve(const struct options *options)
 {
-	return clients_run(options, CLIENTS_SERVE);
+	return clients_run(options, CLIENTS_SERVE, false);
 }
 
 int clients_closed(const struct options *options)
 {
-	return clients_run(options, CLIENTS_CLOSED);
+	return clients_run(options, CLIENTS_CLOSED, false);
+}
+
+int clients_matrix(const struct options *options)
+{
+	return clients_run(options, CLIENTS_CLOSED, true);
 }
 
 int clients_idle(const struct options *options)
 {
-	return clients_run(options, CLIENTS_IDLE);
+	return clients_run(options, CLIENTS_IDLE, false);
 }
 
 int clients_beside(const struct options *options)
 {
-	return clients_run(options, CLIENTS_BESIDE);
+	return clients_run(options, CLIENTS_BESIDE, false);
 }
 
 /* What is the same for all of them. */
@@ -888,6 +944,22 @@ void clients_serve_defaults(struct options *options)
 void clients_closed_defaults(struct options *options)
 {
 	set_defaults(options, 128);
+}
+
+void clients_matrix_defaults(struct options *options)
+{
+	static const uint64_t sizes[] = { 64, 1024, 16384 };
+	static const unsigned clients[] = { 1, 16, 128 };
+
+	set_defaults(options, 1);
+	memcpy(options->sizes, sizes, sizeof(sizes));
+	options->size_count = sizeof(sizes) / sizeof(sizes[0]);
+	memcpy(options->clients, clients, sizeof(clients));
+	options->clients_count = sizeof(clients) / sizeof(clients[0]);
+	options->ring = MATRIX_RING;
+	options->waits = 1u << WAIT_ADAPTIVE | 1u << WAIT_SLEEP;
+	options->rounds = MATRIX_ROUNDS;
+	options->seconds = MATRIX_SECONDS;
 }
 
 void clients_idle_defaults(struct options *options)

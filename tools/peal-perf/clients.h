@@ -15,7 +15,7 @@
 #include "options.h"
 #include "orders.h"
 #include "results.h"
-#include "tools/json.h"
+#include "fields.h"
 
 /* The sub-commands. */
 enum clients_test {
@@ -80,6 +80,7 @@ void clients_connect_defaults(struct options *options);
 void clients_churn_defaults(struct options *options);
 void clients_serve_defaults(struct options *options);
 void clients_closed_defaults(struct options *options);
+void clients_matrix_defaults(struct options *options);
 void clients_idle_defaults(struct options *options);
 void clients_beside_defaults(struct options *options);
 
@@ -89,11 +90,13 @@ int clients_connect(const struct options *options);
 int clients_churn(const struct options *options);
 int clients_serve(const struct options *options);
 int clients_closed(const struct options *options);
+int clients_matrix(const struct options *options);
 int clients_idle(const struct options *options);
 int clients_beside(const struct options *options);
 
 /* The report of rows that were measured in the same rounds; its beginning and its end in text. */
-void clients_json_row(struct json *json, const struct clients_row *row);
+void clients_row_fields(struct fields *fields, const struct clients_row *row,
+			const struct options *options);
 void clients_print_head(const struct clients_row *row, const struct options *options);
 void clients_print_row(const struct clients_row *row);
 void clients_print_foot(enum clients_test test, bool grouped);

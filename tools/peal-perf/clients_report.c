@@ -71,73 +71,93 @@ static void json_holdings(struct json *json, const struct clients_row *row)
 	}
 }
 
-static void json_ratio(struct json *json, const struct clients_row *row, const char *name,
-		       enum clients_figure which)
+static void fields_ratio(struct fields *fields, const struct clients_row *row, const char *name,
+			 enum clients_figure which)
 {
 	struct figure figure = clients_figure(row, which);
-	char spread[48];
 
-	json_number(json, name, figure.median, 4);
-	snprintf(spread, sizeof(spread), "%s_spread", name);
-	report_json_spread(json, spread, &figure, 4);
+	fields_number(fields, name, figure.median, 4);
+	fields_spread(fields, name, &figure, 4);
 }
 
-void clients_json_row(struct json *json, const struct clients_row *row)
+/* What a round found, of each. */
+static void json_rounds(struct json *json, const struct clients_row *row, const char *name,
+			enum clients_figure which, double factor)
+{
+	json_array(json, name);
+	for (unsigned i = 0; i < row->rounds; i++)
+		json_number(json, NULL, row->values[which][i] * factor, 1);
+	json_end_array(json);
+}
+
+void clients_row_fields(struct fields *fields, const struct clients_row *row,
+			const struct options *options)
 {
 	const double none = NAN;
 	double rate = median(row, FIGURE_RATE);
 	bool idle = row->test == CLIENTS_IDLE;
 
-	json_object(json, NULL);
-	json_string(json, "test", clients_name(row->test));
-	json_string(json, "transport", row->transport->name);
-	json_integer(json, "size", row->size);
-	json_string(json, "wait", wait_name(row->wait));
-	json_integer(json, "batch", 1);
-	json_bool(json, "zero_copy", false);
-	json_integer(json, "rounds", row->rounds);
-	json_integer(json, "rounds_dropped", 0);
-	json_integer(json, "count", row->count);
-	json_number(json, "p50_ns", share_ns(row, 0.5), 1);
-	json_number(json, "p99_ns", share_ns(row, 0.99), 1);
-	json_number(json, "p999_ns", share_ns(row, 0.999), 1);
-	json_number(json, "max_ns", row->count ? ns_of((double)row->histogram.max) : none, 1);
-	json_number(json, "mean_ns", ns_of(histogram_mean(&row->histogram)), 1);
-	json_number(json, "msgs_per_s", rate, 1);
-	json_number(json, "bytes_per_s", rate * (double)row->size, 1);
-	json_number(json, "cpu_s", row->server.cpu_s + row->client.cpu_s, 6);
-	json_number(json, "switches", (double)(row->server.switches + row->client.switches), 0);
-	json_number(json, "floor_ns", none, 1);
-	json_number(json, "ratio_to_floor", none, 4);
-	json_number(json, "ratio_to_bare", none, 4);
-	json_integer(json, "ring", row->ring);
-	json_integer(json, "clients", row->clients);
-	if (row->test == CLIENTS_BESIDE)
-		json_integer(json, "idle_clients", row->alone ? 0 : row->clients);
-	if (row->rate)
-		json_integer(json, "rate", row->rate);
-	json_number(json, "connects_per_s", visits(row) ? rate : none, 1);
-	json_failures(json, &row->failures);
-	json_number(json, "server_mem_per_client", median(row, FIGURE_MEMORY), 0);
-	json_number(json, "server_rss_per_client", median(row, FIGURE_RESIDENT), 0);
-	json_number(json, "server_fds_per_client", median(row, FIGURE_DESCRIPTORS), 3);
-	json_number(json, "server_mappings_per_client", median(row, FIGURE_MAPPINGS), 3);
-	if (row->transport == &transport_peal)
-		json_string(json, "bell", row->one_descriptor ? "socket" : "auto");
-	json_string(json, "server_mem_by", row->grouped ? "cgroup" : "meminfo");
-	json_integer(json, "server_wakeups", row->sleeps);
-	json_number(json, "server_cpu_s", row->server.cpu_s, 6);
-	json_number(json, "client_cpu_s", idle ? none : row->client.cpu_s, 6);
-	json_number(json, "requests_per_server_cpu_s", by_cpu(row), 1);
-	json_ratio(json, row, "p50_to_uds", FIGURE_P50_TO_UDS);
-	json_ratio(json, row, "p99_to_uds", FIGURE_P99_TO_UDS);
-	json_ratio(json, row, "server_cpu_to_uds", FIGURE_CPU_TO_UDS);
-	json_ratio(json, row, "server_mem_to_uds", FIGURE_MEMORY_TO_UDS);
-	if (row->test == CLIENTS_BESIDE)
-		json_ratio(json, row, "p50_to_alone", FIGURE_P50_TO_ALONE);
-	if (row->test == CLIENTS_CHURN)
-		json_holdings(json, row);
-	json_end_object(json);
+	fields_begin(fields);
+	fields_string(fields, "test", clients_name(row->test));
+	fields_string(fields, "transport", row->transport->name);
+	fields_integer(fields, "size", row->size);
+	fields_string(fields, "wait", wait_name(row->wait));
+	fields_integer(fields, "batch", 1);
+	fields_bool(fields, "zero_copy", false);
+	report_place(fields, options);
+	fields_integer(fields, "rounds", row->rounds);
+	fields_integer(fields, "rounds_dropped", 0);
+	fields_integer(fields, "count", row->count);
+	fields_number(fields, "p50_ns", share_ns(row, 0.5), 1);
+	fields_number(fields, "p99_ns", share_ns(row, 0.99), 1);
+	fields_number(fields, "p999_ns", share_ns(row, 0.999), 1);
+	fields_number(fields, "p9999_ns", share_ns(row, 0.9999), 1);
+	fields_number(fields, "max_ns", row->count ? ns_of((double)row->histogram.max) : none, 1);
+	fields_number(fields, "mean_ns", ns_of(histogram_mean(&row->histogram)), 1);
+	fields_number(fields, "msgs_per_s", rate, 1);
+	fields_number(fields, "bytes_per_s", rate * (double)row->size, 1);
+	fields_number(fields, "cpu_s", row->server.cpu_s + row->client.cpu_s, 6);
+	fields_number(fields, "switches", (double)(row->server.switches + row->client.switches), 0);
+	fields_number(fields, "floor_ns", none, 1);
+	fields_number(fields, "ratio_to_floor", none, 4);
+	fields_number(fields, "ratio_to_bare", none, 4);
+	if (fields->json) {
+		json_rounds(fields->json, row, "round_p50_ns", FIGURE_P50, ns_of(1));
+		json_rounds(fields->json, row, "round_msgs_per_s", FIGURE_RATE, 1);
+	}
+	fields_integer(fields, "ring", row->ring);
+	fields_integer(fields, "clients", row->clients);
+	fields_if(fields, row->test == CLIENTS_BESIDE);
+	fields_integer(fields, "idle_clients", row->alone ? 0 : row->clients);
+	fields_if(fields, row->rate);
+	fields_integer(fields, "rate", row->rate);
+	fields_if(fields, true);
+	fields_number(fields, "connects_per_s", visits(row) ? rate : none, 1);
+	if (fields->json)
+		json_failures(fields->json, &row->failures);
+	else
+		fields_integer(fields, "failures", row->failures.count);
+	fields_number(fields, "server_mem_per_client", median(row, FIGURE_MEMORY), 0);
+	fields_number(fields, "server_rss_per_client", median(row, FIGURE_RESIDENT), 0);
+	fields_number(fields, "server_fds_per_client", median(row, FIGURE_DESCRIPTORS), 3);
+	fields_number(fields, "server_mappings_per_client", median(row, FIGURE_MAPPINGS), 3);
+	fields_if(fields, row->transport == &transport_peal);
+	fields_string(fields, "bell", row->one_descriptor ? "socket" : "auto");
+	fields_if(fields, true);
+	fields_string(fields, "server_mem_by", row->grouped ? "cgroup" : "meminfo");
+	fields_integer(fields, "server_wakeups", row->sleeps);
+	fields_number(fields, "server_cpu_s", row->server.cpu_s, 6);
+	fields_number(fields, "client_cpu_s", idle ? none : row->client.cpu_s, 6);
+	fields_number(fields, "requests_per_server_cpu_s", by_cpu(row), 1);
+	fields_ratio(fields, row, "p50_to_uds", FIGURE_P50_TO_UDS);
+	fields_ratio(fields, row, "p99_to_uds", FIGURE_P99_TO_UDS);
+	fields_ratio(fields, row, "server_cpu_to_uds", FIGURE_CPU_TO_UDS);
+	fields_ratio(fields, row, "server_mem_to_uds", FIGURE_MEMORY_TO_UDS);
+	fields_if(fields, row->test == CLIENTS_BESIDE);
+	fields_ratio(fields, row, "p50_to_alone", FIGURE_P50_TO_ALONE);
+	if (fields->json && row->test == CLIENTS_CHURN)
+		json_holdings(fields->json, row);
+	fields_end(fields);
 }
 
 /* --- Tables ---------------------------------------------------------------------------------- */
@@ -209,9 +229,9 @@ void clients_print_head(const struct clients_row *row, const struct options *opt
 		       "failed");
 		return;
 	}
-	printf("%-9s %-8s %8s %8s %8s %8s %6s %8s %8s %8s %8s %6s %6s %6s\n", "transport", "wait",
-	       "p50", "p99", "p99.9", visits(row) ? "conn./s" : "reqs/s", "failed", "CPU", "a req",
-	       "reqs/CPU", "clients", "p50/uds", "p99", "CPU");
+	printf("%-9s %-8s %7s %7s %7s %7s %7s %6s %8s %7s %6s %6s\n", "transport", "wait", "p50",
+	       "p99", "p99.9", "p99.99", visits(row) ? "conn./s" : "reqs/s", "failed", "CPU/req",
+	       "p50/uds", "p99", "CPU");
 }
 
 static void print_idle(const struct clients_row *row)
@@ -231,8 +251,8 @@ static void print_churn(const struct clients_row *row)
 {
 	char before[REPORT_TEXT], after[REPORT_TEXT], resident[2][REPORT_TEXT];
 
-	printf("          before and behind: %.0f and %.0f open files, %.0f and %.0f mappings, memory %s "
-	       "and %s, resident %s and %s\n",
+	printf("          before and behind: %.0f and %.0f open files, %.0f and %.0f mappings,\n"
+	       "          memory %s and %s, resident %s and %s\n",
 	       row->before.descriptors, row->after.descriptors, row->before.mappings,
 	       row->after.mappings, bytes_text(before, row->before.memory),
 	       bytes_text(after, row->after.memory), bytes_text(resident[0], row->before.resident),
@@ -241,28 +261,27 @@ static void print_churn(const struct clients_row *row)
 
 void clients_print_row(const struct clients_row *row)
 {
-	char p50[REPORT_TEXT], p99[REPORT_TEXT], p999[REPORT_TEXT], rate[REPORT_TEXT];
-	char cpu[REPORT_TEXT], request[REPORT_TEXT], per_s[REPORT_TEXT], client[REPORT_TEXT];
+	static const double shares[] = { 0.5, 0.99, 0.999, 0.9999 };
+	char text[REPORT_TEXT], request[REPORT_TEXT];
 
 	printf("%-9s %-8s", row->transport->name, wait_name(row->wait));
 	if (row->test == CLIENTS_IDLE) {
 		print_idle(row);
 		return;
 	}
-	printf(" %8s %8s %8s %8s %6" PRIu64 " %8s %8s %8s %8s",
-	       report_time(p50, share_ns(row, 0.5)), report_time(p99, share_ns(row, 0.99)),
-	       report_time(p999, share_ns(row, 0.999)),
-	       report_count(rate, median(row, FIGURE_RATE)), row->failures.count,
-	       report_time(cpu, row->server.cpu_s * 1e9), report_time(request, 1e9 / by_cpu(row)),
-	       report_count(per_s, by_cpu(row)), report_time(client, row->client.cpu_s * 1e9));
+	for (unsigned i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		printf(" %7s", report_time(text, share_ns(row, shares[i])));
+	printf(" %7s %6" PRIu64 " %8s ", report_count(text, median(row, FIGURE_RATE)),
+	       row->failures.count, report_time(request, 1e9 / by_cpu(row)));
 	ratio(median(row, FIGURE_P50_TO_UDS));
 	ratio(median(row, FIGURE_P99_TO_UDS));
 	ratio(median(row, FIGURE_CPU_TO_UDS));
-	if (row->test == CLIENTS_BESIDE && row->alone)
-		printf("  alone");
-	else if (row->test == CLIENTS_BESIDE)
-		printf("  p50/alone %.3f", median(row, FIGURE_P50_TO_ALONE));
 	printf("\n");
+	if (row->test == CLIENTS_BESIDE && row->alone)
+		printf("          alone\n");
+	else if (row->test == CLIENTS_BESIDE)
+		printf("          beside the idle ones; its p50 is %.3f of that alone\n",
+		       median(row, FIGURE_P50_TO_ALONE));
 	if (row->test == CLIENTS_CHURN)
 		print_churn(row);
 }
@@ -273,12 +292,11 @@ void clients_print_foot(enum clients_test test, bool grouped)
 		printf("\nof the server, for each client; wake-ups and CPU: of the server while all "
 		       "were idle, in all rounds\n");
 	else
-		printf("\nCPU: of the server, in all, for a request, and requests in a second of it; of "
-		       "the clients; ratios to the Unix\nsocket are medians of those of the same "
-		       "round\n");
+		printf("\nCPU: of the server, for a request; ratios to the "
+		       "Unix socket are\nmedians of those of the same round\n");
 	if (!grouped && (test == CLIENTS_IDLE || test == CLIENTS_CHURN))
 		printf("No control group for the server's memory could be made here (as root it mostly "
-		       "can): so the kernel's memory\nis that of the whole machine, what clients and "
+		       "can): so the kernel's\nmemory is that of the whole machine, what clients and "
 		       "others cost included.\n");
 	report_runtime();
 	printf("\n");

@@ -72,3 +72,15 @@ uint64_t histogram_below(const struct histogram *histogram, double limit)
 		count += histogram->buckets[i];
 	return count;
 }
+
+double histogram_deviation(const struct histogram *histogram)
+{
+	double mean = histogram_mean(histogram), sum = 0;
+
+	for (uint64_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		double away = (bucket_low(i) + bucket_low(i + 1) - 1) / 2 - mean;
+
+		sum += (double)histogram->buckets[i] * away * away;
+	}
+	return histogram->count ? sqrt(sum / (double)histogram->count) : NAN;
+}

@@ -49,6 +49,9 @@ double histogram_percentile(const struct histogram *histogram, double share);
 
 double histogram_mean(const struct histogram *histogram);
 
+/* The standard deviation, to a bucket's width. */
+double histogram_deviation(const struct histogram *histogram);
+
 /* How many of the values lie below a limit, to a bucket's width. */
 uint64_t histogram_below(const struct histogram *histogram, double limit);
 

@@ -18,6 +18,7 @@
 #include "complaint.h"
 #include "demo.h"
 #include "driver.h"
+#include "extras.h"
 #include "options.h"
 #include "orders.h"
 #include "partner.h"
@@ -26,6 +27,7 @@
 #include "results.h"
 #include "run.h"
 #include "slice.h"
+#include "table.h"
 #include "touch.h"
 #include "watch.h"
 
@@ -60,7 +62,7 @@ static const struct command {
 		.test_count = 1,
 		.one_size = true,
 		.duration_s = 2,
-		.print = report_table,
+		.print = table_print,
 	},
 	{
 		.name = "latency",
@@ -68,7 +70,7 @@ static const struct command {
 		.tests = { TEST_LATENCY },
 		.test_count = 1,
 		.duration_s = 5,
-		.print = report_table,
+		.print = table_print,
 	},
 	{
 		.name = "stream",
@@ -76,7 +78,7 @@ static const struct command {
 		.tests = { TEST_STREAM },
 		.test_count = 1,
 		.duration_s = 5,
-		.print = report_table,
+		.print = table_print,
 	},
 	{
 		.name = "rate",
@@ -86,7 +88,7 @@ static const struct command {
 		.duration_s = 10,
 		.size_least = SLICE_STAMPED_LEAST,
 		.defaults = rate_defaults,
-		.print = report_table,
+		.print = table_print,
 	},
 	{
 		.name = "touch",
@@ -124,6 +126,13 @@ static const struct command {
 		.defaults = clients_closed_defaults,
 		.clients = true,
 		.run = clients_closed,
+	},
+	{
+		.name = "matrix",
+		.about = "the same for sizes, numbers of clients and ways of waiting",
+		.defaults = clients_matrix_defaults,
+		.clients = true,
+		.run = clients_matrix,
 	},
 	{
 		.name = "idle",
@@ -183,7 +192,7 @@ static int version(void)
 }
 
 /* "floor, latency ... or demo": all of them, in text, which is returned. */
-#define COMMANDS_TEXT 160
+#define COMMANDS_TEXT 200
 static const char *commands_text(char *text)
 {
 	size_t used = 0;
@@ -246,11 +255,31 @@ static int measure(const struct command *command, const struct plan *plans,
 	return results->interrupted ? 0 : err;
 }
 
+/* Prints the report, and what is said beside it. */
+static void show(const struct command *command, const struct results *results,
+		 const struct extras *extras, const char *error)
+{
+	const struct options *options = extras->options;
+	struct json json = { .file = stdout };
+
+	if (options->json) {
+		report_json(&json, results, options);
+		extras_compare(extras, &json);
+		report_json_end(&json, results->interrupted, *error ? error : NULL);
+	} else if (options->csv) {
+		report_csv(results, options);
+	} else if (results->count) {
+		command->print(results, options);
+		extras_compare(extras, NULL);
+	}
+}
+
 static int run(const struct command *command, struct options *options)
 {
 	struct results results = { .rows = NULL };
 	struct plan plans[2];
-	const char *error = NULL;
+	char error[COMPLAINT_SIZE] = "";
+	struct extras extras;
 	int status = 0;
 
 	for (unsigned j = 0; j < command->test_count; j++) {
@@ -266,18 +295,26 @@ static int run(const struct command *command, struct options *options)
 			return EXIT_USAGE;
 		}
 	}
+	if (extras_begin(&extras, options)) {
+		fprintf(stderr, "peal-perf: %s\n", complaint());
+		return EXIT_USAGE;
+	}
 	if (measure(command, plans, options, &results)) {
-		error = complaint();
+		snprintf(error, sizeof(error), "%s", complaint());
 		fprintf(stderr, "peal-perf: %s\n", error);
 		status = 1;
 	}
 	if (!results_whole(&results))
 		status = 1;
-	if (options->json)
-		report_json(&results, options, error);
-	else if (results.count)
-		command->print(&results, options);
+	for (unsigned i = 0; i < results.count; i++)
+		if (outcomes_add(&extras.outcomes, results.rows[i]))
+			status = 1;
+	show(command, &results, &extras, error);
 	results_free(&results);
+	if (extras_end(&extras)) {
+		fprintf(stderr, "peal-perf: %s\n", complaint());
+		status = 1;
+	}
 	if (fflush(stdout)) {
 		fprintf(stderr, "peal-perf: writing the report: %s\n", strerror(errno));
 		status = 1;
@@ -320,6 +357,14 @@ static bool fits(const struct command *command, const struct options *options)
 		fprintf(stderr,
 			"peal-perf: %s has no server of many clients: leave out --clients, --count "
 			"and --seconds\n",
+			command->name);
+		return false;
+	}
+	if (command->run &&
+	    (options->csv || options->histogram || options->plot || options->compare)) {
+		fprintf(stderr,
+			"peal-perf: %s prints a table or --json: leave out --csv, --compare, "
+			"--histogram and --plot\n",
 			command->name);
 		return false;
 	}

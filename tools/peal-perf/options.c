@@ -401,6 +401,8 @@ static int parse_seconds(struct options *options, const char *text)
 /* What two CPUs have in common, by enum peal_sharing. */
 static const char *const sharings[] = { "same-cpu", "same-core", "same-llc", "same-node",
 					"other-node" };
+/* And what else it is called, if anything. */
+static const char *const sharings_called[] = { NULL, "siblings", "same-cache", NULL, "cross-node" };
 #define SHARINGS (sizeof(sharings) / sizeof(sharings[0]))
 
 /* Takes a pair, or the next best one if it need not be just so. */
@@ -429,13 +431,16 @@ static int parse_cpus(struct options *options, const char *text)
 		options->cpus[0] = options->cpus[1] = CPUS_ANY;
 		return 0;
 	}
+	if (!strcmp(text, "auto"))
+		return choose_cpus(options, PEAL_SAME_LLC, false);
 	for (unsigned i = 0; i < SHARINGS; i++)
-		if (!strcmp(text, sharings[i]))
+		if (!strcmp(text, sharings[i]) ||
+		    (sharings_called[i] && !strcmp(text, sharings_called[i])))
 			return choose_cpus(options, i, true);
 	if (sscanf(text, "%d,%d%c", &options->cpus[0], &options->cpus[1], &rest) != 2)
 		return usage("cpus \"%s\" are not two numbers: give one for each side, such as "
-			     "0,1, or \"any\" to pin neither, or same-core, same-llc, same-node or "
-			     "other-node",
+			     "0,1, or \"any\" to pin neither, or auto, siblings (same-core), "
+			     "same-cache (same-llc), same-node or cross-node (other-node)",
 			     text);
 	for (int i = 0; i < 2; i++) {
 		int err = peal_cpu_find(options->cpus[i], &cpus[i]);
@@ -477,6 +482,37 @@ static int parse_json(struct options *options, const char *text)
 	(void)text;
 	options->json = true;
 	return 0;
+}
+
+static int parse_csv(struct options *options, const char *text)
+{
+	(void)text;
+	options->csv = true;
+	return 0;
+}
+
+/* The path of a file that an option wants. */
+static int parse_path(const char *option, const char **path, const char *text)
+{
+	if (!*text)
+		return usage("%s needs the name of a file", option);
+	*path = text;
+	return 0;
+}
+
+static int parse_histogram(struct options *options, const char *text)
+{
+	return parse_path("--histogram", &options->histogram, text);
+}
+
+static int parse_plot(struct options *options, const char *text)
+{
+	return parse_path("--plot", &options->plot, text);
+}
+
+static int parse_compare(struct options *options, const char *text)
+{
+	return parse_path("--compare", &options->compare, text);
 }
 
 static int parse_help(struct options *options, const char *text)
@@ -528,10 +564,17 @@ static const struct option {
 	{ "--duration", "S", parse_duration,
 	  "measured seconds per size and rate, shared among slices" },
 	{ "--cpus", "A,B", parse_cpus,
-	  "one for each side, or any, same-core, same-llc (the default), same-node, other-node" },
+	  "one for each side; or by what they share: auto, siblings, same-cache, same-node, "
+	  "cross-node; or any" },
 	{ "--threads", NULL, parse_threads, "both sides as threads of one process" },
 	{ "--zero-copy", NULL, parse_zero_copy, "write and read payloads in Peal's own memory" },
 	{ "--json", NULL, parse_json, "print one JSON object" },
+	{ "--csv", NULL, parse_csv, "print a line of names, and one for each row" },
+	{ "--compare", "OLD.json", parse_compare,
+	  "also say what is other than when --json printed that" },
+	{ "--histogram", "FILE", parse_histogram,
+	  "also write percentiles in HdrHistogram's format, in us, a file for each row" },
+	{ "--plot", "FILE", parse_plot, "also draw an .svg or .png, by gnuplot" },
 	{ "--help", NULL, parse_help, "print this" },
 	{ "--version", NULL, parse_version, "print the version" },
 };
@@ -597,6 +640,10 @@ static int parse_one(struct options *options, int argc, char **argv, int *used)
 /* What only all options together can tell. */
 static int check(const struct options *options)
 {
+	if (options->json && options->csv)
+		return usage("--json and --csv are two ways to print the same: leave out one");
+	if (options->csv && options->compare)
+		return usage("--csv prints no comparison: leave out --compare, or give --json");
 	if (options->links && options->threads)
 		return usage("a set takes links between processes only: leave out --threads or "
 			     "--links");

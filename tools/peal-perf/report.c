@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT
  *
  * Reports. The JSON's schema is a contract with whoever reads it: members are added, never changed
- * or taken away.
+ * or taken away. So are the columns of the CSV, which are the same but for what is in arrays.
  *
  * In latency a message is a round trip: msgs_per_s tells how many there were in a second. In rate
  * times are from when a message was to be sent until the receiver had it.
@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -167,86 +168,100 @@ static void json_runtime(struct json *json)
 	json_end_object(json);
 }
 
-void report_json_spread(struct json *json, const char *name, const struct figure *figure,
-			int decimals)
+/* What a round found, of each. */
+static void json_rounds(struct json *json, const char *name, const struct row *row, size_t offset,
+			double factor, int decimals)
 {
 	json_array(json, name);
-	json_number(json, NULL, figure->low, decimals);
-	json_number(json, NULL, figure->high, decimals);
+	for (unsigned i = 0; i < row->kept; i++) {
+		double value;
+
+		memcpy(&value, (const uint8_t *)&row->rounds[i] + offset, sizeof(value));
+		json_number(json, NULL, value * factor, decimals);
+	}
 	json_end_array(json);
 }
 
-/* What a side has used for each message; NAN of no messages. */
-static double cpu_ns(const struct row *row, const struct usage *usage)
+void report_place(struct fields *fields, const struct options *options)
 {
-	return row->messages ? usage->cpu_s * 1e9 / (double)row->messages : NAN;
+	bool pinned = options->cpus[0] != CPUS_ANY;
+
+	fields_if(fields, pinned);
+	fields_integer(fields, "cpu", pinned ? (uint64_t)options->cpus[0] : 0);
+	fields_integer(fields, "partner_cpu", pinned ? (uint64_t)options->cpus[1] : 0);
+	fields_if(fields, options->sharing != NULL);
+	fields_string(fields, "sharing", options->sharing);
+	fields_if(fields, true);
 }
 
-static double late_share(const struct row *row)
+static void report_row(struct fields *fields, const struct row *row, const struct options *options)
 {
-	return row->messages ? (double)row->late / (double)row->messages : NAN;
-}
-
-static void json_row(struct json *json, const struct row *row, const struct options *options)
-{
+	const double ns = 1 / peal_ticks_per_ns();
 	const struct usage *usage = row->usage;
 	bool none = !row->kept;
 
-	json_object(json, NULL);
-	json_string(json, "test", test_name(row->test));
-	json_string(json, "transport", row->transport->name);
-	json_integer(json, "size", row->size);
-	json_string(json, "wait", wait_name(row->wait));
-	json_integer(json, "batch", row->batch);
-	json_bool(json, "zero_copy", row->zero_copy);
-	json_integer(json, "rounds", row->kept);
-	json_integer(json, "rounds_dropped", row->dropped);
-	json_integer(json, "count", row->count);
-	json_number(json, "p50_ns", row->p50, 1);
-	json_number(json, "p99_ns", row->p99, 1);
-	json_number(json, "p999_ns", row->p999, 1);
-	json_number(json, "max_ns", row->max, 1);
-	json_number(json, "mean_ns", row->mean, 1);
-	json_number(json, "msgs_per_s", row->rate.median, 1);
-	json_number(json, "bytes_per_s", row->rate.median * (double)row->size, 1);
-	json_number(json, "cpu_s", none ? NAN : usage[INITIATOR].cpu_s + usage[ANSWERER].cpu_s, 6);
-	json_number(json, "switches",
-		    none ? NAN : (double)(usage[INITIATOR].switches + usage[ANSWERER].switches), 0);
-	json_number(json, "floor_ns", row->floor.median, 1);
-	json_number(json, "ratio_to_floor", row->to_floor.median, 4);
-	json_number(json, "ratio_to_bare", row->to_bare.median, 4);
-	report_json_spread(json, "p50_ns_spread", &row->round_p50, 1);
-	report_json_spread(json, "msgs_per_s_spread", &row->rate, 1);
-	report_json_spread(json, "floor_ns_spread", &row->floor, 1);
-	report_json_spread(json, "ratio_to_floor_spread", &row->to_floor, 4);
-	report_json_spread(json, "ratio_to_bare_spread", &row->to_bare, 4);
-	if (row->test == TEST_FLOOR) {
-		json_array(json, "core_width");
-		json_number(json, NULL, row->width[0].median, 2);
-		json_number(json, NULL, row->width[1].median, 2);
-		json_end_array(json);
+	fields_begin(fields);
+	fields_string(fields, "test", test_name(row->test));
+	fields_string(fields, "transport", row->transport->name);
+	fields_integer(fields, "size", row->size);
+	fields_string(fields, "wait", wait_name(row->wait));
+	fields_integer(fields, "batch", row->batch);
+	fields_bool(fields, "zero_copy", row->zero_copy);
+	report_place(fields, options);
+	fields_integer(fields, "rounds", row->kept);
+	fields_integer(fields, "rounds_dropped", row->dropped);
+	fields_integer(fields, "count", row->count);
+	fields_number(fields, "p50_ns", row->p50, 1);
+	fields_number(fields, "p99_ns", row->p99, 1);
+	fields_number(fields, "p999_ns", row->p999, 1);
+	fields_number(fields, "p9999_ns", row->p9999, 1);
+	fields_number(fields, "max_ns", row->max, 1);
+	fields_number(fields, "mean_ns", row->mean, 1);
+	fields_number(fields, "msgs_per_s", row->rate.median, 1);
+	fields_number(fields, "bytes_per_s", row->rate.median * (double)row->size, 1);
+	fields_number(fields, "cpu_s", none ? NAN : usage[INITIATOR].cpu_s + usage[ANSWERER].cpu_s,
+		      6);
+	fields_number(fields, "switches",
+		      none ? NAN : (double)(usage[INITIATOR].switches + usage[ANSWERER].switches),
+		      0);
+	fields_number(fields, "floor_ns", row->floor.median, 1);
+	fields_number(fields, "ratio_to_floor", row->to_floor.median, 4);
+	fields_number(fields, "ratio_to_bare", row->to_bare.median, 4);
+	fields_spread(fields, "p50_ns", &row->round_p50, 1);
+	fields_spread(fields, "msgs_per_s", &row->rate, 1);
+	fields_spread(fields, "floor_ns", &row->floor, 1);
+	fields_spread(fields, "ratio_to_floor", &row->to_floor, 4);
+	fields_spread(fields, "ratio_to_bare", &row->to_bare, 4);
+	if (fields->json) {
+		json_rounds(fields->json, "round_p50_ns", row, offsetof(struct round, p50), ns, 1);
+		json_rounds(fields->json, "round_msgs_per_s", row, offsetof(struct round, rate), 1,
+			    1);
+		json_rounds(fields->json, "round_floor_ns", row, offsetof(struct round, floor), ns,
+			    1);
 	}
-	if (row->test == TEST_STREAM || row->test == TEST_RATE) {
-		json_number(json, "sender_cpu_s", none ? NAN : row_sender(row)->cpu_s, 6);
-		json_number(json, "receiver_cpu_s", none ? NAN : row_receiver(row)->cpu_s, 6);
-		json_number(json, "sender_cpu_ns_per_msg", cpu_ns(row, row_sender(row)), 2);
-		json_number(json, "receiver_cpu_ns_per_msg", cpu_ns(row, row_receiver(row)), 2);
+	if (fields->json && row->test == TEST_FLOOR) {
+		json_array(fields->json, "core_width");
+		json_number(fields->json, NULL, row->width[0].median, 2);
+		json_number(fields->json, NULL, row->width[1].median, 2);
+		json_end_array(fields->json);
 	}
-	if (row->transport == &transport_set) {
-		json_integer(json, "links", row->links);
-		json_number(json, "empty_poll_ns", row->empty_poll.median, 3);
-		report_json_spread(json, "empty_poll_ns_spread", &row->empty_poll, 3);
-	}
-	if (row->transport == &transport_peal || row->transport == &transport_set) {
-		json_string(json, "barrier", barrier_name(options->barrier));
-		json_string(json, "huge", huge_name(options->huge));
-		json_bool(json, "prefault", !options->no_prefault);
-	}
-	if (row->test == TEST_RATE) {
-		json_integer(json, "rate", row->pace);
-		json_number(json, "late", late_share(row), 6);
-	}
-	json_end_object(json);
+	fields_if(fields, row->test == TEST_STREAM || row->test == TEST_RATE);
+	fields_number(fields, "sender_cpu_s", none ? NAN : row_sender(row)->cpu_s, 6);
+	fields_number(fields, "receiver_cpu_s", none ? NAN : row_receiver(row)->cpu_s, 6);
+	fields_number(fields, "sender_cpu_ns_per_msg", row_cpu_ns(row, row_sender(row)), 2);
+	fields_number(fields, "receiver_cpu_ns_per_msg", row_cpu_ns(row, row_receiver(row)), 2);
+	fields_if(fields, row->transport == &transport_set);
+	fields_integer(fields, "links", row->links);
+	fields_number(fields, "empty_poll_ns", row->empty_poll.median, 3);
+	fields_spread(fields, "empty_poll_ns", &row->empty_poll, 3);
+	fields_if(fields, row->transport == &transport_peal || row->transport == &transport_set);
+	fields_string(fields, "barrier", barrier_name(options->barrier));
+	fields_string(fields, "huge", huge_name(options->huge));
+	fields_bool(fields, "prefault", !options->no_prefault);
+	fields_if(fields, row->test == TEST_RATE);
+	fields_integer(fields, "rate", row->pace);
+	fields_number(fields, "late", row_late(row), 6);
+	fields_end(fields);
 }
 
 void report_json_begin(struct json *json, const struct options *options)
@@ -262,7 +277,6 @@ void report_json_begin(struct json *json, const struct options *options)
 
 void report_json_end(struct json *json, bool interrupted, const char *error)
 {
-	json_end_array(json);
 	if (interrupted)
 		json_bool(json, "interrupted", true);
 	if (error)
@@ -270,168 +284,24 @@ void report_json_end(struct json *json, bool interrupted, const char *error)
 	json_end_object(json);
 }
 
-void report_json(const struct results *results, const struct options *options, const char *error)
+void report_json(struct json *json, const struct results *results, const struct options *options)
 {
-	struct json json = { .file = stdout };
+	struct fields fields = { .json = json };
 
-	report_json_begin(&json, options);
+	report_json_begin(json, options);
 	for (unsigned i = 0; i < results->count; i++)
-		json_row(&json, results->rows[i], options);
-	report_json_end(&json, results->interrupted, error);
+		report_row(&fields, results->rows[i], options);
+	json_end_array(json);
 }
 
-static void table_ratio(double ratio)
+void report_csv(const struct results *results, const struct options *options)
 {
-	if (isnan(ratio))
-		printf(" %6s", "-");
-	else
-		printf(ratio < 99.95 ? " %6.2f" : " %6.0f", ratio);
-}
+	struct fields fields = { .names = true };
 
-static void table_row(const struct row *row)
-{
-	char p50[REPORT_TEXT], p99[REPORT_TEXT], p999[REPORT_TEXT], max[REPORT_TEXT];
-	char rate[REPORT_TEXT], size[OPTIONS_SIZE_TEXT] = "-", name[REPORT_TEXT];
-	double gigabytes = row->rate.median * (double)row->size / 1e9;
-
-	if (row->test != TEST_FLOOR)
-		options_size_text(size, row->size);
-	snprintf(name, sizeof(name), row->batch > 1 ? "%s x%u" : "%s", row->transport->name,
-		 row->batch);
-	printf("%-9s %-8s %5s %8s %8s %8s %8s %8s", name, wait_name(row->wait), size,
-	       report_time(p50, row->p50), report_time(p99, row->p99), report_time(p999, row->p999),
-	       report_time(max, row->max), report_count(rate, row->rate.median));
-	if (row->test == TEST_FLOOR || isnan(gigabytes))
-		printf(" %7s", "-");
-	else
-		printf(" %7.3f", gigabytes);
-	table_ratio(row->to_floor.median);
-	table_ratio(row->to_bare.median);
-	printf(" %4u/%u\n", row->kept, row->dropped);
-}
-
-/* "0.52 s", or "12 ms": what a side has used. */
-static char *cpu_text(char *text, const struct row *row, const struct usage *usage)
-{
-	return report_time(text, row->kept ? usage->cpu_s * 1e9 : NAN);
-}
-
-static void table_rate_head(void)
-{
-	printf("%-9s %-8s %8s %8s %8s %8s %7s %6s %8s %8s %8s %8s %6s\n", "transport", "wait",
-	       "p50", "p99", "p99.9", "max", "msgs/s", "late", "CPU recv", "a msg", "CPU send",
-	       "a msg", "rounds");
-}
-
-static void table_rate_row(const struct row *row)
-{
-	const struct usage *receiver = row_receiver(row), *sender = row_sender(row);
-	char p50[REPORT_TEXT], p99[REPORT_TEXT], p999[REPORT_TEXT], max[REPORT_TEXT];
-	char rate[REPORT_TEXT], late[REPORT_TEXT] = "-", cpu[4][REPORT_TEXT];
-
-	if (row->test == TEST_RATE && row->messages)
-		snprintf(late, sizeof(late), "%.1f %%", late_share(row) * 100);
-	printf("%-9s %-8s %8s %8s %8s %8s %7s %6s", row->transport->name, wait_name(row->wait),
-	       report_time(p50, row->p50), report_time(p99, row->p99), report_time(p999, row->p999),
-	       report_time(max, row->max), report_count(rate, row->rate.median), late);
-	if (row->test == TEST_RATE)
-		printf(" %8s %8s %8s %8s", cpu_text(cpu[0], row, receiver),
-		       report_time(cpu[1], cpu_ns(row, receiver)), cpu_text(cpu[2], row, sender),
-		       report_time(cpu[3], cpu_ns(row, sender)));
-	else
-		printf(" %8s %8s %8s %8s", "-", "-", "-", "-");
-	printf(" %4u/%u\n", row->kept, row->dropped);
-}
-
-/* The cores' width while a test ran. */
-static void table_width(const struct row *floor)
-{
-	const struct figure *width;
-
-	if (!floor || !floor->kept)
-		return;
-	width = floor->width;
-	printf("core width (additions a cycle, median and range over the rounds): %.1f (%.1f to %.1f) and "
-	       "%.1f (%.1f to %.1f)\n",
-	       width[0].median, width[0].low, width[0].high, width[1].median, width[1].low,
-	       width[1].high);
-}
-
-/* What a look at a set costs that has nothing. */
-static void table_empty_poll(const struct row *row)
-{
-	if (row->transport == &transport_set && row->kept)
-		printf("peal-set, %s: %u link%s; an empty poll takes %.2f ns a link (%.2f to %.2f)\n",
-		       wait_name(row->wait), row->links, row->links == 1 ? "" : "s",
-		       row->empty_poll.median, row->empty_poll.low, row->empty_poll.high);
-}
-
-void report_table(const struct results *results, const struct options *options)
-{
-	const struct row *test_floor = NULL;
-	bool none = false, paced = false;
-	unsigned first = 0;
-
-	char cpus[REPORT_TITLE];
-
-	printf("%s, %s; times are round trips%s\n\n", report_cpus(options, cpus),
-	       options->threads ? "two threads" : "two processes",
-	       options->rate_count ? ", in rate from when a message was to be sent" : "");
 	for (unsigned i = 0; i < results->count; i++) {
-		const struct row *row = results->rows[i];
-		bool last = i + 1 == results->count;
-		const struct row *next = results->rows[last ? i : i + 1];
-
-		if (row->test == TEST_FLOOR) {
-			char title[REPORT_TITLE];
-
-			test_floor = row;
-			paced = next->test == TEST_RATE;
-			if (i)
-				printf("\n");
-			if (!last)
-				printf("%s\n",
-				       report_title(title, next->test, next->size, next->pace));
-			if (paced)
-				table_rate_head();
-			else
-				printf("%-9s %-8s %5s %8s %8s %8s %8s %8s %7s %6s %6s %6s\n",
-				       "transport", "wait", "size", "p50", "p99", "p99.9", "max",
-				       "msgs/s", "GB/s", "/floor", "/bare", "rounds");
-		}
-		if (paced)
-			table_rate_row(row);
-		else
-			table_row(row);
-		if (row->test == TEST_FLOOR)
-			first = i;
-		if (last || next->test == TEST_FLOOR) {
-			table_width(test_floor);
-			for (unsigned j = first; j <= i; j++)
-				table_empty_poll(results->rows[j]);
-		}
-		none = none || (!row->kept && row->dropped);
+		if (!i)
+			report_row(&fields, results->rows[i], options);
+		fields.names = false;
+		report_row(&fields, results->rows[i], options);
 	}
-	if (options->rate_count)
-		printf("\nlate: sent more than 10 us after its time, by a sender that could not sooner; "
-		       "CPU: of the receiver and\nof the sender, which spins before each message, in all "
-		       "and for a message; rounds: kept/dropped\n");
-	else
-		printf("\nrounds: kept/dropped; ratios are medians over those kept, of p50 in latency, of "
-		       "rates in stream\n");
-	report_runtime();
-	if (options->barrier != BARRIER_AUTO)
-		printf("Peal's sleepers were told to use the barrier %s.\n",
-		       barrier_name(options->barrier));
-	if (options->huge != HUGE_UNSAID)
-		printf("Peal's rings were told to have huge pages: %s.\n",
-		       huge_name(options->huge));
-	if (options->no_prefault)
-		printf("Peal's memory was not touched before its first use.\n");
-	if (none)
-		printf("Where no round was kept the machine was too restless: the floor moved by more "
-		       "than 15 %%\nwithin each of them. Try again, with more --rounds, or when it is "
-		       "idle.\n");
-	if (results->interrupted)
-		printf("Interrupted: this is what there was.\n");
 }

@@ -1,14 +1,16 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Reports: results as a JSON object for programs, or as a table for people. It measures nothing.
+ * Reports: results as a JSON object or as CSV, for programs; and the words that tables have in
+ * common. It measures nothing.
  */
 #ifndef PEAL_PERF_REPORT_H
 #define PEAL_PERF_REPORT_H
 
-#include "tools/json.h"
+#include "fields.h"
 #include "options.h"
 #include "results.h"
+#include "tools/json.h"
 
 /* "104 ns", "39.2 us", "-": a time in text, which is returned. */
 #define REPORT_TEXT 16
@@ -35,16 +37,17 @@ const char *report_fact(const char *group, const char *name);
 /* One line of what the runtime picked. */
 void report_runtime(void);
 
-/* What every report in JSON begins with, up to the first of its results; and its end. error: a
- * sentence why there is no more; NULL: there was none. */
+/* What every report in JSON begins with, up to the first of its results; and the end of the object,
+ * once the array of results is closed. error: a sentence why there is no more; NULL: there was
+ * none. */
 void report_json_begin(struct json *json, const struct options *options);
 void report_json_end(struct json *json, bool interrupted, const char *error);
 
-/* Of a figure, the lowest and highest of what it is the median of. */
-void report_json_spread(struct json *json, const char *name, const struct figure *figure,
-			int decimals);
+/* Of a row: the CPUs of its two sides, and what they are to each other. */
+void report_place(struct fields *fields, const struct options *options);
 
-void report_json(const struct results *results, const struct options *options, const char *error);
-void report_table(const struct results *results, const struct options *options);
+/* All rows: as far as the end of the array of results; or as lines of CSV. */
+void report_json(struct json *json, const struct results *results, const struct options *options);
+void report_csv(const struct results *results, const struct options *options);
 
 #endif

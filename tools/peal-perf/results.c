@@ -83,6 +83,7 @@ void row_finish(struct row *row)
 	row->p50 = histogram_percentile(histogram, 0.5) * ns;
 	row->p99 = histogram_percentile(histogram, 0.99) * ns;
 	row->p999 = histogram_percentile(histogram, 0.999) * ns;
+	row->p9999 = histogram_percentile(histogram, 0.9999) * ns;
 	row->max = histogram->count ? (double)histogram->max * ns : NAN;
 	row->mean = histogram_mean(histogram) * ns;
 	row->round_p50 = member_of(row, offsetof(struct round, p50), ns);
@@ -103,6 +104,16 @@ const struct usage *row_sender(const struct row *row)
 const struct usage *row_receiver(const struct row *row)
 {
 	return &row->usage[row->test == TEST_RATE ? INITIATOR : ANSWERER];
+}
+
+double row_cpu_ns(const struct row *row, const struct usage *usage)
+{
+	return row->messages ? usage->cpu_s * 1e9 / (double)row->messages : NAN;
+}
+
+double row_late(const struct row *row)
+{
+	return row->messages ? (double)row->late / (double)row->messages : NAN;
 }
 
 bool results_whole(const struct results *results)

@@ -49,7 +49,7 @@ struct row {
 	struct histogram histogram; /* of round trips, or of ways from sender to receiver; ticks */
 
 	/* Set by row_finish; times in nanoseconds. */
-	double p50, p99, p999, max, mean;
+	double p50, p99, p999, p9999, max, mean;
 	struct figure round_p50, rate, floor, to_floor, to_bare, width[2], empty_poll;
 };
 
@@ -71,6 +71,10 @@ void row_finish(struct row *row);
 /* What the side that sends, or receives, has used; of TEST_STREAM and TEST_RATE. */
 const struct usage *row_sender(const struct row *row);
 const struct usage *row_receiver(const struct row *row);
+
+/* What a side has used for each message, in ns; which part of them was late. NAN of no messages. */
+double row_cpu_ns(const struct row *row, const struct usage *usage);
+double row_late(const struct row *row);
 
 /* Whether every row has a round that was kept. */
 bool results_whole(const struct results *results);

@@ -35,12 +35,10 @@
 /* What is measured of a link: ns, and page faults of the first lap. */
 enum { CONNECT, FIRST, LAST, TOUCHING, FAULTS, FIGURES };
 
-static const char *const names[FIGURES][2] = {
-	{ "connect_ns", "connect_ns_spread" },
-	{ "first_lap_ns", "first_lap_ns_spread" },
-	{ "last_lap_ns", "last_lap_ns_spread" },
-	{ "touching_ns", "touching_ns_spread" }, /* what the first takes more than the last */
-	{ "first_lap_faults", "first_lap_faults_spread" },
+static const char *const names[FIGURES] = {
+	"connect_ns",       "first_lap_ns",
+	"last_lap_ns",      "touching_ns", /* what the first takes more than the last */
+	"first_lap_faults",
 };
 
 struct touch {
@@ -180,6 +178,8 @@ static double last_lap_rate(const struct touch *touch, const struct figure *figu
 static void json_figures(struct json *json, const struct touch *touch, bool prefault,
 			 const struct figure *figures)
 {
+	struct fields fields = { .json = json };
+
 	json_object(json, NULL);
 	json_string(json, "test", "touch");
 	json_string(json, "transport", "peal");
@@ -189,8 +189,8 @@ static void json_figures(struct json *json, const struct touch *touch, bool pref
 	json_bool(json, "prefault", prefault);
 	json_integer(json, "rounds", touch->rounds);
 	for (int i = 0; i < FIGURES; i++) {
-		json_number(json, names[i][0], figures[i].median, 1);
-		report_json_spread(json, names[i][1], &figures[i], 1);
+		fields_number(&fields, names[i], figures[i].median, 1);
+		fields_spread(&fields, names[i], &figures[i], 1);
 	}
 	json_number(json, "last_lap_msgs_per_s", last_lap_rate(touch, figures), 1);
 	json_end_object(json);
@@ -297,8 +297,10 @@ int touch_run(const struct options *options)
 		err = measure_size(&touch, options->sizes[i], rounds);
 		tell(&touch, options->json ? &json : NULL);
 	}
-	if (options->json)
+	if (options->json) {
+		json_end_array(&json);
 		report_json_end(&json, watch_interrupted(), err ? complaint() : NULL);
+	}
 	if (err)
 		fprintf(stderr, "peal-perf: %s\n", complaint());
 	driver_folder_remove(&driver);
