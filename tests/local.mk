@@ -248,6 +248,8 @@ EXTRA_DIST += \
 	tests/tally.sh \
 	tests/tools/cat \
 	tests/tools/json.awk \
+	tests/tools/page \
+	tests/tools/page.py \
 	tests/tools/perf \
 	tests/tools/prometheus.awk \
 	tests/tools/schema.awk \
@@ -284,7 +286,7 @@ check-installed: all
 		bindir='$(bindir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
-tool_tests = run perf cat tune tune-apply tune-run top
+tool_tests = run perf page cat tune tune-apply tune-run top
 check-tools: all $(tool_helpers)
 	@failed=; for test in $(tool_tests); do \
 		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/$$test || failed=yes; \
