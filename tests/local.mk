@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The tests. "make check" runs the programs of tests/unit and tests/process, and what the folders
-# below add to proof_tests, with automake's harness; "make check-source", "check-lint", "check-model", "check-mutants" and "check-installed"
+# below add to proof_tests, with automake's harness; "make check-source", "check-lint", "check-model", "check-mutants", "check-weight" and "check-installed"
 # run the scripts of the other folders. Each prints its tests and closes with
 # "N passed, N failed, N skipped".
 #
@@ -102,6 +102,7 @@ include tests/fault/local.mk
 include tests/kill/local.mk
 include tests/limits/local.mk
 include tests/soak/local.mk
+include tests/weight/local.mk
 
 if ENABLE_TESTS
 check_PROGRAMS = $(unit_tests) $(process_tests) $(proof_tests) $(soak_tests) $(test_helpers) \
