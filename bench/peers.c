@@ -8,6 +8,7 @@
 #include "transport.h"
 
 /* Between processes. */
+extern const struct transport transport_zmq;
 
 /* Between threads. */
 extern const struct transport transport_atomic_queue;
@@ -15,6 +16,9 @@ extern const struct transport transport_boost_spsc;
 extern const struct transport transport_readerwriterqueue;
 
 const struct transport *const transport_peers[] = {
+#ifdef PEER_ZMQ
+	&transport_zmq,
+#endif
 #ifdef PEER_ATOMIC_QUEUE
 	&transport_atomic_queue,
 #endif
