@@ -8,6 +8,7 @@
 #include "transport.h"
 
 /* Between processes. */
+extern const struct transport transport_qb_ring;
 extern const struct transport transport_zmq;
 
 /* Between threads. */
@@ -16,6 +17,9 @@ extern const struct transport transport_boost_spsc;
 extern const struct transport transport_readerwriterqueue;
 
 const struct transport *const transport_peers[] = {
+#ifdef PEER_QB_RING
+	&transport_qb_ring,
+#endif
 #ifdef PEER_ZMQ
 	&transport_zmq,
 #endif
