@@ -9,6 +9,8 @@
 
 /* Between processes. */
 extern const struct transport transport_qb_ring;
+extern const struct transport transport_qb_shm;
+extern const struct transport transport_qb_sock;
 extern const struct transport transport_zmq;
 
 /* Between threads. */
@@ -19,6 +21,10 @@ extern const struct transport transport_readerwriterqueue;
 const struct transport *const transport_peers[] = {
 #ifdef PEER_QB_RING
 	&transport_qb_ring,
+#endif
+#ifdef PEER_QB
+	&transport_qb_shm,
+	&transport_qb_sock,
 #endif
 #ifdef PEER_ZMQ
 	&transport_zmq,

@@ -66,6 +66,13 @@ static void choose_waits(struct plan *plan, const struct options *options, enum 
 				transport->name);
 		return;
 	}
+	if (transport->processes_only && options->threads) {
+		if (options->transports_named)
+			fprintf(stderr,
+				"peal-perf: %s is between two processes: left out with --threads\n",
+				transport->name);
+		return;
+	}
 	if (!waits) {
 		fprintf(stderr,
 			"peal-perf: %s cannot wait in any of the ways asked for: left out\n",

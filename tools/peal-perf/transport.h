@@ -84,16 +84,18 @@ struct loops {
 
 struct transport {
 	const char *name;
-	const char *about; /* a few words for --help */
-	unsigned waits;    /* 1 << each of enum wait_mode that it has */
-	bool rings;        /* setup.ring limits its messages */
-	bool threads_only; /* its ends are of one process */
+	const char *about;   /* a few words for --help */
+	unsigned waits;      /* 1 << each of enum wait_mode that it has */
+	bool rings;          /* setup.ring limits its messages */
+	bool threads_only;   /* its ends are of one process */
+	bool processes_only; /* its ends are of two */
 
 	/* NULL, or a sentence why it cannot be measured so; never called if it is NULL itself. */
 	const char *(*refuse)(const struct setup *setup);
 
 	/* All return 0, or a negative errno with a complaint and nothing left behind; but for
-	 * accept, whose end still wants to be closed. Of threads_only there is pair alone. */
+	 * accept, whose end still wants to be closed. Of threads_only there is pair alone; of
+	 * processes_only there is all but pair. */
 	int (*listen)(const struct setup *setup, void **end);
 	int (*accept)(void *end);
 	int (*connect)(const struct setup *setup, void **end);
