@@ -8,6 +8,7 @@
 #include "transport.h"
 
 /* Between processes. */
+extern const struct transport transport_nng;
 extern const struct transport transport_qb_ring;
 extern const struct transport transport_qb_shm;
 extern const struct transport transport_qb_sock;
@@ -19,6 +20,9 @@ extern const struct transport transport_boost_spsc;
 extern const struct transport transport_readerwriterqueue;
 
 const struct transport *const transport_peers[] = {
+#ifdef PEER_NNG
+	&transport_nng,
+#endif
 #ifdef PEER_QB_RING
 	&transport_qb_ring,
 #endif
