@@ -13,6 +13,7 @@ extern const struct transport transport_qb_ring;
 extern const struct transport transport_qb_shm;
 extern const struct transport transport_qb_sock;
 extern const struct transport transport_zmq;
+extern const struct transport transport_ucx;
 
 /* Between threads. */
 extern const struct transport transport_atomic_queue;
@@ -32,6 +33,9 @@ const struct transport *const transport_peers[] = {
 #endif
 #ifdef PEER_ZMQ
 	&transport_zmq,
+#endif
+#ifdef PEER_UCX
+	&transport_ucx,
 #endif
 #ifdef PEER_ATOMIC_QUEUE
 	&transport_atomic_queue,
