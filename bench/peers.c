@@ -14,6 +14,7 @@ extern const struct transport transport_qb_shm;
 extern const struct transport transport_qb_sock;
 extern const struct transport transport_zmq;
 extern const struct transport transport_ucx;
+extern const struct transport transport_iceoryx;
 
 /* Between threads. */
 extern const struct transport transport_atomic_queue;
@@ -36,6 +37,9 @@ const struct transport *const transport_peers[] = {
 #endif
 #ifdef PEER_UCX
 	&transport_ucx,
+#endif
+#ifdef PEER_ICEORYX
+	&transport_iceoryx,
 #endif
 #ifdef PEER_ATOMIC_QUEUE
 	&transport_atomic_queue,
