@@ -15,6 +15,7 @@ extern const struct transport transport_qb_sock;
 extern const struct transport transport_zmq;
 extern const struct transport transport_ucx;
 extern const struct transport transport_iceoryx;
+extern const struct transport transport_ofi_shm;
 
 /* Between threads. */
 extern const struct transport transport_atomic_queue;
@@ -40,6 +41,9 @@ const struct transport *const transport_peers[] = {
 #endif
 #ifdef PEER_ICEORYX
 	&transport_iceoryx,
+#endif
+#ifdef PEER_OFI_SHM
+	&transport_ofi_shm,
 #endif
 #ifdef PEER_ATOMIC_QUEUE
 	&transport_atomic_queue,
