@@ -655,18 +655,21 @@ PEAL_INLINE int peal_peek(struct peal_rx *rx, struct peal_message *message, int6
 {
 	const uint8_t *at = peal_next(rx, rx->pos);
 	uint64_t header, length;
-	int err = 0;
+	int err, waited;
 
 	PEAL_DEBUG_ENTER(rx);
-	header = peal_see(rx, at, timeout, &err);
+	header = peal_see(rx, at, timeout, &waited);
 	if (PEAL_LIKELY(header)) {
 		length = peal_plain_length(header);
 		if (PEAL_LIKELY(length < rx->below)) {
 			peal_describe(message, at + PEAL_HEADER_SIZE, header);
 			rx->held = length + 1;
+			err = 0;
 		} else {
 			err = peal_peek_other(rx, header, message, timeout);
 		}
+	} else {
+		err = waited < 0 ? waited : -EIO; /* for compilers: it is negative */
 	}
 	PEAL_DEBUG_LEAVE(rx);
 	return err;
