@@ -1,20 +1,19 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Boost.Lockfree's spsc_queue, with room that is set when it is made.
+ * Boost.Lockfree's spsc_queue, with its capacity known when it is compiled: its slots are beside
+ * its counters then, and no pointer to them shares a cache line with one that the other side
+ * writes. Batches are its push and pop of arrays.
  */
 #include <boost/lockfree/spsc_queue.hpp>
 
 #include "queue.hh"
 
-template <class message> class boost_queue
+template <class message, size_t slots> class boost_queue
 {
-	boost::lockfree::spsc_queue<message> queue;
+	boost::lockfree::spsc_queue<message, boost::lockfree::capacity<slots>> queue;
 
       public:
-	explicit boost_queue(size_t slots) : queue(slots)
-	{
-	}
 	bool put(const message &from)
 	{
 		return queue.push(from);
@@ -33,5 +32,5 @@ template <class message> class boost_queue
 	}
 };
 
-QUEUE_TRANSPORT(boost_spsc, "boost-spsc", "Boost.Lockfree spsc_queue, between threads", boost_queue,
-		&queue_transport<boost_queue>::batched);
+QUEUE_TRANSPORT(boost_spsc, "boostspsc", "Boost.Lockfree spsc_queue, between threads",
+		queue_room_transport<boost_queue>, &queue_room_transport<boost_queue>::batched);

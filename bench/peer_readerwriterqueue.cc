@@ -27,4 +27,4 @@ template <class message> class reader_writer_queue
 };
 
 QUEUE_TRANSPORT(readerwriterqueue, "rwqueue", "moodycamel's ReaderWriterQueue, between threads",
-		reader_writer_queue, NULL);
+		queue_transport<reader_writer_queue>, NULL);

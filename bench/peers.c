@@ -19,6 +19,7 @@ extern const struct transport transport_ofi_shm;
 
 /* Between threads. */
 extern const struct transport transport_atomic_queue;
+extern const struct transport transport_optimist_queue;
 extern const struct transport transport_boost_spsc;
 extern const struct transport transport_readerwriterqueue;
 
@@ -47,6 +48,7 @@ const struct transport *const transport_peers[] = {
 #endif
 #ifdef PEER_ATOMIC_QUEUE
 	&transport_atomic_queue,
+	&transport_optimist_queue,
 #endif
 #ifdef PEER_BOOST_SPSC
 	&transport_boost_spsc,

@@ -3,7 +3,8 @@
  *
  * Queues of fixed slots between two threads, as C++ has them: their transport, for a class that
  * says how one of them is filled and emptied. A message takes one slot of just its size, which the
- * compiler knows; a payload is copied in and out, as ever. There are as many slots as fill a ring.
+ * compiler knows; a payload is copied in and out, as ever. There are as many slots as fill a ring,
+ * and all of them have been used once before anything is measured, as Peal's memory is.
  *
  * The class of a peer is a template of the slot, with these members:
  *
@@ -12,6 +13,9 @@
  *	bool get(slot &);                            false: it is empty
  *	size_t put_many(const slot *, size_t count); how many there was room for
  *	size_t get_many(slot *, size_t count);       how many there were; these two for batches
+ *
+ * Or it is a template of the slot and of how many there are, for those that want to know this when
+ * they are compiled. It has no such constructor then, and there is a choice of rings.
  */
 #ifndef BENCH_QUEUE_HH
 #define BENCH_QUEUE_HH
@@ -31,13 +35,15 @@ extern "C" {
 /* Looks between two questions whether to give up. */
 #define LOOKS 65536
 
-template <size_t size> struct alignas(8) slot {
+/* So that none has more cache lines than it needs. */
+template <size_t size> struct alignas(size < 64 ? size : 64) slot {
 	uint8_t bytes[size];
 };
 
 /* An end, whatever it is of. */
 struct queue_end {
 	size_t size;  /* of a slot */
+	size_t ring;  /* bytes of all slots */
 	size_t batch; /* messages at a time, at most */
 };
 
@@ -127,15 +133,28 @@ template <template <class> class queue_of, size_t size> struct queue_verbs {
 		.take = take,
 	};
 
+	/* A queue that has had a message in each of its slots. */
+	static std::shared_ptr<queue> queue_new(size_t slots)
+	{
+		auto made = std::make_shared<queue>(slots);
+		auto blank = std::make_unique<message>();
+
+		for (size_t i = 0; i < slots; i++)
+			made->put(*blank);
+		for (size_t i = 0; i < slots; i++)
+			made->get(*blank);
+		return made;
+	}
+
 	static int pair(const struct setup *setup, void *ends[2])
 	try {
-		auto there = std::make_shared<queue>(setup->ring / size);
-		auto back = std::make_shared<queue>(setup->ring / size);
+		const queue_end about = { size, setup->ring, setup->batch };
+		auto there = queue_new(setup->ring / size);
+		auto back = queue_new(setup->ring / size);
 		std::vector<message> room(setup->batch);
-		auto one = std::make_unique<end>(
-			end{ { size, setup->batch }, there, back, room, room, 0 });
+		auto one = std::make_unique<end>(end{ about, there, back, room, room, 0 });
 
-		ends[1] = new end{ { size, setup->batch }, back, there, room, room, 0 };
+		ends[1] = new end{ about, back, there, room, room, 0 };
 		ends[0] = one.release();
 		return 0;
 	} catch (const std::bad_alloc &) {
@@ -217,18 +236,96 @@ template <template <class> class queue_of> struct queue_transport {
 	}
 };
 
-/* Defines one. BATCHED: &queue_transport<...>::batched, or NULL. */
-#define QUEUE_TRANSPORT(NAME, TABLE, ABOUT, QUEUE_OF, BATCHED) \
+/* For a template that is told the number of slots: one that is told the slot, for a ring. */
+template <template <class, size_t> class queue_of, size_t ring> struct queue_room {
+	template <class message> struct queue : queue_of<message, ring / sizeof(message)> {
+		explicit queue(size_t)
+		{
+		}
+	};
+};
+
+/* The transport of such a template: those of all rings in one. */
+#define QUEUE_RINGS(EACH) EACH(16 << 10) EACH(64 << 10) EACH(256 << 10) EACH(2 << 20)
+#define QUEUE_ROOM_LOOP(LOOP)                                                               \
+	static int LOOP(void *at, struct slice *slice)                                      \
+	{                                                                                   \
+		return call(static_cast<queue_end *>(at)->ring,                             \
+			    [=]<class transport>() { return transport::LOOP(at, slice); }); \
+	}
+template <template <class, size_t> class queue_of> struct queue_room_transport {
+	template <size_t ring>
+	using transport_of = queue_transport<queue_room<queue_of, ring>::template queue>;
+
+	template <class callable> static inline int call(size_t ring, callable of)
+	{
+		switch (ring) {
+#define QUEUE_ROOM_CASE(RING) \
+	case RING:            \
+		return of.template operator()<transport_of<RING>>();
+			QUEUE_RINGS(QUEUE_ROOM_CASE)
+		}
+		return complain(-EMSGSIZE, "no rings of %zu bytes", ring);
+	}
+
+	QUEUE_ROOM_LOOP(ping)
+	QUEUE_ROOM_LOOP(pong)
+	QUEUE_ROOM_LOOP(produce)
+	QUEUE_ROOM_LOOP(consume)
+	QUEUE_ROOM_LOOP(arrive)
+	QUEUE_ROOM_LOOP(pace)
+	QUEUE_ROOM_LOOP(produce_batches)
+	QUEUE_ROOM_LOOP(consume_batches)
+
+	static constexpr struct loops loops = {
+		.run = { { NULL, NULL }, { ping, pong }, { produce, consume }, { arrive, pace } },
+	};
+	static constexpr struct loops batched = {
+		.run = { { NULL, NULL },
+			 { NULL, NULL },
+			 { produce_batches, consume_batches },
+			 { NULL, NULL } },
+	};
+
+	static const char *refuse(const struct setup *setup)
+	{
+		switch (setup->ring) {
+#define QUEUE_ROOM_KNOWN(RING) case RING:
+			QUEUE_RINGS(QUEUE_ROOM_KNOWN)
+			return transport_of<64 << 10>::refuse(setup);
+		}
+		return "its room is settled when it is compiled: give a --ring of 16k, 64k, 256k "
+		       "or 2m";
+	}
+
+	static int pair(const struct setup *setup, void *ends[2])
+	{
+		return call(setup->ring,
+			    [=]<class transport>() { return transport::pair(setup, ends); });
+	}
+
+	static void close(void *at)
+	{
+		call(static_cast<queue_end *>(at)->ring, [=]<class transport>() {
+			transport::close(at);
+			return 0;
+		});
+	}
+};
+
+/* Defines one. KIND: queue_transport<...> or queue_room_transport<...>; BATCHED: its batched, or
+ * NULL. */
+#define QUEUE_TRANSPORT(NAME, TABLE, ABOUT, KIND, BATCHED)     \
 	extern "C" const struct transport transport_##NAME = { \
 		.name = TABLE,                                 \
 		.about = ABOUT,                                \
 		.waits = 1 << WAIT_SPIN,                       \
 		.rings = true,                                 \
 		.threads_only = true,                          \
-		.refuse = queue_transport<QUEUE_OF>::refuse,   \
-		.pair = queue_transport<QUEUE_OF>::pair,       \
-		.close = queue_transport<QUEUE_OF>::close,     \
-		.loops = &queue_transport<QUEUE_OF>::loops,    \
+		.refuse = KIND::refuse,                        \
+		.pair = KIND::pair,                            \
+		.close = KIND::close,                          \
+		.loops = &KIND::loops,                         \
 		.batched = BATCHED,                            \
 	}
 
