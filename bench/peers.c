@@ -21,6 +21,7 @@ extern const struct transport transport_ofi_shm;
 extern const struct transport transport_atomic_queue;
 extern const struct transport transport_optimist_queue;
 extern const struct transport transport_boost_spsc;
+extern const struct transport transport_ck_ring;
 extern const struct transport transport_readerwriterqueue;
 
 const struct transport *const transport_peers[] = {
@@ -52,6 +53,9 @@ const struct transport *const transport_peers[] = {
 #endif
 #ifdef PEER_BOOST_SPSC
 	&transport_boost_spsc,
+#endif
+#ifdef PEER_CK_RING
+	&transport_ck_ring,
 #endif
 #ifdef PEER_READERWRITERQUEUE
 	&transport_readerwriterqueue,
