@@ -13,6 +13,7 @@
  *	bool get(slot &);                            false: it is empty
  *	size_t put_many(const slot *, size_t count); how many there was room for
  *	size_t get_many(slot *, size_t count);       how many there were; these two for batches
+ *	static void relax();                         its own pause between two looks, if it has one
  *
  * Or it is a template of the slot and of how many there are, for those that want to know this when
  * they are compiled. It has no such constructor then, and there is a choice of rings.
@@ -47,13 +48,16 @@ struct queue_end {
 	size_t batch; /* messages at a time, at most */
 };
 
-template <class look> static inline int queue_wait(look ready)
+template <class queue, class look> static inline int queue_wait(look ready)
 {
 	for (;;) {
 		for (int i = 0; i < LOOKS; i++) {
 			if (ready())
 				return 0;
-			peal_relax();
+			if constexpr (requires { queue::relax(); })
+				queue::relax();
+			else
+				peal_relax();
 		}
 		if (watch_abandoned())
 			return complain(-ECANCELED, "given up");
@@ -76,7 +80,7 @@ template <template <class> class queue_of, size_t size> struct queue_verbs {
 		queue &to = *static_cast<end *>(at)->to;
 		const message &from = *static_cast<const message *>(payload);
 
-		return to.put(from) ? 0 : queue_wait([&] { return to.put(from); });
+		return to.put(from) ? 0 : queue_wait<queue>([&] { return to.put(from); });
 	}
 
 	ALWAYS_INLINE int recv(void *at, void *payload, size_t)
@@ -84,7 +88,7 @@ template <template <class> class queue_of, size_t size> struct queue_verbs {
 		queue &from = *static_cast<end *>(at)->from;
 		message &to = *static_cast<message *>(payload);
 
-		return from.get(to) ? 0 : queue_wait([&] { return from.get(to); });
+		return from.get(to) ? 0 : queue_wait<queue>([&] { return from.get(to); });
 	}
 
 	ALWAYS_INLINE int send_more(void *at, const void *payload, size_t)
@@ -103,7 +107,7 @@ template <template <class> class queue_of, size_t size> struct queue_verbs {
 
 		own->going[own->waiting] = *static_cast<const message *>(payload);
 		own->waiting = 0;
-		return queue_wait([&] {
+		return queue_wait<queue>([&] {
 			size_t put = own->to->put_many(from, left);
 
 			from += put;
@@ -116,7 +120,7 @@ template <template <class> class queue_of, size_t size> struct queue_verbs {
 	{
 		end *own = static_cast<end *>(at);
 		size_t count = 0;
-		int err = queue_wait([&] {
+		int err = queue_wait<queue>([&] {
 			count = own->from->get_many(own->come.data(), own->batch);
 			return count > 0;
 		});
