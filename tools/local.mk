@@ -115,6 +115,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/slice.h \
 	tools/peal-perf/table.c \
 	tools/peal-perf/table.h \
+	tools/peal-perf/stream.h \
 	tools/peal-perf/touch.c \
 	tools/peal-perf/touch.h \
 	tools/peal-perf/transport.c \
@@ -125,6 +126,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/transport_pipe.c \
 	tools/peal-perf/transport_set.c \
 	tools/peal-perf/transport_socket.c \
+	tools/peal-perf/transport_tcp.c \
 	tools/peal-perf/watch.c \
 	tools/peal-perf/watch.h \
 	tools/peal-perf/width.c \

@@ -122,6 +122,7 @@ extern const struct transport transport_set;
 extern const struct transport transport_bare;
 extern const struct transport transport_uds;
 extern const struct transport transport_seqpacket;
+extern const struct transport transport_tcp;
 extern const struct transport transport_pipe;
 extern const struct transport transport_futex;
 extern const struct transport transport_eventfd;

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Unix sockets, stream and seqpacket: what a program would use without Peal. One call sends a
- * message and one receives it (a large one on a stream takes more). Spinning is asking again
- * without waiting; sleeping is the ordinary blocking call.
+ * message and one receives it (a large one on a stream takes more: stream.h). Spinning is asking
+ * again without waiting; sleeping is the ordinary blocking call.
  */
 #include "config.h"
 
@@ -20,6 +20,7 @@
 #include "meeting.h"
 #include "service.h"
 #include "slice.h"
+#include "stream.h"
 #include "transport.h"
 #include "watch.h"
 
@@ -37,46 +38,15 @@ struct connection {
 ALWAYS_INLINE int stream_send(void *end, const void *payload, size_t size)
 {
 	const struct connection *connection = end;
-	const uint8_t *from = payload;
 
-	while (size) {
-		ssize_t sent = send(connection->socket, from, size,
-				    connection->flags | MSG_NOSIGNAL);
-
-		if (sent >= 0) {
-			from += sent;
-			size -= (size_t)sent;
-		} else {
-			int err = watch_retry("send");
-
-			if (err)
-				return err;
-		}
-	}
-	return 0;
+	return stream_put(connection->socket, connection->flags, payload, size);
 }
 
 ALWAYS_INLINE int stream_recv(void *end, void *payload, size_t size)
 {
 	const struct connection *connection = end;
-	uint8_t *to = payload;
 
-	while (size) {
-		ssize_t came = recv(connection->socket, to, size, connection->flags);
-
-		if (came > 0) {
-			to += came;
-			size -= (size_t)came;
-		} else if (!came) {
-			return complain(-ECONNRESET, "the other side has closed its socket");
-		} else {
-			int err = watch_retry("recv");
-
-			if (err)
-				return err;
-		}
-	}
-	return 0;
+	return stream_get(connection->socket, connection->flags, payload, size);
 }
 
 static const struct verbs stream_verbs = { .send = stream_send, .recv = stream_recv };
