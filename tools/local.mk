@@ -121,6 +121,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/transport.c \
 	tools/peal-perf/transport.h \
 	tools/peal-perf/transport_bare.c \
+	tools/peal-perf/transport_mq.c \
 	tools/peal-perf/transport_park.c \
 	tools/peal-perf/transport_peal.c \
 	tools/peal-perf/transport_pipe.c \
@@ -132,6 +133,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/width.c \
 	tools/peal-perf/width.h
 peal_perf_LDADD = libpeal.la $(CJSON_LIBS) -lm
+peal_perf_LDADD = libpeal.la $(MQ_LIBS) -lm
 peal_perf_LDFLAGS =
 
 bin_PROGRAMS += peal-top

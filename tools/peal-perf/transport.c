@@ -12,9 +12,8 @@
 
 /* In the order of measuring and of the tables. The floor is no transport that a user names. */
 static const struct transport *const transports[] = {
-	&transport_peal, &transport_set,       &transport_bare,
-	&transport_uds,  &transport_seqpacket, &transport_tcp,
-	&transport_pipe, &transport_futex,     &transport_eventfd,
+	&transport_peal, &transport_set,  &transport_bare, &transport_uds,   &transport_seqpacket,
+	&transport_tcp,  &transport_pipe, &transport_mq,   &transport_futex, &transport_eventfd,
 };
 
 #define TRANSPORTS (sizeof(transports) / sizeof(transports[0]))

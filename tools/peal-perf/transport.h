@@ -124,6 +124,7 @@ extern const struct transport transport_uds;
 extern const struct transport transport_seqpacket;
 extern const struct transport transport_tcp;
 extern const struct transport transport_pipe;
+extern const struct transport transport_mq;
 extern const struct transport transport_futex;
 extern const struct transport transport_eventfd;
 extern const struct transport transport_floor;
