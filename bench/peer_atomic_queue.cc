@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: MIT
  *
  * atomic_queue, in its mode for one producer and one consumer, set as its own benchmark sets it for
- * these: its size known when it is compiled, MINIMIZE_CONTENTION and MAXIMIZE_THROUGHPUT off. A word
- * is an element of AtomicQueue, the quicker kind; all that is longer is one of AtomicQueue2. It is
- * here twice, as there: with try_push and try_pop, and its pause between two tries; and with push and
- * pop, which wait by themselves. The latter cannot be told that the other side has failed: then the
- * watch ends the program.
+ * these: its size known when it is compiled, MINIMIZE_CONTENTION and MAXIMIZE_THROUGHPUT off. A
+ * word is an element of AtomicQueue, the quicker kind; all that is longer is one of AtomicQueue2.
+ * It is here twice, as there: with try_push and try_pop, and its pause between two tries; and with
+ * push and pop, which wait by themselves. The latter cannot be told that the other side has failed:
+ * then the watch ends the program.
  */
 #include <atomic_queue/atomic_queue.h>
 

@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * Concurrency Kit's ck_ring between two threads, by its verbs for one producer and one consumer. By
- * its prototypes, which the library has for values that are no pointers, a slot holds a message; its
- * size is known to the compiler, and a payload is copied in and out. There are as many slots as fill
- * a ring, of which one stays empty. Between two looks is ck_pr_stall(), as in its own tests.
+ * its prototypes, which the library has for values that are no pointers, a slot holds a message;
+ * its size is known to the compiler, and a payload is copied in and out. There are as many slots as
+ * fill a ring, of which one stays empty. Between two looks is ck_pr_stall(), as in its own tests.
  */
 #include "config.h"
 

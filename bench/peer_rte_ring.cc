@@ -3,9 +3,9 @@
  *
  * DPDK's rte_ring between two threads, for one producer and one consumer, with elements of just a
  * message's size. It is made by rte_ring_init in memory of this program, as its documents allow: so
- * there is no EAL to start, and there are no huge pages. One element at a time is the call for that;
- * batches are burst calls, of which each takes what there is. Between two looks is rte_pause(), as
- * in its own ring_perf_autotest. Of the elements that fill a ring it leaves one empty.
+ * there is no EAL to start, and there are no huge pages. One element at a time is the call for
+ * that; batches are burst calls, of which each takes what there is. Between two looks is
+ * rte_pause(), as in its own ring_perf_autotest. Of the elements that fill a ring one stays empty.
  */
 #include <cstdlib>
 
