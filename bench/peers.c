@@ -16,6 +16,7 @@ extern const struct transport transport_zmq;
 extern const struct transport transport_ucx;
 extern const struct transport transport_iceoryx;
 extern const struct transport transport_ofi_shm;
+extern const struct transport transport_boost_mq;
 
 /* Between threads. */
 extern const struct transport transport_atomic_queue;
@@ -47,6 +48,9 @@ const struct transport *const transport_peers[] = {
 #endif
 #ifdef PEER_OFI_SHM
 	&transport_ofi_shm,
+#endif
+#ifdef PEER_BOOST_MQ
+	&transport_boost_mq,
 #endif
 #ifdef PEER_ATOMIC_QUEUE
 	&transport_atomic_queue,
