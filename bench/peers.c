@@ -24,6 +24,7 @@ extern const struct transport transport_optimist_queue;
 extern const struct transport transport_boost_spsc;
 extern const struct transport transport_ck_ring;
 extern const struct transport transport_readerwriterqueue;
+extern const struct transport transport_rw_circular;
 extern const struct transport transport_rte_ring;
 
 const struct transport *const transport_peers[] = {
@@ -64,6 +65,9 @@ const struct transport *const transport_peers[] = {
 #endif
 #ifdef PEER_READERWRITERQUEUE
 	&transport_readerwriterqueue,
+#endif
+#ifdef PEER_RW_CIRCULAR
+	&transport_rw_circular,
 #endif
 #ifdef PEER_RTE_RING
 	&transport_rte_ring,

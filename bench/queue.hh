@@ -14,6 +14,7 @@
  *	size_t put_many(const slot *, size_t count); how many there was room for
  *	size_t get_many(slot *, size_t count);       how many there were; these two for batches
  *	static void relax();                         its own pause between two looks, if it has one
+ *	static constexpr bool waits;                 if put and get wait by themselves, for a while
  *
  * Or it is a template of the slot and of how many there are, for those that want to know this when
  * they are compiled. It has no such constructor then, and there is a choice of rings.
@@ -51,13 +52,18 @@ struct queue_end {
 template <class queue, class look> static inline int queue_wait(look ready)
 {
 	for (;;) {
-		for (int i = 0; i < LOOKS; i++) {
+		if constexpr (requires { queue::waits; }) {
 			if (ready())
 				return 0;
-			if constexpr (requires { queue::relax(); })
-				queue::relax();
-			else
-				peal_relax();
+		} else {
+			for (int i = 0; i < LOOKS; i++) {
+				if (ready())
+					return 0;
+				if constexpr (requires { queue::relax(); })
+					queue::relax();
+				else
+					peal_relax();
+			}
 		}
 		if (watch_abandoned())
 			return complain(-ECANCELED, "given up");
@@ -196,6 +202,12 @@ static inline int queue_call(size_t size, callable call)
 		});                                                        \
 	}
 template <template <class> class queue_of> struct queue_transport {
+	static constexpr unsigned waits = requires
+	{
+		queue_of<slot<8>>::waits;
+	}
+	? 1 << WAIT_ADAPTIVE : 1 << WAIT_SPIN;
+
 	QUEUE_LOOP(ping)
 	QUEUE_LOOP(pong)
 	QUEUE_LOOP(produce)
@@ -261,6 +273,8 @@ template <template <class, size_t> class queue_of> struct queue_room_transport {
 	template <size_t ring>
 	using transport_of = queue_transport<queue_room<queue_of, ring>::template queue>;
 
+	static constexpr unsigned waits = transport_of<64 << 10>::waits;
+
 	template <class callable> static inline int call(size_t ring, callable of)
 	{
 		switch (ring) {
@@ -323,7 +337,7 @@ template <template <class, size_t> class queue_of> struct queue_room_transport {
 	extern "C" const struct transport transport_##NAME = { \
 		.name = TABLE,                                 \
 		.about = ABOUT,                                \
-		.waits = 1 << WAIT_SPIN,                       \
+		.waits = KIND::waits,                          \
 		.rings = true,                                 \
 		.threads_only = true,                          \
 		.refuse = KIND::refuse,                        \

@@ -113,9 +113,9 @@ peal_perf_SOURCES = \
 	tools/peal-perf/service_uds.c \
 	tools/peal-perf/slice.c \
 	tools/peal-perf/slice.h \
+	tools/peal-perf/stream.h \
 	tools/peal-perf/table.c \
 	tools/peal-perf/table.h \
-	tools/peal-perf/stream.h \
 	tools/peal-perf/touch.c \
 	tools/peal-perf/touch.h \
 	tools/peal-perf/transport.c \
@@ -132,8 +132,7 @@ peal_perf_SOURCES = \
 	tools/peal-perf/watch.h \
 	tools/peal-perf/width.c \
 	tools/peal-perf/width.h
-peal_perf_LDADD = libpeal.la $(CJSON_LIBS) -lm
-peal_perf_LDADD = libpeal.la $(MQ_LIBS) -lm
+peal_perf_LDADD = libpeal.la $(CJSON_LIBS) $(MQ_LIBS) -lm
 peal_perf_LDFLAGS =
 
 bin_PROGRAMS += peal-top

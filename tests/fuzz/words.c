@@ -26,7 +26,9 @@ TRANSPORT(set);
 TRANSPORT(bare);
 TRANSPORT(uds);
 TRANSPORT(seqpacket);
+TRANSPORT(tcp);
 TRANSPORT(pipe);
+TRANSPORT(mq);
 TRANSPORT(futex);
 TRANSPORT(eventfd);
 
