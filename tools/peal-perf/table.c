@@ -20,13 +20,13 @@ static void table_ratio(double ratio)
 }
 
 /* "peal", "peal x64": what a row is of, and how it waits. */
-static void table_name(const struct row *row)
+static void table_name(const struct row *row, int width)
 {
-	char name[REPORT_TEXT];
+	char name[2 * REPORT_TEXT];
 
 	snprintf(name, sizeof(name), row->batch > 1 ? "%s x%u" : "%s", row->transport->name,
 		 row->batch);
-	printf("%-9s %-8s", name, wait_name(row->wait));
+	printf("%-*s %-8s", width, name, wait_name(row->wait));
 }
 
 static void table_times(const struct row *row)
@@ -48,7 +48,7 @@ static void table_trips(const struct row *row)
 {
 	char rate[REPORT_TEXT];
 
-	table_name(row);
+	table_name(row, 9);
 	table_times(row);
 	printf(" %7s", report_count(rate, row->rate.median));
 	table_ratio(row->to_floor.median);
@@ -58,7 +58,7 @@ static void table_trips(const struct row *row)
 
 static void table_stream_head(void)
 {
-	printf("%-9s %-8s %7s %18s %7s %9s %9s %6s %6s\n", "transport", "wait", "msgs/s",
+	printf("%-13s %-8s %7s %18s %7s %9s %9s %6s %6s\n", "transport", "wait", "msgs/s",
 	       "lowest to highest", "GB/s", "CPU send", "CPU recv", "/bare", "rounds");
 }
 
@@ -71,7 +71,7 @@ static void table_stream(const struct row *row)
 	if (row->kept)
 		snprintf(range, sizeof(range), "%s to %s", report_count(low, row->rate.low),
 			 report_count(high, row->rate.high));
-	table_name(row);
+	table_name(row, 13);
 	printf(" %7s %18s", report_count(rate, row->rate.median), range);
 	if (row->test == TEST_FLOOR || !row->kept)
 		printf(" %7s %9s %9s", "-", "-", "-");
@@ -93,7 +93,7 @@ static void table_rate(const struct row *row)
 {
 	char rate[REPORT_TEXT], late[REPORT_TEXT] = "-", sender[REPORT_TEXT], receiver[REPORT_TEXT];
 
-	table_name(row);
+	table_name(row, 9);
 	table_times(row);
 	if (row->test == TEST_RATE && row->messages)
 		snprintf(late, sizeof(late), "%.1f %%", row_late(row) * 100);
