@@ -81,5 +81,8 @@ tests_fuzz_words_SOURCES = tests/fuzz/words.c tools/number.c \
 tests_fuzz_words_LDADD = $(fuzz)
 tests_fuzz_words_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=exit
 
+# Automake cleans up what is always built only.
+CLEANFILES += tests/fuzz/libfuzz.la tests/fuzz/libreplay.la
+
 fuzz-targets: $(fuzz_targets)
 endif
