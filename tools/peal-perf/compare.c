@@ -77,7 +77,8 @@ static struct ratio ratio_of(double *now, unsigned n, double *then, unsigned m)
 			all[count++] = now[i] / then[j];
 	qsort(all, count, sizeof(*all), by_size);
 	ratio.median = (all[(count - 1) / 2] + all[count / 2]) / 2;
-	from_edge = count / 2.0 - CONFIDENCE * sqrt(count * (n + m + 1.0) / 12);
+	/* Half a rank less, for ranks are whole: else of few rounds it would be 90 of 100. */
+	from_edge = count / 2.0 - CONFIDENCE * sqrt(count * (n + m + 1.0) / 12) - 0.5;
 	if (from_edge >= 0) {
 		edge = (unsigned)from_edge;
 		ratio.low = all[edge];
