@@ -109,13 +109,18 @@ static char *load(const char *path)
 	FILE *file = fopen(path, "re");
 	char *text = NULL;
 	size_t room = 0;
+	ssize_t length = file ? getdelim(&text, &room, 0, file) : -1;
 
-	if (!file || (getdelim(&text, &room, 0, file) < 0 && ferror(file))) {
+	if (length < 0 && file && feof(file)) {
+		/* Of an empty file there is room that nothing was written into. */
+		free(text);
+		text = strdup("");
+		if (!text)
+			complain(-ENOMEM, "no memory for what %s says", path);
+	} else if (length < 0) {
 		complain_errno("--compare %s", path);
 		free(text);
 		text = NULL;
-	} else if (!text) {
-		complain(-ENOMEM, "no memory for what %s says", path);
 	}
 	if (file)
 		fclose(file);
