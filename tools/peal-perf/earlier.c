@@ -28,10 +28,16 @@ static const char *text_of(const cJSON *object, const char *name)
 	return text ? text : "";
 }
 
+/* NAN of what is none; cJSON itself can tell since 1.7.13 only. */
+static double number_of(const cJSON *value)
+{
+	return cJSON_IsNumber(value) ? value->valuedouble : NAN;
+}
+
 /* A number that is a count; of one that is none, or is not there: what it is otherwise. */
 static uint64_t count_of(const cJSON *row, const char *name, uint64_t otherwise)
 {
-	double value = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(row, name));
+	double value = number_of(cJSON_GetObjectItemCaseSensitive(row, name));
 
 	return value > 0 && value < 1e15 ? (uint64_t)value : otherwise;
 }
@@ -50,7 +56,7 @@ static double *numbers_of(const cJSON *row, const char *name, unsigned count)
 
 	if (!values)
 		return NULL;
-	cJSON_ArrayForEach(value, array) if (i < count) values[i++] = cJSON_GetNumberValue(value);
+	cJSON_ArrayForEach(value, array) if (i < count) values[i++] = number_of(value);
 	while (i < count)
 		values[i++] = NAN;
 	return values;
