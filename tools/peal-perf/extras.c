@@ -5,8 +5,10 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "compare.h"
@@ -15,12 +17,21 @@
 #include "percentiles.h"
 #include "plot.h"
 
-/* Whether files can be made where this one is to be. */
-static int check_folder(const char *option, const char *path)
+/* Whether a file can be written, or made where it is to be. */
+static int check_place(const char *option, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char folder[4096] = ".";
+	struct stat there;
 
+	if (!stat(path, &there)) {
+		if (S_ISDIR(there.st_mode))
+			return complain(-EISDIR, "%s %s is a folder: give a file in it", option,
+					path);
+		/* Such as /dev/null, in whose folder few may make any. */
+		if (!faccessat(AT_FDCWD, path, W_OK, AT_EACCESS))
+			return 0;
+	}
 	if (slash && (size_t)(slash - path) + 2 < sizeof(folder)) {
 		memcpy(folder, path, (size_t)(slash - path) + 1);
 		folder[slash - path + 1] = 0;
@@ -38,9 +49,9 @@ int extras_begin(struct extras *extras, const struct options *options)
 	extras->options = options;
 	extras->outcomes.histograms = options->histogram || options->plot;
 	if (options->histogram)
-		err = check_folder("--histogram", options->histogram);
+		err = check_place("--histogram", options->histogram);
 	if (options->plot && !err)
-		err = check_folder("--plot", options->plot);
+		err = check_place("--plot", options->plot);
 	if (options->plot && !err)
 		err = plot_check(options->plot);
 	if (options->compare && !err)
