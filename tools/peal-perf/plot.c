@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +256,7 @@ int plot_write(const struct outcomes *outcomes, const char *path)
 {
 	enum kind kind;
 	unsigned panels, across_panels;
+	void (*on_pipe)(int);
 	FILE *file;
 	int status;
 
@@ -266,6 +268,8 @@ int plot_write(const struct outcomes *outcomes, const char *path)
 	file = popen("gnuplot", "we");
 	if (!file)
 		return complain_errno("starting gnuplot");
+	/* It may end before it has read all; the report is still to be written then. */
+	on_pipe = signal(SIGPIPE, SIG_IGN);
 	fprintf(file, "set terminal %s size %u,%u background rgb 'white'\n",
 		strcmp(ending(path), ".svg") ? "pngcairo" : "svg", 900 * across_panels,
 		560 * ((panels + 1) / 2));
@@ -281,6 +285,7 @@ int plot_write(const struct outcomes *outcomes, const char *path)
 		draw_series(file, outcomes, kind);
 	fprintf(file, "unset multiplot\n");
 	status = pclose(file);
+	signal(SIGPIPE, on_pipe);
 	if (status < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
 		return complain(-EIO, "gnuplot did not draw %s: see what it says", path);
 	return 0;
