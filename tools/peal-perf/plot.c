@@ -107,9 +107,11 @@ static bool is_one(const struct outcome *one, const struct outcome *two, enum ki
 	       (kind == REQUESTS || one->clients == two->clients);
 }
 
-/* Whether it is the first of its series. */
+/* Whether it is the first of a series that is drawn. */
 static bool begins(const struct outcomes *outcomes, unsigned index, enum kind kind)
 {
+	if (is_floor(&outcomes->list[index]) || kind_of(&outcomes->list[index]) != kind)
+		return false;
 	for (unsigned i = 0; i < index; i++)
 		if (is_one(&outcomes->list[i], &outcomes->list[index], kind))
 			return false;
@@ -212,14 +214,14 @@ static void draw_series(FILE *file, const struct outcomes *outcomes, enum kind k
 	fprintf(file, "%sset title '%s'\nset format x '%%.0s%%c'\nset format y '%%.0s%%c'\n",
 		settings[kind], outcomes->list[outcomes->count - 1].test);
 	for (unsigned i = 0; i < outcomes->count; i++) {
-		if (is_floor(&outcomes->list[i]) || !begins(outcomes, i, kind))
+		if (!begins(outcomes, i, kind))
 			continue;
 		fprintf(file, "$of%u << END\n", i);
 		write_points(file, outcomes, i, kind);
 		fprintf(file, "END\n");
 	}
 	for (unsigned i = 0; i < outcomes->count; i++) {
-		if (is_floor(&outcomes->list[i]) || !begins(outcomes, i, kind))
+		if (!begins(outcomes, i, kind))
 			continue;
 		fprintf(file, "%s $of%u with linespoints title '", comma, i);
 		write_title(file, &outcomes->list[i], kind);
