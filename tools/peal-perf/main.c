@@ -322,6 +322,23 @@ static int run(const struct command *command, struct options *options)
 	return status;
 }
 
+/* Whether what is made of times is asked of a command that has some; likewise. */
+static bool fits_times(const struct command *command, const struct options *options)
+{
+	if (command->run == clients_idle &&
+	    (options->histogram || options->plot || options->compare)) {
+		fprintf(stderr,
+			"peal-perf: idle asks for nothing that is timed: leave out --compare, "
+			"--histogram and --plot\n");
+		return false;
+	}
+	if (options->histogram && command->tests[0] == TEST_STREAM) {
+		fprintf(stderr, "peal-perf: stream times no message: leave out --histogram\n");
+		return false;
+	}
+	return true;
+}
+
 /* Likewise, one that is about a server of many clients. */
 static bool fits_clients(const struct command *command, const struct options *options)
 {
@@ -351,6 +368,8 @@ static bool fits_clients(const struct command *command, const struct options *op
 /* Whether a command can do what was asked for; a sentence on stderr if not. */
 static bool fits(const struct command *command, const struct options *options)
 {
+	if (!fits_times(command, options))
+		return false;
 	if (command->clients)
 		return fits_clients(command, options);
 	if (options->clients_count || options->count || options->seconds > 0) {
