@@ -44,7 +44,6 @@
 #define QUIET_S 2e-4 /* of CPU time in QUIET_MS */
 #define QUIET_TRIES 100
 #define MATRIX_RING ((uint64_t)64 << 10)
-#define MATRIX_ROUNDS 5
 #define MATRIX_SECONDS 0.3
 #define FLUSH_S 2.5 /* after which the kernel has summed up what a control group is charged with */
 
@@ -786,6 +785,8 @@ static void share_out(struct run *run)
 		run->rounds = 1;
 		run->seconds = 10;
 	}
+	if (run->matrix)
+		run->seconds = MATRIX_SECONDS;
 	if (options->rounds)
 		run->rounds = options->rounds;
 	if (options->duration_s > 0)
@@ -958,8 +959,6 @@ void clients_matrix_defaults(struct options *options)
 	options->clients_count = sizeof(clients) / sizeof(clients[0]);
 	options->ring = MATRIX_RING;
 	options->waits = 1u << WAIT_ADAPTIVE | 1u << WAIT_SLEEP;
-	options->rounds = MATRIX_ROUNDS;
-	options->seconds = MATRIX_SECONDS;
 }
 
 void clients_idle_defaults(struct options *options)
