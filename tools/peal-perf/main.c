@@ -182,7 +182,9 @@ static void help(void)
 	       "of at most 200 ms there.\n\n"
 	       "touch: a client and a server in one process, with mappings of their own; one thread "
 	       "sends and receives\nin turn. 20 links unless --rounds says else, made anew each time; "
-	       "a lap is once through the ring.\n");
+	       "a lap is once through the ring.\n\n"
+	       "matrix: unless said otherwise 64, 1k and 16k bytes, 1, 16 and 128 clients, adaptive "
+	       "and asleep,\nwith rings of 64k and slices of 0.3 s.\n");
 }
 
 static int version(void)

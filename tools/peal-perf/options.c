@@ -544,7 +544,7 @@ static const struct option {
 	  "of a server: for connect and closed 128, for serve, idle and beside 1000 unless given" },
 	{ "--count", "N", parse_count, "clients that come and go in churn; 100k unless given" },
 	{ "--seconds", "S", parse_seconds,
-	  "of each slice of serve, closed, idle and beside, and of connect at a rate" },
+	  "of each slice of serve, closed, matrix, idle and beside, and of connect at a rate" },
 	{ "--batch", "LIST", parse_batches,
 	  "messages at a time in stream, where Peal can; 1 unless given" },
 	{ "--wait", "LIST", parse_waits,
