@@ -810,7 +810,10 @@ static int finish(struct run *run, int err)
 		json_end_array(&run->json);
 		extras_compare(&run->extras, &run->json);
 		report_json_end(&run->json, interrupted, *why ? why : NULL);
-	} else if (!options->csv) {
+	} else if (options->csv) {
+		if (interrupted)
+			fprintf(stderr, "peal-perf: interrupted: this is what there was\n");
+	} else {
 		if (run->matrix)
 			matrix_print(&run->extras.outcomes, options);
 		extras_compare(&run->extras, NULL);

@@ -270,6 +270,8 @@ static void show(const struct command *command, const struct results *results,
 		report_json_end(&json, results->interrupted, *error ? error : NULL);
 	} else if (options->csv) {
 		report_csv(results, options);
+		if (results->interrupted)
+			fprintf(stderr, "peal-perf: interrupted: this is what there was\n");
 	} else if (results->count) {
 		command->print(results, options);
 		extras_compare(extras, NULL);
@@ -309,8 +311,10 @@ static int run(const struct command *command, struct options *options)
 	if (!results_whole(&results))
 		status = 1;
 	for (unsigned i = 0; i < results.count; i++)
-		if (outcomes_add(&extras.outcomes, results.rows[i]))
+		if (outcomes_add(&extras.outcomes, results.rows[i])) {
+			fprintf(stderr, "peal-perf: %s\n", complaint());
 			status = 1;
+		}
 	show(command, &results, &extras, error);
 	results_free(&results);
 	if (extras_end(&extras)) {
