@@ -29,7 +29,7 @@ static int check_place(const char *option, const char *path)
 			return complain(-EISDIR, "%s %s is a folder: give a file in it", option,
 					path);
 		/* Such as /dev/null, in whose folder few may make any. */
-		if (!faccessat(AT_FDCWD, path, W_OK, AT_EACCESS))
+		if (!S_ISREG(there.st_mode) && !faccessat(AT_FDCWD, path, W_OK, AT_EACCESS))
 			return 0;
 	}
 	if (slash && (size_t)(slash - path) + 2 < sizeof(folder)) {

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <peal/runtime.h>
 
@@ -73,6 +74,14 @@ static bool is_wanted(const struct outcome *outcome, bool only_floor)
 	return outcome->histogram && (only_floor || strcmp(outcome->test, "floor"));
 }
 
+/* Whether it is what all can be written to, such as /dev/null, and has none beside it. */
+static bool is_device(const char *path)
+{
+	struct stat there;
+
+	return !stat(path, &there) && !S_ISREG(there.st_mode);
+}
+
 int percentiles_write(const struct outcomes *outcomes, const char *path)
 {
 	const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
@@ -93,7 +102,7 @@ int percentiles_write(const struct outcomes *outcomes, const char *path)
 
 		if (!is_wanted(outcome, only_floor))
 			continue;
-		if (count == 1)
+		if (count == 1 || is_device(path))
 			snprintf(full, sizeof(full), "%s", path);
 		else
 			snprintf(full, sizeof(full), "%.*s-%s%s", stem, path,

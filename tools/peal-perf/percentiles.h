@@ -10,9 +10,9 @@
 
 /*
  * Writes a file for each outcome that has a histogram, but for the floor's: path itself if there is
- * one, else names made of it and of what each is of ("out.hgrm" becomes
- * "out-latency-peal-spin-64.hgrm"). Times are in microseconds. 0, or a negative errno with a
- * complaint.
+ * one, or if it is no regular file, else names made of it and of what each is of ("out.hgrm"
+ * becomes "out-latency-peal-spin-64.hgrm"). Times are in microseconds. 0, or a negative errno with
+ * a complaint.
  */
 int percentiles_write(const struct outcomes *outcomes, const char *path);
 
