@@ -23,6 +23,7 @@
 
 #define CONFIDENCE 1.96  /* standard deviations that have 95 of 100 */
 #define ROUNDS_MOST 1000 /* of either run; of more, some are taken */
+#define NAME_WIDTH 30    /* of the table's first column */
 
 /* How much of the earlier run the later one takes. */
 struct ratio {
@@ -184,30 +185,46 @@ static void print_otherwise(const struct earlier *earlier, const struct options 
 		printf("The two sides were %s then.\n", earlier->threads ? "threads" : "processes");
 }
 
+/* With four digits, or as many as stand before the point. */
+static char *number_text(char *text, double number)
+{
+	snprintf(text, REPORT_TEXT, "%.*f",
+		 number < 9.9995 ? 3 :
+		 number < 99.995 ? 2 :
+		 number < 999.95 ? 1 :
+				   0,
+		 number);
+	return text;
+}
+
 static void print_ratio(const struct ratio *ratio)
 {
-	char text[32] = "-";
+	char median[REPORT_TEXT], low[REPORT_TEXT], high[REPORT_TEXT];
+	char text[3 * REPORT_TEXT + 8] = "-";
 
 	if (!isnan(ratio->low))
-		snprintf(text, sizeof(text), "%.3f (%.3f to %.3f)", ratio->median, ratio->low,
-			 ratio->high);
+		snprintf(text, sizeof(text), "%s (%s to %s)", number_text(median, ratio->median),
+			 number_text(low, ratio->low), number_text(high, ratio->high));
 	else if (!isnan(ratio->median))
-		snprintf(text, sizeof(text), "%.3f", ratio->median);
-	printf(" %-24s", text);
+		number_text(text, ratio->median);
+	printf(" %-22s", text);
 }
 
 void compare_print(const struct earlier *earlier, const struct outcomes *outcomes,
 		   const struct options *options)
 {
-	printf("\nbeside %s, as so many times what it was then (and where that lies, 95 of 100 times)\n"
-	       "%-27s %-4s %-24s %-24s verdict\n",
-	       earlier->path, "", "", "ratio", "ratio by the floor");
+	printf("\nbeside %s,\nas so many times what it was then (and where that lies, 95 of 100 times)\n"
+	       "%-*s %-4s %-22s %-22s verdict\n",
+	       earlier->path, NAME_WIDTH, "", "", "ratio", "ratio by the floor");
 	for (unsigned i = 0; i < outcomes->count; i++) {
 		const struct outcome *now = &outcomes->list[i];
 		struct comparison found;
 		char name[OUTCOME_TEXT];
 
-		printf("%-27s %-4s", outcome_name(name, now), now->timed ? "time" : "rate");
+		/* A long name has a line of its own. */
+		if (printf("%-*s", NAME_WIDTH, outcome_name(name, now)) > NAME_WIDTH)
+			printf("\n%-*s", NAME_WIDTH, "");
+		printf(" %-4s", now->timed ? "time" : "rate");
 		if (!find(earlier, now, &found)) {
 			printf(" was not measured then\n");
 			continue;
