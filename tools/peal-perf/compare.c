@@ -157,13 +157,20 @@ static bool is_same(const struct outcome *one, const struct outcome *two)
 	       one->clients == two->clients && one->zero_copy == two->zero_copy;
 }
 
-/* The comparison of an outcome; false: the earlier run has none like it. */
-static bool find(const struct earlier *earlier, const struct outcome *now, struct comparison *found)
+/* The comparison of an outcome; false: the earlier run has none like it. Of several that are alike,
+ * such as the floors of several rates, the first is held against the first. */
+static bool find(const struct earlier *earlier, const struct outcomes *outcomes, unsigned index,
+		 struct comparison *found)
 {
+	const struct outcome *now = &outcomes->list[index];
+	unsigned before = 0;
+
+	for (unsigned i = 0; i < index; i++)
+		before += is_same(&outcomes->list[i], now);
 	for (unsigned i = 0; i < earlier->outcomes.count; i++) {
 		const struct outcome *then = &earlier->outcomes.list[i];
 
-		if (!is_same(now, then))
+		if (!is_same(now, then) || before--)
 			continue;
 		*found = compare(now, then);
 		return true;
@@ -225,7 +232,7 @@ void compare_print(const struct earlier *earlier, const struct outcomes *outcome
 		if (printf("%-*s", NAME_WIDTH, outcome_name(name, now)) > NAME_WIDTH)
 			printf("\n%-*s", NAME_WIDTH, "");
 		printf(" %-4s", now->timed ? "time" : "rate");
-		if (!find(earlier, now, &found)) {
+		if (!find(earlier, outcomes, i, &found)) {
 			printf(" was not measured then\n");
 			continue;
 		}
@@ -256,7 +263,7 @@ void compare_json(const struct earlier *earlier, const struct outcomes *outcomes
 		struct comparison found;
 		char name[OUTCOME_TEXT];
 
-		if (!find(earlier, now, &found))
+		if (!find(earlier, outcomes, i, &found))
 			continue;
 		json_object(json, NULL);
 		json_string(json, "name", outcome_name(name, now));
