@@ -590,6 +590,14 @@ static unsigned default_waits(const struct transport *transport)
 	return transport->waits & 1u << WAIT_ADAPTIVE ? 1u << WAIT_ADAPTIVE : 1u << WAIT_SLEEP;
 }
 
+/* In which ways a transport is measured. */
+static unsigned waits_of(const struct options *options, const struct transport *transport)
+{
+	unsigned waits = options->waits ? options->waits : default_waits(transport);
+
+	return transport->service ? waits & transport->waits : 0;
+}
+
 static int tracks_add(struct run *run)
 {
 	const struct options *options = run->options;
@@ -597,10 +605,10 @@ static int tracks_add(struct run *run)
 
 	for (unsigned i = 0; i < options->transport_count; i++) {
 		const struct transport *transport = options->transports[i];
-		unsigned waits = options->waits ? options->waits : default_waits(transport);
+		unsigned waits = waits_of(options, transport);
 
-		for (unsigned wait = 0; wait < WAIT_MODES && transport->service && !err; wait++) {
-			if (!(waits & transport->waits & 1u << wait))
+		for (unsigned wait = 0; wait < WAIT_MODES && !err; wait++) {
+			if (!(waits & 1u << wait))
 				continue;
 			if (run->test == CLIENTS_BESIDE)
 				err = track_add(run, transport, (enum wait_mode)wait, true);
@@ -742,18 +750,18 @@ static int run_all(struct run *run)
 {
 	const struct options *options = run->options;
 	unsigned rates = options->rate_count ? options->rate_count : 1;
-	unsigned services = 0;
+	unsigned tracks = 0;
 	int err = 0;
 
 	for (unsigned i = 0; i < options->transport_count; i++) {
 		const struct transport *transport = options->transports[i];
 
-		services += transport->service != NULL;
+		tracks += (unsigned)__builtin_popcount(waits_of(options, transport));
 		if (!transport->service)
 			fprintf(stderr, "peal-perf: %s takes no part in %s: left out\n",
 				transport->name, clients_name(run->test));
 	}
-	progress_begin(services * (run->test == CLIENTS_BESIDE ? 2 : 1) * run->rounds *
+	progress_begin(tracks * (run->test == CLIENTS_BESIDE ? 2 : 1) * run->rounds *
 		       options->clients_count * options->size_count * rates);
 	for (unsigned i = 0; i < options->clients_count && !err; i++) {
 		run->clients = options->clients[i];
