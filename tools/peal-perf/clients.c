@@ -598,6 +598,17 @@ static unsigned waits_of(const struct options *options, const struct transport *
 	return transport->service ? waits & transport->waits : 0;
 }
 
+/* How many rows there are of each size, rate and number of clients. */
+static unsigned tracks_of(const struct run *run)
+{
+	const struct options *options = run->options;
+	unsigned tracks = 0;
+
+	for (unsigned i = 0; i < options->transport_count; i++)
+		tracks += (unsigned)__builtin_popcount(waits_of(options, options->transports[i]));
+	return run->test == CLIENTS_BESIDE ? 2 * tracks : tracks;
+}
+
 static int tracks_add(struct run *run)
 {
 	const struct options *options = run->options;
@@ -750,19 +761,17 @@ static int run_all(struct run *run)
 {
 	const struct options *options = run->options;
 	unsigned rates = options->rate_count ? options->rate_count : 1;
-	unsigned tracks = 0;
 	int err = 0;
 
 	for (unsigned i = 0; i < options->transport_count; i++) {
 		const struct transport *transport = options->transports[i];
 
-		tracks += (unsigned)__builtin_popcount(waits_of(options, transport));
 		if (!transport->service)
 			fprintf(stderr, "peal-perf: %s takes no part in %s: left out\n",
 				transport->name, clients_name(run->test));
 	}
-	progress_begin(tracks * (run->test == CLIENTS_BESIDE ? 2 : 1) * run->rounds *
-		       options->clients_count * options->size_count * rates);
+	progress_begin(tracks_of(run) * run->rounds * options->clients_count * options->size_count *
+		       rates);
 	for (unsigned i = 0; i < options->clients_count && !err; i++) {
 		run->clients = options->clients[i];
 		for (unsigned j = 0; j < options->size_count * rates && !err; j++) {
@@ -798,7 +807,7 @@ static void share_out(struct run *run)
 	if (options->rounds)
 		run->rounds = options->rounds;
 	if (options->duration_s > 0)
-		run->seconds = options->duration_s / run->rounds / options->transport_count;
+		run->seconds = options->duration_s / run->rounds / fmax(tracks_of(run), 1);
 	if (options->seconds > 0)
 		run->seconds = options->seconds;
 }
