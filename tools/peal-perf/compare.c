@@ -22,7 +22,7 @@
 #include "report.h"
 
 #define CONFIDENCE 1.96  /* standard deviations that have 95 of 100 */
-#define ROUNDS_MOST 1000 /* of either run; of more, some are taken */
+#define ROUNDS_MOST 1000 /* of either run, about; of more, some are taken */
 #define NAME_WIDTH 30    /* of the table's first column */
 
 /* How much of the earlier run the later one takes. */
@@ -92,7 +92,8 @@ static struct ratio ratio_of(double *now, unsigned n, double *then, unsigned m)
 /* Every so-manieth of the rounds, if there are too many; by the floor, if that is wanted. */
 static double *rounds_of(const struct outcome *outcome, bool by_floor, unsigned *count)
 {
-	unsigned step = outcome->rounds / ROUNDS_MOST + 1;
+	/* An odd step: rounds that take turns in two orders are seen of both. */
+	unsigned step = outcome->rounds > ROUNDS_MOST ? outcome->rounds / ROUNDS_MOST | 1 : 1;
 	double *values = calloc(outcome->rounds + 1, sizeof(*values));
 
 	*count = 0;
@@ -240,6 +241,7 @@ void compare_print(const struct earlier *earlier, const struct outcomes *outcome
 		print_ratio(&found.by_floor);
 		printf(" %s\n", verdicts[found.verdict]);
 	}
+	printf("Rounds of one run resemble each other: what is better or worse is to be seen again.\n");
 	print_otherwise(earlier, options);
 }
 

@@ -24,10 +24,11 @@
 
 static void write_line(FILE *file, const struct histogram *histogram, double share)
 {
-	double us = histogram_percentile(histogram, share) / peal_ticks_per_ns() / 1e3;
-	uint64_t below = (uint64_t)ceil(share * (double)histogram->count);
+	double ticks = histogram_percentile(histogram, share);
 
-	fprintf(file, "%12.3f %2.12f %10" PRIu64, us, share, below);
+	/* A time of n whole ticks was really n - 1/2 to n + 1/2. */
+	fprintf(file, "%12.3f %2.12f %10" PRIu64, ticks / peal_ticks_per_ns() / 1e3, share,
+		histogram_below(histogram, ticks + 0.5));
 	if (share < 1)
 		fprintf(file, " %14.2f\n", 1 / (1 - share));
 	else

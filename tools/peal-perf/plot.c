@@ -59,6 +59,10 @@ int plot_check(const char *path)
 		return complain(-EINVAL,
 				"a plot is written as SVG or PNG: %s ends in neither .svg nor .png",
 				path);
+	/* gnuplot has a meaning of its own for these. */
+	if (path[0] == '|' || strchr(path, '\n'))
+		return complain(-EINVAL, "gnuplot takes no such name of a file: %s: give another",
+				path);
 	if (!is_there("gnuplot"))
 		return complain(-ENOENT,
 				"--plot needs gnuplot, which is not in PATH: install it (Debian: "
