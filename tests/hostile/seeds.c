@@ -271,6 +271,7 @@ static void play_all(unsigned user, uint64_t first, uint64_t count)
 	int descriptors = 0, mappings = 0;
 
 	signal(SIGALRM, on_alarm);
+	threads_begin(0);
 	set_up_victim(&victim, user, first);
 	for (uint64_t seed = first; seed < first + count; seed++) {
 		play(&victim, seed);
