@@ -1,11 +1,16 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Peers: the list of those that were there when this was built, in the order of the tables.
+ * Peers: the list of those that were there when this was built, in the order of the tables. Before
+ * them two that need nothing, and show what techniques of Peal's gain.
  */
 #include "config.h"
 
 #include "transport.h"
+
+/* Peal's bare ring without one thing or another. */
+extern const struct transport transport_bare_index;
+extern const struct transport transport_bare_wrap;
 
 /* Between processes. */
 extern const struct transport transport_nng;
@@ -28,6 +33,8 @@ extern const struct transport transport_rw_circular;
 extern const struct transport transport_rte_ring;
 
 const struct transport *const transport_peers[] = {
+	&transport_bare_index,
+	&transport_bare_wrap,
 #ifdef PEER_NNG
 	&transport_nng,
 #endif
