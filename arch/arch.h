@@ -45,8 +45,18 @@ struct peal_ring_ops {
  * another one is asked for; the last is the generic one, which is always usable. */
 extern const struct peal_ring_ops *const arch_ring_ops[];
 
+/*
+ * Copies as memcpy does, but past the caches (non-temporal stores): a core that reads it next does
+ * not have to fetch it from the caches of this one. It is ordered before the caller's later stores.
+ * NULL: not on this family of CPUs.
+ */
+extern void (*const arch_copy_around)(void *to, const void *from, size_t length);
+
 /* The constant counter, and its ticks per nanosecond as given to arch_set_ticks. */
 uint64_t arch_ticks(void);
+
+/* The counter once all is done that was loaded and stored before. */
+uint64_t arch_ticks_behind(void);
 
 /*
  * How long a waiter leaves a line alone between two looks, in ns, where a CPU has an instruction to

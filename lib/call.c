@@ -149,8 +149,7 @@ static int send_last(struct peal_tx *tx, const void *data, size_t length, uint32
 	if (err)
 		return err;
 	tx->reserved = 0;
-	peal_copy(tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE, data, length,
-		  tx->inline_copy);
+	peal_put(tx, tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE, data, length);
 	ring_publish(tx, length, PEAL_HEADER_LAST, tag, 1, length);
 	return 0;
 }

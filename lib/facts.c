@@ -86,6 +86,21 @@ static void tell_number(const char *name, const char *unit, uint32_t now, uint32
 		snprintf(fact->note, sizeof(fact->note), "%s; the variant's own are %u", unit, own);
 }
 
+static void tell_bulk(enum runtime_bulk bulk)
+{
+	static const char *const words[][2] = {
+		[RUNTIME_BULK_AUTO] = { "auto", "long payloads: as the reader finds it quicker" },
+		[RUNTIME_BULK_CACHED] = { "cached", "long payloads: never past the caches" },
+		[RUNTIME_BULK_AROUND] = { "around", "long payloads: always past the caches" },
+	};
+	struct platform_fact *fact = next_fact("ring", "bulk-copy");
+
+	snprintf(fact->value, sizeof(fact->value), "%s",
+		 arch_copy_around ? words[bulk][0] : "cached");
+	snprintf(fact->note, sizeof(fact->note), "%s",
+		 arch_copy_around ? words[bulk][1] : "this CPU has no stores past the caches");
+}
+
 static void gather(void)
 {
 	const struct runtime *runtime = runtime_get();
@@ -99,6 +114,7 @@ static void gather(void)
 	}
 	tell_number("prefetch", "bytes", runtime->prefetch, runtime->ring->prefetch);
 	tell_number("inline-copy", "bytes", runtime->inline_copy, runtime->ring->inline_copy);
+	tell_bulk(runtime->bulk);
 	tell_number("pause", "ns between looks", arch_gap_ns, ARCH_GAP_NS);
 	for (unsigned i = 0; fact_count < FACTS_MAX && arch_fact(i, &name, value, sizeof(value));
 	     i++) {

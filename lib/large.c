@@ -168,7 +168,7 @@ struct source {
 	uint32_t flags; /* of its last fragment: PEAL_HEADER_LAST or 0 */
 };
 
-static void gather(struct source *source, uint8_t *to, uint64_t length)
+static void gather(struct peal_tx *tx, struct source *source, uint8_t *to, uint64_t length)
 {
 	while (length) {
 		uint64_t some = source->piece->iov_len - source->offset;
@@ -176,7 +176,8 @@ static void gather(struct source *source, uint8_t *to, uint64_t length)
 		if (some > length)
 			some = length;
 		if (some)
-			memcpy(to, (const uint8_t *)source->piece->iov_base + source->offset, some);
+			peal_put(tx, to, (const uint8_t *)source->piece->iov_base + source->offset,
+				 some);
 		to += some;
 		length -= some;
 		source->offset += some;
@@ -211,7 +212,7 @@ static int send_fragments(struct peal_tx *tx, struct source *source, struct pati
 		to = tx->data + (tx->pos & tx->mask) + PEAL_HEADER_SIZE;
 		if (begin)
 			memcpy(to, &source->length, WORD);
-		gather(source, to + begin, some);
+		gather(tx, source, to + begin, some);
 		source->sent += some;
 		last = source->sent == source->length;
 		ring_publish(tx, begin + some, last ? source->flags : PEAL_HEADER_MORE, source->tag,
@@ -706,7 +707,7 @@ ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_
 		if (record.total > size)
 			return too_small(rx, &record, size);
 		if (record.kind == MESSAGE) {
-			peal_copy(buffer, record.from, (size_t)record.length, rx->inline_copy);
+			peal_take(rx, buffer, record.from, (size_t)record.length);
 			peal_advance(rx, rx->pos, record.length);
 			return (ssize_t)record.length;
 		}

@@ -17,6 +17,7 @@
 #include <peal/set.h>
 
 #include "lib/bell.h"
+#include "lib/bulk.h"
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/options.h"
@@ -161,6 +162,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.largest = plan->tx_largest,
 		.peer = link->peer_page,
 		.counters = &link->slot->tx,
+		.plain = (uint32_t)(plan->tx_largest < PEAL_BULK ? plan->tx_largest + 1 :
+								   PEAL_BULK),
 		.inline_copy = runtime_get()->inline_copy,
 		.link = link,
 	};
@@ -195,6 +198,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	__atomic_store_n(&link->page->head, link->rx.pos, __ATOMIC_RELEASE);
 	link->join = plan->join;
 	link->join.below = plan->rx_largest + 1;
+	bulk_begin(link);
 	link->data = (struct bell){
 		.asleep = &link->page->rx_asleep,
 		.wake = &link->peer_page->data_wake,

@@ -83,6 +83,20 @@ struct join {
 	uint64_t deadline_at; /* this position; 0: none */
 };
 
+/* What the rx keeps for long payloads, and which way of writing them it would have. See bulk.h. */
+#define BULK_BURST 7
+
+struct bulk {
+	uint64_t rest;              /* bytes until payloads are timed again; UINT64_MAX: never */
+	uint64_t known[2];          /* what a KiB cost in the last burst, by way; 0: unknown */
+	uint64_t found[BULK_BURST]; /* and the rx so far in this one */
+	uint32_t count;             /* of them */
+	uint32_t way;               /* what was asked for: 0 or PEAL_BULK_AROUND */
+	uint32_t bursts;            /* until the other way is tried again, */
+	uint32_t patience;          /* of so many */
+	bool trying;                /* this is a try */
+};
+
 struct peal_link {
 	struct peal_tx tx __attribute__((aligned(PEAL_LINE)));
 	struct bell room;
@@ -91,11 +105,14 @@ struct peal_link {
 	struct cut cut;
 	uint64_t room_want; /* the head at which the last reservation that found no room has it */
 	uint32_t call_tag;  /* of the last peal_call */
+	uint32_t bulk_cost[2]; /* of writing a KiB of a long payload, in ticks, by way */
+	uint32_t bulk_count;   /* of long payloads */
 
 	struct peal_rx rx __attribute__((aligned(PEAL_LINE)));
 	struct bell data;
 	int rx_verdict;
 	struct join join;
+	struct bulk bulk;
 
 	/* Set when the link is made. What a wait by descriptor and a ring need is side by side. */
 	const struct peal_ring_ops *ring __attribute__((aligned(PEAL_LINE)));

@@ -12,6 +12,8 @@ libpealcore_la_SOURCES = \
 	lib/admission.h \
 	lib/bell.c \
 	lib/bell.h \
+	lib/bulk.c \
+	lib/bulk.h \
 	lib/call.c \
 	lib/call.h \
 	lib/client.c \

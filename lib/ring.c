@@ -30,7 +30,7 @@ TX(peer, 48);
 TX(counters, 56);
 TX(last_rung, 64);
 TX(barrier, 68);
-TX(prefetch_bytes, 72);
+TX(plain, 72);
 TX(inline_copy, 76);
 TX(pending_at, 80);
 TX(pending_header, 88);
@@ -282,11 +282,14 @@ int peal_send_slow(struct peal_tx *tx, const void *data, size_t length, uint32_t
 
 	if (length > tx->largest)
 		return large_send(tx, &piece, length, tag, 0, timeout);
-	err = peal_reserve_slow(tx, length, timeout);
-	if (err)
-		return err;
+	if (peal_reserve_is_slow(tx, length)) {
+		err = peal_reserve_slow(tx, length, timeout);
+		if (err)
+			return err;
+	}
+	tx->reserved = 0;
 	at = tx->data + (tx->pos & tx->mask);
-	peal_copy(at + PEAL_HEADER_SIZE, data, length, tx->inline_copy);
+	peal_put(tx, at + PEAL_HEADER_SIZE, data, length);
 	peal_publish(tx, tx->pos, at, length, tag);
 	return 0;
 }
@@ -320,8 +323,7 @@ static int gather(struct peal_tx *tx, const struct iovec *pieces, int count, siz
 	at = tx->data + (tx->pos & tx->mask);
 	to = at + PEAL_HEADER_SIZE;
 	for (int i = 0; i < count; i++) {
-		if (pieces[i].iov_len)
-			memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
+		peal_put(tx, to, pieces[i].iov_base, pieces[i].iov_len);
 		to += pieces[i].iov_len;
 	}
 	peal_publish(tx, tx->pos, at, length, tag);
@@ -467,8 +469,7 @@ int peal_recv_batch(struct peal_rx *rx, void *buffer, size_t size, struct peal_m
 			break;
 		__builtin_prefetch(peal_next(rx, pos) + rx->prefetch_bytes);
 		peal_describe(&messages[taken++], to, header);
-		peal_copy(to, peal_next(rx, pos) + PEAL_HEADER_SIZE, (size_t)length,
-			  rx->inline_copy);
+		peal_take(rx, to, peal_next(rx, pos) + PEAL_HEADER_SIZE, (size_t)length);
 		bytes += length;
 		pos += peal_record_size(length);
 		/* The next one begins at a multiple of 8, if there is room for as much. */

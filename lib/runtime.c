@@ -50,8 +50,8 @@ static void (*relax_picked)(void) = relax_first;
 
 /* What the environment asks for; NULL: nothing. */
 static struct {
-	const char *ring_variant, *waiter, *hugepages, *spin_ns, *prefetch, *inline_copy, *pause_ns,
-		*sample, *log;
+	const char *ring_variant, *waiter, *hugepages, *spin_ns, *prefetch, *inline_copy,
+		*bulk_copy, *pause_ns, *sample, *log;
 } asked;
 
 static const struct {
@@ -63,6 +63,7 @@ static const struct {
 	{ "PEAL_HUGEPAGES", &asked.hugepages },
 	{ "PEAL_SPIN_NS", &asked.spin_ns },
 	{ "PEAL_PREFETCH", &asked.prefetch },
+	{ "PEAL_BULK_COPY", &asked.bulk_copy },
 	{ "PEAL_INLINE_COPY", &asked.inline_copy },
 	{ "PEAL_PAUSE_NS", &asked.pause_ns },
 	{ "PEAL_SAMPLE", &asked.sample },
@@ -216,6 +217,23 @@ static void pick_memory(const char **why)
 		__atomic_store_n(&memory, ops, __ATOMIC_RELEASE);
 }
 
+static void pick_bulk(void)
+{
+	static const char *const values[] = { [RUNTIME_BULK_AUTO] = "auto",
+					      [RUNTIME_BULK_CACHED] = "cached",
+					      [RUNTIME_BULK_AROUND] = "around",
+					      NULL };
+
+	for (uint32_t i = 0; asked.bulk_copy && values[i]; i++) {
+		if (!strcmp(asked.bulk_copy, values[i])) {
+			runtime.bulk = i;
+			return;
+		}
+	}
+	if (asked.bulk_copy)
+		warn_value("PEAL_BULK_COPY", asked.bulk_copy, values);
+}
+
 static void pick_huge(void)
 {
 	static const char *const values[] = { [PEAL_HUGE_AUTO] = "auto",
@@ -313,6 +331,7 @@ static void detect(void)
 	pick_waiter();
 	pick_memory(&why);
 	pick_huge();
+	pick_bulk();
 	pick_numbers();
 	/* Pairs with the load in peal_relax: either function will do. */
 	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);

@@ -12,12 +12,20 @@
 #include "arch/arch.h"
 #include "platform/platform.h"
 
+/* Whether long payloads are written past the caches: PEAL_BULK_COPY. */
+enum runtime_bulk {
+	RUNTIME_BULK_AUTO,   /* as the reader finds it better */
+	RUNTIME_BULK_CACHED, /* never */
+	RUNTIME_BULK_AROUND, /* always */
+};
+
 struct runtime {
 	const struct peal_ring_ops *ring;
 	const struct peal_waiter_ops *waiter;
 	const char *ring_why, *waiter_why; /* why these were picked */
 	uint64_t page_size;
 	uint32_t huge; /* what PEAL_HUGE_AUTO is, an enum peal_huge */
+	enum runtime_bulk bulk;
 	uint64_t spin_ns;
 	uint64_t sample;                /* what options.sample of 0 is */
 	uint32_t prefetch, inline_copy; /* of the ring variant, unless the environment said else */

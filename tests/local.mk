@@ -20,6 +20,7 @@ unit_tests = \
 	tests/unit/agreed \
 	tests/unit/batch \
 	tests/unit/bell \
+	tests/unit/bulk \
 	tests/unit/call \
 	tests/unit/client \
 	tests/unit/counters \
@@ -138,6 +139,7 @@ tests_unit_admission_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now -Wl,--wrap=
 tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_bulk_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_call_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_client_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_connect -Wl,--wrap=platform_now \

@@ -15,12 +15,20 @@
 const struct peal_ring_ops *const arch_ring_ops[] = { &arch_arm64_isb, &arch_arm64_wfet,
 						      &arch_arm64_wfe, &arch_generic, NULL };
 
+void (*const arch_copy_around)(void *to, const void *from, size_t length) = NULL;
+
 static double per_ns = 1.0; /* set once, by arch_set_ticks, like the next one */
 static unsigned isbs = 1;
 
 uint64_t arch_ticks(void)
 {
 	return cpu_ticks();
+}
+
+uint64_t arch_ticks_behind(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return arch_ticks();
 }
 
 void arch_set_ticks(double ticks_per_ns)

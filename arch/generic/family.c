@@ -10,9 +10,17 @@
 
 const struct peal_ring_ops *const arch_ring_ops[] = { &arch_generic, NULL };
 
+void (*const arch_copy_around)(void *to, const void *from, size_t length) = NULL;
+
 uint64_t arch_ticks(void)
 {
 	return arch_generic_ticks();
+}
+
+uint64_t arch_ticks_behind(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return arch_ticks();
 }
 
 void arch_set_ticks(double ticks_per_ns)

@@ -26,6 +26,12 @@ uint64_t arch_ticks(void)
 	return cpu_ticks();
 }
 
+uint64_t arch_ticks_behind(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return arch_ticks();
+}
+
 void arch_set_ticks(double ticks_per_ns)
 {
 	per_ns = ticks_per_ns;
@@ -65,6 +71,8 @@ const struct peal_ring_ops arch_riscv_pause = {
 };
 
 const struct peal_ring_ops *const arch_ring_ops[] = { &arch_riscv_pause, &arch_generic, NULL };
+
+void (*const arch_copy_around)(void *to, const void *from, size_t length) = NULL;
 
 static void tell_key(int64_t key, char *buffer, size_t size)
 {

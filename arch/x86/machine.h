@@ -19,6 +19,14 @@ static inline uint64_t cpu_ticks(void)
 	return __rdtsc();
 }
 
+/* Not before all that was loaded and stored is: reading the counter waits for nothing by itself. */
+static inline uint64_t cpu_ticks_behind(void)
+{
+	_mm_mfence();
+	_mm_lfence();
+	return __rdtsc();
+}
+
 static inline void cpu_pause(void)
 {
 	_mm_pause();

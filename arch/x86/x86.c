@@ -24,6 +24,11 @@ uint64_t arch_ticks(void)
 	return cpu_ticks();
 }
 
+uint64_t arch_ticks_behind(void)
+{
+	return cpu_ticks_behind();
+}
+
 void arch_set_ticks(double ticks_per_ns)
 {
 	per_ns = ticks_per_ns;

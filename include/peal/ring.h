@@ -77,6 +77,12 @@ extern "C" {
 #define PEAL_ASLEEP_TIMED 8u
 #define PEAL_ASLEEP_EPOCH 16u /* the rest counts sleeps */
 
+/* Past the caches of who writes: who reads them fetches them sooner from elsewhere. */
+#define PEAL_BULK_AROUND 1u
+
+/* Payloads from so many bytes on are copied by the library, which picks the way. */
+#define PEAL_BULK 4096u
+
 /*
  * A side's control page. Each word has one writing thread, of the owner's, and stands on lines of
  * its own. The peer reads it through a read-only mapping.
@@ -94,9 +100,11 @@ struct peal_page {
 	uint8_t spare1[PEAL_LINE - 8];
 
 	/* Written by the owner's rx; read by the peer's tx; any value is harmless: I sleep for
-	 * data. */
+	 * data. Beside it, how I would have long payloads written: PEAL_BULK_AROUND, or any other
+	 * way. */
 	uint32_t rx_asleep;
-	uint8_t spare2[PEAL_LINE - 4];
+	uint32_t rx_bulk;
+	uint8_t spare2[PEAL_LINE - 8];
 
 	/* Written by the owner's rx: I have rung your tx. Slept on by the peer's tx; any value is
 	 * harmless. Beside it the asleep value that was rung for, which tells that the ringer knows
@@ -108,11 +116,13 @@ struct peal_page {
 	uint8_t spare3[PEAL_LINE - 16];
 
 	/* Written by the owner's tx; read by the peer's rx; any value is harmless: I sleep for
-	 * room, until your head is tx_wants. */
+	 * room, until your head is tx_wants. Beside it, what writing a KiB of long payloads takes
+	 * me, in ticks of the CPU's counter, the usual way and PEAL_BULK_AROUND; 0: not known. */
 	uint32_t tx_asleep;
 	uint32_t spare4;
 	uint64_t tx_wants;
-	uint8_t spare5[PEAL_LINE - 16];
+	uint32_t tx_bulk[2];
+	uint8_t spare5[PEAL_LINE - 24];
 
 	/* Written by the owner's tx: I have rung your rx; as room_wake. */
 	uint32_t data_wake;
@@ -144,7 +154,7 @@ struct peal_tx {
 	struct peal_counters *counters;
 	uint32_t last_rung;      /* the asleep value that was rung for last */
 	uint32_t barrier;        /* reserved: 0 */
-	uint32_t prefetch_bytes; /* reserved: 0 */
+	uint32_t plain;          /* shorter ones are sent inline; at most PEAL_BULK */
 	uint32_t inline_copy;    /* payloads from 8 to so many bytes (at most 64): copied inline */
 	uint64_t pending_at;     /* the position of the first record that is not published yet, */
 	uint64_t pending_header; /* and its header; 0: all are */
@@ -206,6 +216,8 @@ PEAL_API int peal_peek_other(struct peal_rx *rx, uint64_t header, struct peal_me
 			     int64_t timeout);
 PEAL_API ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buffer, size_t size,
 				 struct peal_message *about, int64_t timeout);
+PEAL_API void peal_put_bulk(struct peal_tx *tx, void *to, const void *from, size_t length);
+PEAL_API void peal_take_bulk(struct peal_rx *rx, void *to, const void *from, size_t length);
 PEAL_API void peal_debug_enter(uint32_t *owner, const char *verb);
 PEAL_API void peal_debug_leave(uint32_t *owner);
 
@@ -245,7 +257,7 @@ static inline uint64_t peal_record_size(uint64_t length)
 
 /*
  * Copies a payload. One of 8 to inline_copy bytes (at most 64) by two overlapping moves of a fixed
- * size, which costs less than a call. Of short ones the end goes first: what shares a cache line
+ * size, which costs less than a call. Up to 32 bytes the end goes first: what shares a cache line
  * with the header is touched last. What takes two lines goes through them in order: so each is had
  * once, which a producer feels whose consumer is far.
  */
@@ -269,12 +281,36 @@ static inline void peal_copy(void *to, const void *from, size_t length, size_t i
 	}
 }
 
+/* Copies a payload into the own ring, or out of the peer's: long ones as the library finds better. */
+static inline void peal_put(struct peal_tx *tx, uint8_t *to, const void *from, size_t length)
+{
+	if (PEAL_UNLIKELY(length >= PEAL_BULK))
+		peal_put_bulk(tx, to, from, length);
+	else
+		peal_copy(to, from, length, tx->inline_copy);
+}
+
+static inline void peal_take(struct peal_rx *rx, void *to, const uint8_t *from, size_t length)
+{
+	if (PEAL_UNLIKELY(length >= PEAL_BULK))
+		peal_take_bulk(rx, to, from, length);
+	else
+		peal_copy(to, from, length, rx->inline_copy);
+}
+
 /* Whether a reservation of so many bytes has to go the slow way. */
 static inline int peal_reserve_is_slow(const struct peal_tx *tx, size_t length)
 {
 	/* Behind each record there must be room for the zero header of the next. */
 	return (length > tx->largest) | (tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE >
 					 tx->limit); /* [room-for-zero] */
+}
+
+/* The same for one that is sent as a copy: long ones are the library's. */
+static inline int peal_send_is_slow(const struct peal_tx *tx, size_t length)
+{
+	return (length >= tx->plain) | (tx->pos + peal_record_size(length) + PEAL_HEADER_SIZE >
+					tx->limit); /* [room-for-zero] */
 }
 
 /* Looks whether the peer sleeps, after a publication, and wakes it. word: its rx_asleep. */
@@ -474,7 +510,7 @@ PEAL_INLINE int peal_send(struct peal_tx *tx, const void *data, size_t length, u
 	int err = 0;
 
 	PEAL_DEBUG_ENTER(tx);
-	if (PEAL_UNLIKELY(peal_reserve_is_slow(tx, length))) {
+	if (PEAL_UNLIKELY(peal_send_is_slow(tx, length))) {
 		err = peal_send_slow(tx, data, length, tag, timeout);
 	} else {
 		uint64_t pos = tx->pos;
@@ -506,7 +542,7 @@ static inline int peal_send_held(struct peal_tx *tx, const void *data, size_t le
 	pos = tx->pos;
 	at = tx->data + (pos & tx->mask);
 	tx->reserved = 0;
-	peal_copy(at + PEAL_HEADER_SIZE, data, length, tx->inline_copy);
+	peal_put(tx, at + PEAL_HEADER_SIZE, data, length);
 	peal_hold(tx, pos, at, length, tag);
 	return 0;
 }
@@ -719,7 +755,7 @@ PEAL_INLINE ssize_t peal_recv(struct peal_rx *rx, void *buffer, size_t size,
 		if (PEAL_LIKELY(length <= size && length < rx->below)) {
 			if (about)
 				peal_describe(about, buffer, header);
-			peal_copy(buffer, at + PEAL_HEADER_SIZE, (size_t)length, rx->inline_copy);
+			peal_take(rx, buffer, at + PEAL_HEADER_SIZE, (size_t)length);
 			peal_advance(rx, pos, length);
 			result = (ssize_t)length;
 		} else {

@@ -353,6 +353,7 @@ START_TEST(an_unknown_value_is_told_the_nearest)
 			{ "PEAL_WAITER=spinn", "PEAL_WAITER=spinn", "spin?" },
 			{ "PEAL_HUGEPAGES=requir", "PEAL_HUGEPAGES=requir", "require?" },
 			{ "PEAL_HUGEPAGES=of", "PEAL_HUGEPAGES=of", "off?" },
+			{ "PEAL_BULK_COPY=arround", "PEAL_BULK_COPY=arround", "around?" },
 			{ "PEAL_LOG=wran", "PEAL_LOG=wran", "warn?" },
 			{ "PEAL_LOG=non", "PEAL_LOG=non", "none?" },
 		};
@@ -400,6 +401,7 @@ START_TEST(a_good_number_is_obeyed)
 			{ "PEAL_SPIN_NS=1000000000", "spin", "1000000000" },
 			{ "PEAL_PREFETCH=0", "prefetch", "0" },
 			{ "PEAL_PREFETCH=65536", "prefetch", "65536" },
+			{ "PEAL_BULK_COPY=cached", "bulk-copy-told", "cached" },
 			{ "PEAL_PAUSE_NS=0", "pause-told", "0" },
 			{ "PEAL_PAUSE_NS=1000", "pause-told", "1000" },
 			{ "PEAL_INLINE_COPY=0", "inline-copy", "0" },
@@ -564,7 +566,7 @@ static Suite *suite(void)
 	tcase_add_test(environment, without_variables_nothing_is_logged);
 	tcase_add_loop_test(environment, an_unknown_variable_is_told_the_nearest, 0, 9);
 	tcase_add_test(environment, variables_of_others_are_nobodys_business);
-	tcase_add_loop_test(environment, an_unknown_value_is_told_the_nearest, 0, 8);
+	tcase_add_loop_test(environment, an_unknown_value_is_told_the_nearest, 0, 9);
 	tcase_add_loop_test(environment, a_bad_number_is_told_what_is_possible, 0, BAD + 6);
 	tcase_add_test(environment, a_good_number_is_obeyed);
 	tcase_add_test(environment, a_table_that_is_asked_for_is_picked);

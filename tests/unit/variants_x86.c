@@ -24,6 +24,11 @@ static inline uint64_t cpu_ticks(void)
 	return machine_ticks();
 }
 
+static inline uint64_t cpu_ticks_behind(void)
+{
+	return machine_ticks();
+}
+
 static inline void cpu_pause(void)
 {
 	machine_hint();

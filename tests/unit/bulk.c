@@ -1,0 +1,313 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Long payloads: the copy past the caches, that they arrive whole whichever way they are written,
+ * and which way a reader asks for, by numbers alone: what copies take is simulated there, and no
+ * clock is read.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bulk.h"
+#include "tests/unit/stage.h"
+
+#define LONGEST 70000u
+
+/* What stands behind a copy, and before it. */
+#define GUARD 0xa5
+
+START_TEST(past_the_caches_all_is_copied_and_nothing_else)
+	{
+		static const size_t lengths[] = { 0,   1,    7,    63,   64,   65,   127,
+						  128, 4095, 4096, 4097, 8191, 65536 };
+		uint8_t *from = malloc(LONGEST), *to = malloc(LONGEST);
+
+		ck_assert_ptr_nonnull(from);
+		ck_assert_ptr_nonnull(to);
+		payload_fill(from, LONGEST, 1);
+		for (size_t i = 0; arch_copy_around && i < sizeof(lengths) / sizeof(lengths[0]);
+		     i++)
+			for (size_t at = 64; at < 128; at++) {
+				size_t length = lengths[i], behind = at + length;
+				size_t read = at * 7 % 64;
+
+				memset(to, GUARD, behind + 64);
+				arch_copy_around(to + at, from + read, length);
+				ck_assert_mem_eq(to + at, from + read, length);
+				for (size_t k = 0; k < 64; k++)
+					ck_assert_msg(to[at - 1 - k] == GUARD &&
+							      to[behind + k] == GUARD,
+						      "%zu bytes at %zu", length, at);
+			}
+		free(from);
+		free(to);
+	}
+END_TEST
+
+/*
+ * Two cores, and what a KiB takes them to read and to write, by way.
+ */
+
+#define CAPACITY 65536u
+#define LENGTH 8192u
+
+struct place {
+	uint64_t read[2];
+	uint32_t written[2];
+};
+
+static const struct place near = { { 100, 130 }, { 100, 180 } };
+static const struct place far = { { 900, 150 }, { 600, 250 } };
+/* A stream there would be slower past the caches, though both together take less. */
+static const struct place lopsided = { { 100, 20 }, { 100, 160 } };
+
+static struct bulk bulk;
+static uint64_t written[2]; /* payloads, by way */
+
+static void set_up(void)
+{
+	memset(&bulk, 0, sizeof(bulk));
+	memset(written, 0, sizeof(written));
+}
+
+/* So many laps of payloads of which each disturbed-th is interrupted. 0: none is. */
+static void go_round(const struct place *place, unsigned laps, unsigned disturbed)
+{
+	memset(written, 0, sizeof(written));
+	for (unsigned i = 0; i < laps * (CAPACITY / LENGTH); i++) {
+		uint64_t ticks = place->read[bulk.way] * LENGTH / 1024;
+
+		written[bulk.way]++;
+		if (disturbed && i % disturbed == 0)
+			ticks *= 1000;
+		if (bulk.rest)
+			bulk.rest -= LENGTH;
+		else
+			bulk_learn(&bulk, ticks, LENGTH, CAPACITY, place->written);
+	}
+}
+
+START_TEST(near_cores_go_by_their_caches)
+	{
+		go_round(&near, 2000, 0);
+		go_round(&near, 20000, 0);
+		ck_assert_uint_lt(written[1] * 200, written[0]);
+	}
+END_TEST
+
+START_TEST(far_cores_go_round_them)
+	{
+		go_round(&far, 12, 0);
+		ck_assert_uint_eq(bulk.way, PEAL_BULK_AROUND);
+		go_round(&far, 2000, 0);
+		go_round(&far, 20000, 0);
+		ck_assert_uint_lt(written[0] * 200, written[1]);
+	}
+END_TEST
+
+START_TEST(what_makes_a_stream_slower_is_not_chosen)
+	{
+		go_round(&lopsided, 2000, 0);
+		ck_assert_uint_lt(written[1] * 20, written[0]);
+	}
+END_TEST
+
+START_TEST(cores_that_move_are_followed)
+	{
+		for (int i = 0; i < 5; i++) {
+			go_round(&near, 5000, 0);
+			ck_assert_uint_lt(written[1] * 3, written[0]);
+			go_round(&near, 100, 0);
+			ck_assert_uint_lt(written[1] * 4, written[0]);
+			go_round(&far, 200, 0);
+			ck_assert_uint_eq(bulk.way, PEAL_BULK_AROUND);
+			go_round(&far, 100, 0);
+			ck_assert_uint_lt(written[0] * 4, written[1]);
+		}
+	}
+END_TEST
+
+START_TEST(one_that_is_interrupted_tells_nothing)
+	{
+		go_round(&near, 2000, 4);
+		go_round(&near, 20000, 4);
+		ck_assert_uint_lt(written[1] * 200, written[0]);
+		go_round(&far, 2000, 4);
+		go_round(&far, 20000, 4);
+		ck_assert_uint_lt(written[0] * 200, written[1]);
+	}
+END_TEST
+
+/* A writer that does not know of it, or has no such stores. */
+START_TEST(a_writer_that_tells_nothing_is_left_alone)
+	{
+		static const struct place silent = { { 900, 150 }, { 600, 0 } };
+
+		go_round(&silent, 2000, 0);
+		ck_assert_uint_lt(written[1] * 20, written[0]);
+	}
+END_TEST
+
+/* Whatever stands there: sums do not wrap into something small, and nothing else is believed. */
+START_TEST(a_writer_that_lies_does_no_harm)
+	{
+		uint64_t x = 1;
+
+		for (unsigned i = 0; i < 100000; i++) {
+			uint32_t said[2] = { (uint32_t)scramble(&x), (uint32_t)scramble(&x) };
+
+			ck_assert_uint_le(bulk_learn(&bulk, scramble(&x) % 100000,
+						     1 + scramble(&x) % CAPACITY, CAPACITY, said),
+					  1);
+		}
+	}
+END_TEST
+
+/*
+ * Links.
+ */
+
+static uint8_t sent[LONGEST], got[LONGEST];
+
+static void ask(struct peal_link *reader, uint32_t way)
+{
+	reader->bulk.rest = UINT64_MAX;
+	__atomic_store_n(&reader->page->rx_bulk, way, __ATOMIC_RELAXED);
+}
+
+static void expect_payload(struct peal_link *reader, size_t length, uint32_t tag)
+{
+	struct peal_message about;
+
+	memset(got, GUARD, sizeof(got));
+	ck_assert_int_eq(peal_recv(peal_link_rx(reader), got, sizeof(got), &about, LONG),
+			 (int)length);
+	ck_assert_uint_eq(about.tag, tag);
+	ck_assert(payload_matches(got, length, tag));
+}
+
+START_TEST(payloads_arrive_whole_either_way)
+	{
+		static const size_t lengths[] = { 4095, 4096, 4097, 12345, 16384, 30000, 65000 };
+		static const uint32_t ways[] = { 0, PEAL_BULK_AROUND, 77 };
+		struct peal_link *links[2];
+		struct iovec pieces[2];
+		struct peal_message message = { 0 };
+		struct peal_tx *tx;
+		uint32_t tag = 0;
+
+		pair_open(links, PEAL_WAIT_ADAPTIVE, 131072);
+		tx = peal_link_tx(links[0]);
+		for (size_t k = 0; k < sizeof(ways) / sizeof(ways[0]); k++) {
+			ask(links[1], ways[k]);
+			for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+				size_t length = lengths[i];
+
+				payload_fill(sent, length, ++tag);
+				ck_assert_int_eq(peal_send(tx, sent, length, tag, 0), 0);
+				expect_payload(links[1], length, tag);
+				pieces[0] = (struct iovec){ sent, length - 4096 + 1 };
+				pieces[1] = (struct iovec){ sent + length - 4096 + 1, 4096 - 1 };
+				if (length < 4096)
+					pieces[0].iov_len = 0,
+					pieces[1] = (struct iovec){ sent, length };
+				ck_assert_int_eq(peal_sendv(tx, pieces, 2, tag, 0), 0);
+				expect_payload(links[1], length, tag);
+				message = (struct peal_message){ .data = sent,
+								 .length = length,
+								 .tag = tag };
+				ck_assert_int_eq(peal_send_batch(tx, &message, 1, 0), 1);
+				ck_assert_int_eq(peal_recv_batch(peal_link_rx(links[1]), got,
+								 sizeof(got), &message, 1, LONG),
+						 1);
+				ck_assert(payload_matches(got, length, tag));
+			}
+		}
+		pair_close(links);
+	}
+END_TEST
+
+/* In fragments, from a thread, for the ring does not hold them. */
+static void *send_long(void *data)
+{
+	static uint8_t payload[LONGEST];
+
+	payload_fill(payload, sizeof(payload), 9);
+	for (int i = 0; i < 20; i++)
+		if (peal_send(data, payload, sizeof(payload), 9, LONG))
+			return data;
+	return NULL;
+}
+
+START_TEST(fragments_arrive_whole_either_way)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 32768);
+		struct peal_link *links[2];
+		pthread_t sender;
+		void *failed;
+
+		options.max_message = LONGEST;
+		ck_assert_int_eq(peal_pair(links, &options), 0);
+		ck_assert_int_eq(pthread_create(&sender, NULL, send_long, peal_link_tx(links[0])),
+				 0);
+		for (int i = 0; i < 20; i++) {
+			ask(links[1], (uint32_t)i % 2);
+			expect_payload(links[1], LONGEST, 9);
+		}
+		ck_assert_int_eq(pthread_join(sender, &failed), 0);
+		ck_assert_ptr_null(failed);
+		pair_close(links);
+	}
+END_TEST
+
+/* Both sides time, the writer tells, and the reader asks for the other way at some time. */
+START_TEST(a_link_tries_the_other_way)
+	{
+		struct peal_link *links[2];
+		bool told = false, tried = false;
+
+		pair_open(links, PEAL_WAIT_ADAPTIVE, 131072);
+		payload_fill(sent, 40000, 3);
+		for (int i = 0; i < 200; i++) {
+			ck_assert_int_eq(peal_send(peal_link_tx(links[0]), sent, 40000, 3, 0), 0);
+			expect_payload(links[1], 40000, 3);
+			told |= links[0]->page->tx_bulk[0] != 0;
+			tried |= links[1]->page->rx_bulk == PEAL_BULK_AROUND;
+		}
+		ck_assert(told);
+		ck_assert_int_eq(tried, arch_copy_around != NULL);
+		ck_assert(!tried || links[0]->page->tx_bulk[1]);
+		pair_close(links);
+	}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("bulk");
+	TCase *copies = tcase_create("copies"), *ways = tcase_create("ways"),
+	      *links = tcase_create("links");
+
+	tcase_add_test(copies, past_the_caches_all_is_copied_and_nothing_else);
+	suite_add_tcase(s, copies);
+	tcase_add_checked_fixture(ways, set_up, NULL);
+	tcase_add_test(ways, near_cores_go_by_their_caches);
+	tcase_add_test(ways, far_cores_go_round_them);
+	tcase_add_test(ways, what_makes_a_stream_slower_is_not_chosen);
+	tcase_add_test(ways, cores_that_move_are_followed);
+	tcase_add_test(ways, one_that_is_interrupted_tells_nothing);
+	tcase_add_test(ways, a_writer_that_tells_nothing_is_left_alone);
+	tcase_add_test(ways, a_writer_that_lies_does_no_harm);
+	suite_add_tcase(s, ways);
+	tcase_add_test(links, payloads_arrive_whole_either_way);
+	tcase_add_test(links, fragments_arrive_whole_either_way);
+	tcase_add_test(links, a_link_tries_the_other_way);
+	suite_add_tcase(s, links);
+	return s;
+}
+
+int main(void)
+{
+	return runner_main((Suite *(*const[])(void)){ suite, NULL });
+}
