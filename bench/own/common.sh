@@ -86,13 +86,13 @@ tell() {
 	fi
 }
 
-# client_of PID COMMAND...: its output, tried again until the server, which has just been started,
+# client_of PID COMMAND...: what it says, tried again until the server, which has just been started,
 # is there; then waits for that, or ends it if it never was.
 client_of() {
 	server=$1
 	shift
 	tries=0
-	until said=$("$@" 2>/dev/null); do
+	until said=$("$@" 2>&1); do
 		if [ $((tries += 1)) -ge 20 ] || ! kill -0 "$server" 2>/dev/null; then
 			kill "$server" 2>/dev/null
 			break
