@@ -29,7 +29,8 @@ source_of() {
 	rm -rf "$apt"
 	mkdir -p "$apt/parts" "$apt/lists/partial" || exit 1
 	for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-		[ -f "$list" ] && sed 's/^Types: *deb *$/Types: deb-src/; s/^deb /deb-src /' "$list" \
+		[ -f "$list" ] || continue
+		sed 's/^Types: *deb *$/Types: deb-src/; s/^deb /deb-src /' "$list" \
 			>"$apt/parts/${list##*/}"
 	done
 	package=$1 folder=$2
@@ -40,7 +41,8 @@ source_of() {
 	(cd "$apt" && timeout 300 apt-get "$@" -q source --download-only "$package") \
 		>>"$apt/log" 2>&1
 	mkdir "$apt/source"
-	tar -xf "$(find "$apt" -name "${package}_*.orig.tar.?z*")" -C "$apt/source" --strip-components=1 2>/dev/null ||
+	tar -xf "$(find "$apt" -name "${package}_*.orig.tar.?z*")" -C "$apt/source" \
+		--strip-components=1 2>/dev/null ||
 		unavailable "the source of $package cannot be had: see $apt/log"
 	mv "$apt/source" "$folder/source"
 }
