@@ -281,7 +281,7 @@ static inline void peal_copy(void *to, const void *from, size_t length, size_t i
 	}
 }
 
-/* Copies a payload into the own ring, or out of the peer's: long ones as the library finds better. */
+/* Copies a payload into the own ring, or out of the peer's; long ones are the library's to copy. */
 static inline void peal_put(struct peal_tx *tx, uint8_t *to, const void *from, size_t length)
 {
 	if (PEAL_UNLIKELY(length >= PEAL_BULK))
