@@ -9,8 +9,8 @@
  * process to process by the kernel; and self, which it wants to have. The queue of posix holds as
  * many messages as fill a ring, with the memory that UCX takes for each of any size, but no fewer
  * than by default. All else is left as it is, but that messages of every size go through that queue
- * (RNDV_THRESH). By default those from some KiB on go by cma, and round trips take twice as long
- * or more, streams half as much again or more, where payloads have just been written; ucx_perftest
+ * (RNDV_THRESH). By default those from some KiB on go by cma: where payloads have just been
+ * written, round trips take up to three times as long, and most streams have less; ucx_perftest
  * writes to none, and does not show that.
  *
  * Spinning is ucp_worker_progress. Sleeping is what ucp_worker_arm says: progress until there is

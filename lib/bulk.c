@@ -15,20 +15,27 @@
 #include "lib/runtime.h"
 
 #define LAPS 8            /* between two bursts */
+#define TRY_LAPS 16       /* that a try takes at most, as soon as the ring is empty */
 #define PATIENCE_LEAST 8u /* bursts between two tries that are in vain, */
 #define PATIENCE_MAX 128u /* and in the end: they cost 1 in 1000 payloads then */
+
+static void ask(struct peal_link *link)
+{
+	/* Pairs with peal_put_bulk of the peer. Nothing is ordered by it. */
+	__atomic_store_n(&link->page->rx_bulk, link->bulk.way, __ATOMIC_RELAXED);
+}
 
 void bulk_begin(struct peal_link *link)
 {
 	enum runtime_bulk how = runtime_get()->bulk;
 
+	link->bulk_how = how;
 	link->bulk = (struct bulk){ .rest = link->theirs.capacity };
 	if (how != RUNTIME_BULK_AUTO || !arch_copy_around)
 		link->bulk.rest = UINT64_MAX;
 	if (how == RUNTIME_BULK_AROUND)
 		link->bulk.way = PEAL_BULK_AROUND;
-	/* Pairs with peal_put_bulk of the peer. Nothing is ordered by it. */
-	__atomic_store_n(&link->page->rx_bulk, link->bulk.way, __ATOMIC_RELAXED);
+	ask(link);
 }
 
 /* The median of a burst: who was interrupted in one of them tells nothing. */
@@ -56,20 +63,26 @@ static void try_other(struct bulk *bulk)
 	bulk->trying = true;
 }
 
+static void take_back(struct bulk *bulk)
+{
+	bulk->trying = false;
+	bulk->way ^= PEAL_BULK_AROUND;
+	bulk->patience = bulk->patience ? 2 * bulk->patience : PATIENCE_LEAST;
+	if (bulk->patience > PATIENCE_MAX)
+		bulk->patience = PATIENCE_MAX;
+	bulk->bursts = bulk->patience;
+}
+
 /* A burst of the way that is tried: it has to win by an eighth. What it took the writer, 0, if that
  * is not known, tells nothing. */
 static void judge(struct bulk *bulk, uint32_t written)
 {
-	bulk->trying = false;
-	if (written && bulk->known[bulk->way] < bulk->known[!bulk->way] / 8 * 7) {
-		bulk->patience = PATIENCE_LEAST;
-	} else {
-		bulk->way ^= PEAL_BULK_AROUND;
-		bulk->patience = bulk->patience ? 2 * bulk->patience : PATIENCE_LEAST;
-		if (bulk->patience > PATIENCE_MAX)
-			bulk->patience = PATIENCE_MAX;
+	if (!written || bulk->known[bulk->way] >= bulk->known[!bulk->way] / 8 * 7) {
+		take_back(bulk);
+		return;
 	}
-	bulk->bursts = bulk->patience;
+	bulk->trying = false;
+	bulk->bursts = bulk->patience = PATIENCE_LEAST;
 }
 
 uint32_t bulk_learn(struct bulk *bulk, uint64_t ticks, uint64_t length, uint64_t capacity,
@@ -98,13 +111,17 @@ uint32_t bulk_learn(struct bulk *bulk, uint64_t ticks, uint64_t length, uint64_t
 	return bulk->way;
 }
 
-/* One that was interrupted counts for little. */
+/* One that was interrupted counts for little; none is quicker than it can be. */
 static void weigh(uint32_t *cost, uint64_t ticks, uint64_t length)
 {
-	uint64_t now = ticks * 1024 / length, most = *cost ? 2 * (uint64_t)*cost : UINT32_MAX;
+	uint64_t before = *cost, now = ticks * 1024 / length,
+		 most = before ? 2 * before : UINT32_MAX;
 
 	now = now < 1 ? 1 : now > most ? most : now;
-	*cost = (uint32_t)(*cost ? (*cost + now) / 2 : now);
+	if (!before || before > 2 * now)
+		before = 2 * now;
+	now = (3 * before + now) / 4;
+	*cost = now > INT32_MAX ? INT32_MAX : (uint32_t)now;
 }
 
 /* The reader looks at this line after each message: it is only written if something is new. */
@@ -124,13 +141,16 @@ static void tell(uint32_t *word, uint32_t cost)
 void peal_put_bulk(struct peal_tx *tx, void *to, const void *from, size_t length)
 {
 	struct peal_link *link = tx->link;
-	bool timed = length >= EACH || ++link->bulk_count % SOME == 0;
+	uint32_t how = link->bulk_how;
+	bool timed = arch_copy_around && how == RUNTIME_BULK_AUTO &&
+		     (length >= EACH || ++link->bulk_count % SOME == 0);
 	uint64_t begun = timed ? arch_ticks() : 0;
 	/* The peer's, and any value is harmless. */
-	uint32_t way = arch_copy_around &&
-		       __atomic_load_n(&tx->peer->rx_bulk, __ATOMIC_RELAXED) == PEAL_BULK_AROUND;
+	uint32_t asked = __atomic_load_n(&tx->peer->rx_bulk, __ATOMIC_RELAXED);
+	uint32_t way = how == RUNTIME_BULK_AUTO ? asked == PEAL_BULK_AROUND :
+						  how == RUNTIME_BULK_AROUND;
 
-	if (way)
+	if (way && arch_copy_around)
 		arch_copy_around(to, from, length);
 	else
 		memcpy(to, from, length);
@@ -159,6 +179,20 @@ void peal_take_bulk(struct peal_rx *rx, void *to, const void *from, size_t lengt
 	/* The peer's, and any value is harmless. */
 	for (int i = 0; i < 2; i++)
 		written[i] = __atomic_load_n(&rx->peer->tx_bulk[i], __ATOMIC_RELAXED);
-	if (bulk_learn(bulk, begun, length, rx->mask + 1, written) != way)
-		__atomic_store_n(&link->page->rx_bulk, bulk->way, __ATOMIC_RELAXED);
+	if (bulk_learn(bulk, begun, length, rx->mask + 1, written) == way)
+		return;
+	bulk->tried_at = rx->pos;
+	ask(link);
+}
+
+void bulk_look(struct peal_link *link)
+{
+	struct bulk *bulk = &link->bulk;
+
+	if (!bulk->trying || link->rx.pos - bulk->tried_at < TRY_LAPS * (link->rx.mask + 1))
+		return;
+	take_back(bulk);
+	bulk->count = 0;
+	bulk->rest = LAPS * (link->rx.mask + 1);
+	ask(link);
 }

@@ -7,8 +7,9 @@
  * several times slower, and then it is better to write them past the caches. No CPU tells that
  * reliably, in a virtual machine none does, and cores move. So both sides time their copies. The
  * writer tells on its page what it takes; the reader, who knows both, tries the other way now and
- * then, and says on its own page which one it would have. A reader that copies nothing out
- * (peal_peek) times nothing, and asks for nothing.
+ * then, and says on its own page which one it would have. Fragments and replies to calls count as
+ * well. A reader that takes what it gets in place (peal_peek, peal_drain) times nothing, and asks
+ * for nothing new.
  */
 #ifndef LIB_BULK_H
 #define LIB_BULK_H
@@ -17,6 +18,9 @@
 
 /* What a link begins with, as PEAL_BULK_COPY (enum runtime_bulk) says. */
 void bulk_begin(struct peal_link *link);
+
+/* While the ring is empty: a try that no payloads came for is over. By the rx's thread. */
+void bulk_look(struct peal_link *link);
 
 /* The reader took so many ticks for so many bytes of a ring of this capacity, where it times, and
  * the writer told this. Returns which way they are to be written from now on. For peal_take_bulk,

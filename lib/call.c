@@ -235,7 +235,7 @@ static ssize_t take(const struct call *call, struct peal_message *message)
 	bool fits = message->length <= call->size;
 
 	if (fits && message->length && message->data != call->reply)
-		memcpy(call->reply, message->data, message->length);
+		peal_take(rx, call->reply, message->data, message->length);
 	peal_release(rx);
 	message->data = fits ? call->reply : NULL;
 	if (!fits)

@@ -89,9 +89,10 @@ static void tell_number(const char *name, const char *unit, uint32_t now, uint32
 static void tell_bulk(enum runtime_bulk bulk)
 {
 	static const char *const words[][2] = {
-		[RUNTIME_BULK_AUTO] = { "auto", "long payloads: as the reader finds it quicker" },
-		[RUNTIME_BULK_CACHED] = { "cached", "long payloads: never past the caches" },
-		[RUNTIME_BULK_AROUND] = { "around", "long payloads: always past the caches" },
+		[RUNTIME_BULK_AUTO] = { "auto", "long payloads: as their reader finds it quicker" },
+		[RUNTIME_BULK_CACHED] = { "cached",
+					  "long payloads are not written past the caches" },
+		[RUNTIME_BULK_AROUND] = { "around", "long payloads are written past the caches" },
 	};
 	struct platform_fact *fact = next_fact("ring", "bulk-copy");
 

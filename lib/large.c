@@ -567,7 +567,7 @@ static bool take_fragment(struct peal_rx *rx, const struct record *record, uint8
 		rx->below = 0;
 	}
 	if (to)
-		memcpy(to + join->have, record->from, record->length);
+		peal_take(rx, to + join->have, record->from, (size_t)record->length);
 	join->have += record->length;
 	if (to == join->at)
 		join->used = join->have;

@@ -94,7 +94,8 @@ struct bulk {
 	uint32_t way;               /* what was asked for: 0 or PEAL_BULK_AROUND */
 	uint32_t bursts;            /* until the other way is tried again, */
 	uint32_t patience;          /* of so many */
-	bool trying;                /* this is a try */
+	bool trying;                /* this is a try, */
+	uint64_t tried_at;          /* which began at this position */
 };
 
 struct peal_link {
@@ -105,6 +106,7 @@ struct peal_link {
 	struct cut cut;
 	uint64_t room_want; /* the head at which the last reservation that found no room has it */
 	uint32_t call_tag;  /* of the last peal_call */
+	uint32_t bulk_how;  /* enum runtime_bulk */
 	uint32_t bulk_cost[2]; /* of writing a KiB of a long payload, in ticks, by way */
 	uint32_t bulk_count;   /* of long payloads */
 

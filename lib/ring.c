@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "lib/bell.h"
+#include "lib/bulk.h"
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/ring.h"
@@ -396,6 +397,8 @@ uint64_t ring_wait(struct peal_rx *rx, int64_t timeout, int *err)
 	/* The peer may be waiting for it. */
 	if (link->one_thread && link->tx.pending_header)
 		peal_publish_pending(&link->tx);
+	if (link->bulk.trying)
+		bulk_look(link);
 	/* What comes at once comes back by the shortest way: it is most of a round trip. */
 	if (timeout) {
 		header = bell_first_look(link, &link->data, at, 0);

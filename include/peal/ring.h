@@ -2,8 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * Rings: the verbs that move messages, and the shared words that they touch. All of a message's
- * way while both sides are awake is in this file, inline; what is not (waiting, ringing, ending)
- * is declared here and lives in lib/ring.c and lib/bell.c. Each verb also exists as a function of
+ * way while both sides are awake is in this file, inline, but for copies of 4 KiB and more
+ * (lib/bulk.c); what is not (waiting, ringing, ending) is declared here and lives in lib/ring.c and
+ * lib/bell.c. Each verb also exists as a function of
  * the same name in the library, from the same source, for callers who have no C compiler.
  *
  * The trust model. Each side owns one segment, its control page and then the data area that it
@@ -84,8 +85,8 @@ extern "C" {
 #define PEAL_BULK 4096u
 
 /*
- * A side's control page. Each word has one writing thread, of the owner's, and stands on lines of
- * its own. The peer reads it through a read-only mapping.
+ * A side's control page. Each word has one writing thread, of the owner's, and stands on lines that
+ * only this thread writes. The peer reads it through a read-only mapping.
  */
 struct peal_page {
 	/* Written once, before the segment is handed over. For debuggers: nothing reads it
@@ -284,15 +285,15 @@ static inline void peal_copy(void *to, const void *from, size_t length, size_t i
 /* Copies a payload into the own ring, or out of the peer's; long ones are the library's to copy. */
 static inline void peal_put(struct peal_tx *tx, uint8_t *to, const void *from, size_t length)
 {
-	if (PEAL_UNLIKELY(length >= PEAL_BULK))
+	if (PEAL_UNLIKELY(length > tx->inline_copy) && length >= PEAL_BULK)
 		peal_put_bulk(tx, to, from, length);
 	else
 		peal_copy(to, from, length, tx->inline_copy);
 }
 
-static inline void peal_take(struct peal_rx *rx, void *to, const uint8_t *from, size_t length)
+static inline void peal_take(struct peal_rx *rx, void *to, const void *from, size_t length)
 {
-	if (PEAL_UNLIKELY(length >= PEAL_BULK))
+	if (PEAL_UNLIKELY(length > rx->inline_copy) && length >= PEAL_BULK)
 		peal_take_bulk(rx, to, from, length);
 	else
 		peal_copy(to, from, length, rx->inline_copy);

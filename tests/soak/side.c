@@ -162,11 +162,14 @@ static void print_page(const char *whose, const struct peal_page *page)
 	WORD(layout);
 	WORD(head);
 	WORD(rx_asleep);
+	WORD(rx_bulk);
 	WORD(room_wake);
 	WORD(room_acknowledged);
 	WORD(room_rung_ns);
 	WORD(tx_asleep);
 	WORD(tx_wants);
+	WORD(tx_bulk[0]);
+	WORD(tx_bulk[1]);
 	WORD(data_wake);
 	WORD(data_acknowledged);
 	WORD(data_rung_ns);

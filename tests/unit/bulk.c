@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,9 +159,11 @@ START_TEST(a_writer_that_lies_does_no_harm)
 		for (unsigned i = 0; i < 100000; i++) {
 			uint32_t said[2] = { (uint32_t)scramble(&x), (uint32_t)scramble(&x) };
 
-			ck_assert_uint_le(bulk_learn(&bulk, scramble(&x) % 100000,
-						     1 + scramble(&x) % CAPACITY, CAPACITY, said),
-					  1);
+			bulk_learn(&bulk, scramble(&x) % 100000, 1 + scramble(&x) % CAPACITY,
+				   CAPACITY, said);
+			ck_assert_uint_le(bulk.bursts, bulk.patience);
+			ck_assert_uint_le(bulk.patience, 128);
+			ck_assert_uint_le(bulk.rest, 8 * CAPACITY);
 		}
 	}
 END_TEST
@@ -168,6 +171,11 @@ END_TEST
 /*
  * Links.
  */
+
+static void undisturbed(void)
+{
+	unsetenv("PEAL_BULK_COPY");
+}
 
 static uint8_t sent[LONGEST], got[LONGEST];
 
@@ -208,11 +216,9 @@ START_TEST(payloads_arrive_whole_either_way)
 				payload_fill(sent, length, ++tag);
 				ck_assert_int_eq(peal_send(tx, sent, length, tag, 0), 0);
 				expect_payload(links[1], length, tag);
-				pieces[0] = (struct iovec){ sent, length - 4096 + 1 };
-				pieces[1] = (struct iovec){ sent + length - 4096 + 1, 4096 - 1 };
-				if (length < 4096)
-					pieces[0].iov_len = 0,
-					pieces[1] = (struct iovec){ sent, length };
+				pieces[0] = (struct iovec){ sent, length / 2 + 1 };
+				pieces[1] = (struct iovec){ sent + length / 2 + 1,
+							    length - length / 2 - 1 };
 				ck_assert_int_eq(peal_sendv(tx, pieces, 2, tag, 0), 0);
 				expect_payload(links[1], length, tag);
 				message = (struct peal_message){ .data = sent,
@@ -225,9 +231,13 @@ START_TEST(payloads_arrive_whole_either_way)
 				ck_assert(payload_matches(got, length, tag));
 			}
 		}
+		/* They did go past the caches, if they can. */
+		ck_assert_int_eq(links[0]->page->tx_bulk[1] != 0, arch_copy_around != NULL);
 		pair_close(links);
 	}
 END_TEST
+
+#define SENT 20
 
 /* In fragments, from a thread, for the ring does not hold them. */
 static void *send_long(void *data)
@@ -235,7 +245,7 @@ static void *send_long(void *data)
 	static uint8_t payload[LONGEST];
 
 	payload_fill(payload, sizeof(payload), 9);
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < SENT; i++)
 		if (peal_send(data, payload, sizeof(payload), 9, LONG))
 			return data;
 	return NULL;
@@ -252,12 +262,13 @@ START_TEST(fragments_arrive_whole_either_way)
 		ck_assert_int_eq(peal_pair(links, &options), 0);
 		ck_assert_int_eq(pthread_create(&sender, NULL, send_long, peal_link_tx(links[0])),
 				 0);
-		for (int i = 0; i < 20; i++) {
+		for (int i = 0; i < SENT; i++) {
 			ask(links[1], (uint32_t)i % 2);
 			expect_payload(links[1], LONGEST, 9);
 		}
 		ck_assert_int_eq(pthread_join(sender, &failed), 0);
 		ck_assert_ptr_null(failed);
+		ck_assert_int_eq(links[0]->page->tx_bulk[1] != 0, arch_copy_around != NULL);
 		pair_close(links);
 	}
 END_TEST
@@ -283,6 +294,55 @@ START_TEST(a_link_tries_the_other_way)
 	}
 END_TEST
 
+/* The same of fragments alone: a reader that gets nothing else learns from them. */
+START_TEST(fragments_are_timed)
+	{
+		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 32768);
+		struct peal_link *links[2];
+		bool tried = false;
+		pthread_t sender;
+		void *failed;
+
+		options.max_message = LONGEST;
+		ck_assert_int_eq(peal_pair(links, &options), 0);
+		ck_assert_int_eq(pthread_create(&sender, NULL, send_long, peal_link_tx(links[0])),
+				 0);
+		for (int i = 0; i < SENT; i++) {
+			expect_payload(links[1], LONGEST, 9);
+			tried |= links[1]->page->rx_bulk == PEAL_BULK_AROUND;
+		}
+		ck_assert_int_eq(pthread_join(sender, &failed), 0);
+		ck_assert_ptr_null(failed);
+		ck_assert_int_eq(tried, arch_copy_around != NULL);
+		pair_close(links);
+	}
+END_TEST
+
+/* A reader that begins a try, and takes what follows in place, does not stay with it. */
+START_TEST(a_try_that_nothing_comes_for_is_taken_back)
+	{
+		struct peal_link *links[2];
+		struct peal_message message;
+
+		pair_open(links, PEAL_WAIT_ADAPTIVE, 131072);
+		payload_fill(sent, 40000, 3);
+		for (int i = 0; arch_copy_around && !links[1]->bulk.trying; i++) {
+			ck_assert_int_lt(i, 1000);
+			ck_assert_int_eq(peal_send(peal_link_tx(links[0]), sent, 40000, 3, 0), 0);
+			expect_payload(links[1], 40000, 3);
+		}
+		for (int i = 0; i < 100; i++) {
+			ck_assert_int_eq(peal_send(peal_link_tx(links[0]), sent, 40000, 3, 0), 0);
+			ck_assert_int_eq(peal_peek(peal_link_rx(links[1]), &message, LONG), 0);
+			peal_release(peal_link_rx(links[1]));
+			expect_error(peal_peek(peal_link_rx(links[1]), &message, 0), -EAGAIN, NULL);
+		}
+		ck_assert(!links[1]->bulk.trying);
+		ck_assert_uint_eq(links[1]->page->rx_bulk, 0);
+		pair_close(links);
+	}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("bulk");
@@ -300,9 +360,12 @@ static Suite *suite(void)
 	tcase_add_test(ways, a_writer_that_tells_nothing_is_left_alone);
 	tcase_add_test(ways, a_writer_that_lies_does_no_harm);
 	suite_add_tcase(s, ways);
+	tcase_add_checked_fixture(links, undisturbed, NULL);
 	tcase_add_test(links, payloads_arrive_whole_either_way);
 	tcase_add_test(links, fragments_arrive_whole_either_way);
 	tcase_add_test(links, a_link_tries_the_other_way);
+	tcase_add_test(links, fragments_are_timed);
+	tcase_add_test(links, a_try_that_nothing_comes_for_is_taken_back);
 	suite_add_tcase(s, links);
 	return s;
 }
