@@ -33,8 +33,10 @@ extern const struct transport transport_rw_circular;
 extern const struct transport transport_rte_ring;
 
 const struct transport *const transport_peers[] = {
+#ifdef PEER_BARE_OTHER
 	&transport_bare_index,
 	&transport_bare_wrap,
+#endif
 #ifdef PEER_NNG
 	&transport_nng,
 #endif

@@ -217,6 +217,18 @@ static void pick_memory(const char **why)
 		__atomic_store_n(&memory, ops, __ATOMIC_RELEASE);
 }
 
+/* Which of these words, ended by NULL, a variable asks for; 0, the first, if for none, and with a
+ * warning if for another one. */
+static uint32_t take_word(const char *variable, const char *text, const char *const *words)
+{
+	for (uint32_t i = 0; text && words[i]; i++)
+		if (!strcmp(text, words[i]))
+			return i;
+	if (text)
+		warn_value(variable, text, words);
+	return 0;
+}
+
 static void pick_bulk(void)
 {
 	static const char *const values[] = { [RUNTIME_BULK_AUTO] = "auto",
@@ -224,14 +236,7 @@ static void pick_bulk(void)
 					      [RUNTIME_BULK_AROUND] = "around",
 					      NULL };
 
-	for (uint32_t i = 0; asked.bulk_copy && values[i]; i++) {
-		if (!strcmp(asked.bulk_copy, values[i])) {
-			runtime.bulk = i;
-			return;
-		}
-	}
-	if (asked.bulk_copy)
-		warn_value("PEAL_BULK_COPY", asked.bulk_copy, values);
+	runtime.bulk = take_word("PEAL_BULK_COPY", asked.bulk_copy, values);
 }
 
 static void pick_huge(void)
@@ -242,14 +247,7 @@ static void pick_huge(void)
 					      [PEAL_HUGE_REQUIRE] = "require",
 					      NULL };
 
-	for (uint32_t i = 0; asked.hugepages && values[i]; i++) {
-		if (!strcmp(asked.hugepages, values[i])) {
-			runtime.huge = i;
-			return;
-		}
-	}
-	if (asked.hugepages)
-		warn_value("PEAL_HUGEPAGES", asked.hugepages, values);
+	runtime.huge = take_word("PEAL_HUGEPAGES", asked.hugepages, values);
 }
 
 /* The counter and the clock, read as close together as the scheduler lets us. */

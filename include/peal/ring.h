@@ -4,8 +4,8 @@
  * Rings: the verbs that move messages, and the shared words that they touch. All of a message's
  * way while both sides are awake is in this file, inline, but for copies of 4 KiB and more
  * (lib/bulk.c); what is not (waiting, ringing, ending) is declared here and lives in lib/ring.c and
- * lib/bell.c. Each verb also exists as a function of
- * the same name in the library, from the same source, for callers who have no C compiler.
+ * lib/bell.c. Each verb also exists as a function of the same name in the library, from the same
+ * source, for callers who have no C compiler.
  *
  * The trust model. Each side owns one segment, its control page and then the data area that it
  * produces into, and only the owner can write it; the kernel holds everyone to that. What a peer
