@@ -52,6 +52,14 @@ extern const struct peal_ring_ops *const arch_ring_ops[];
  */
 extern void (*const arch_copy_around)(void *to, const void *from, size_t length);
 
+/*
+ * Has the lines of this memory leave all caches of all cores, written back where that is due; it
+ * is only as read that it need be mapped. Lines that it begins or ends within leave as a whole.
+ * Ordered by nothing. False, and nothing happens: not on this CPU, which is what a length of 0
+ * asks; any other length only after that said true.
+ */
+bool arch_evict(const void *from, size_t length);
+
 /* The constant counter, and its ticks per nanosecond as given to arch_set_ticks. */
 uint64_t arch_ticks(void);
 

@@ -11,6 +11,7 @@ libpealcore_la_SOURCES += \
 if PEAL_ARCH_X86
 libpealcore_la_SOURCES += \
 	arch/x86/around.c \
+	arch/x86/evict.c \
 	arch/x86/machine.h \
 	arch/x86/mwaitx.c \
 	arch/x86/pause.c \

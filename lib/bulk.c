@@ -172,6 +172,7 @@ void peal_take_bulk(struct peal_rx *rx, void *to, const void *from, size_t lengt
 	uint32_t written[2], way = bulk->way;
 	uint64_t begun;
 
+	link->evict.copied += length;
 	if (bulk->rest) {
 		if (bulk->rest != UINT64_MAX)
 			bulk->rest -= length < bulk->rest ? length : bulk->rest;

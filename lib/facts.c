@@ -102,6 +102,21 @@ static void tell_bulk(enum runtime_bulk bulk)
 		 arch_copy_around ? words[bulk][1] : "this CPU has no stores past the caches");
 }
 
+static void tell_evict(enum runtime_evict evict)
+{
+	static const char *const words[][2] = {
+		[RUNTIME_EVICT_AUTO] = { "auto", "what was read leaves the caches where the writer "
+						 "is quicker so" },
+		[RUNTIME_EVICT_NEVER] = { "never", "what was read stays in the caches" },
+		[RUNTIME_EVICT_ALWAYS] = { "always", "what was read leaves the caches" },
+	};
+	struct platform_fact *fact = next_fact("ring", "evict");
+
+	snprintf(fact->value, sizeof(fact->value), "%s", words[evict][0]);
+	snprintf(fact->note, sizeof(fact->note), "%s",
+		 arch_evict(NULL, 0) ? words[evict][1] : "this CPU has no CLFLUSHOPT");
+}
+
 static void gather(void)
 {
 	const struct runtime *runtime = runtime_get();
@@ -116,6 +131,7 @@ static void gather(void)
 	tell_number("prefetch", "bytes", runtime->prefetch, runtime->ring->prefetch);
 	tell_number("inline-copy", "bytes", runtime->inline_copy, runtime->ring->inline_copy);
 	tell_bulk(runtime->bulk);
+	tell_evict(runtime->evict);
 	tell_number("pause", "ns between looks", arch_gap_ns, ARCH_GAP_NS);
 	for (unsigned i = 0; fact_count < FACTS_MAX && arch_fact(i, &name, value, sizeof(value));
 	     i++) {

@@ -18,6 +18,7 @@
 
 #include "lib/bell.h"
 #include "lib/bulk.h"
+#include "lib/evict.h"
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/options.h"
@@ -199,6 +200,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 	link->join = plan->join;
 	link->join.below = plan->rx_largest + 1;
 	bulk_begin(link);
+	evict_begin(link);
 	link->data = (struct bell){
 		.asleep = &link->page->rx_asleep,
 		.wake = &link->peer_page->data_wake,

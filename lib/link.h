@@ -98,6 +98,23 @@ struct bulk {
 	uint64_t tried_at;          /* which began at this position */
 };
 
+/* What the rx keeps about lines that it has read. See evict.h. */
+#define EVICT_LAPS 3
+
+struct evict {
+	uint64_t done;             /* lines before this position have left, or stay */
+	uint64_t end;              /* of the lap; UINT64_MAX: laps do not matter */
+	uint64_t since;            /* ticks, when it began; 0: not known */
+	uint64_t laps[EVICT_LAPS]; /* ticks, the last laps, the latest first */
+	uint64_t usual;    /* ticks, the quickest ones after the last trial or before this */
+	uint64_t copied;   /* bytes of this lap that were long payloads */
+	uint32_t rest;     /* laps until the next trial, */
+	uint32_t patience; /* of so many */
+	uint32_t trial;    /* laps that are left of this one; 0: it is none */
+	uint32_t unusual;  /* laps in a row that are not like the usual ones */
+	bool on;           /* lines leave */
+};
+
 struct peal_link {
 	struct peal_tx tx __attribute__((aligned(PEAL_LINE)));
 	struct bell room;
@@ -115,6 +132,7 @@ struct peal_link {
 	int rx_verdict;
 	struct join join;
 	struct bulk bulk;
+	struct evict evict;
 
 	/* Set when the link is made. What a wait by descriptor and a ring need is side by side. */
 	const struct peal_ring_ops *ring __attribute__((aligned(PEAL_LINE)));

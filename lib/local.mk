@@ -24,6 +24,8 @@ libpealcore_la_SOURCES = \
 	lib/descriptor.c \
 	lib/error.c \
 	lib/error.h \
+	lib/evict.c \
+	lib/evict.h \
 	lib/facts.c \
 	lib/ffi.c \
 	lib/handshake.c \

@@ -55,7 +55,8 @@ RX(prefetch_bytes, 68);
 RX(inline_copy, 72);
 RX(owner, 76);
 RX(link, 80);
-RX(spare, 88);
+RX(mark, 88);
+RX(spare, 96);
 _Static_assert(sizeof(struct peal_rx) == 152, "binary interface, version 1");
 #define MESSAGE(field, offset)                                           \
 	_Static_assert(offsetof(struct peal_message, field) == (offset), \

@@ -51,7 +51,7 @@ static void (*relax_picked)(void) = relax_first;
 /* What the environment asks for; NULL: nothing. */
 static struct {
 	const char *ring_variant, *waiter, *hugepages, *spin_ns, *prefetch, *inline_copy,
-		*bulk_copy, *pause_ns, *sample, *log;
+		*bulk_copy, *evict, *pause_ns, *sample, *log;
 } asked;
 
 static const struct {
@@ -64,6 +64,7 @@ static const struct {
 	{ "PEAL_SPIN_NS", &asked.spin_ns },
 	{ "PEAL_PREFETCH", &asked.prefetch },
 	{ "PEAL_BULK_COPY", &asked.bulk_copy },
+	{ "PEAL_EVICT", &asked.evict },
 	{ "PEAL_INLINE_COPY", &asked.inline_copy },
 	{ "PEAL_PAUSE_NS", &asked.pause_ns },
 	{ "PEAL_SAMPLE", &asked.sample },
@@ -239,6 +240,18 @@ static void pick_bulk(void)
 	runtime.bulk = take_word("PEAL_BULK_COPY", asked.bulk_copy, values);
 }
 
+static void pick_evict(void)
+{
+	static const char *const values[] = { [RUNTIME_EVICT_AUTO] = "auto",
+					      [RUNTIME_EVICT_NEVER] = "never",
+					      [RUNTIME_EVICT_ALWAYS] = "always",
+					      NULL };
+
+	runtime.evict = take_word("PEAL_EVICT", asked.evict, values);
+	if (!arch_evict(NULL, 0))
+		runtime.evict = RUNTIME_EVICT_NEVER;
+}
+
 static void pick_huge(void)
 {
 	static const char *const values[] = { [PEAL_HUGE_AUTO] = "auto",
@@ -330,6 +343,7 @@ static void detect(void)
 	pick_memory(&why);
 	pick_huge();
 	pick_bulk();
+	pick_evict();
 	pick_numbers();
 	/* Pairs with the load in peal_relax: either function will do. */
 	__atomic_store_n(&relax_picked, runtime.ring->relax, __ATOMIC_RELAXED);

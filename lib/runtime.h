@@ -19,6 +19,13 @@ enum runtime_bulk {
 	RUNTIME_BULK_AROUND, /* always */
 };
 
+/* Whether what was read leaves the caches: PEAL_EVICT. */
+enum runtime_evict {
+	RUNTIME_EVICT_AUTO,   /* where the writer is quicker so */
+	RUNTIME_EVICT_NEVER,  /* also where the CPU cannot */
+	RUNTIME_EVICT_ALWAYS, /* of every ring */
+};
+
 struct runtime {
 	const struct peal_ring_ops *ring;
 	const struct peal_waiter_ops *waiter;
@@ -26,6 +33,7 @@ struct runtime {
 	uint64_t page_size;
 	uint32_t huge; /* what PEAL_HUGE_AUTO is, an enum peal_huge */
 	enum runtime_bulk bulk;
+	enum runtime_evict evict;
 	uint64_t spin_ns;
 	uint64_t sample;                /* what options.sample of 0 is */
 	uint32_t prefetch, inline_copy; /* of the ring variant, unless the environment said else */

@@ -27,6 +27,7 @@ unit_tests = \
 	tests/unit/debug \
 	tests/unit/disturbed \
 	tests/unit/dormant \
+	tests/unit/evict \
 	tests/unit/exchange \
 	tests/unit/ffi \
 	tests/unit/fork \
@@ -149,6 +150,8 @@ tests_unit_counters_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_dormant_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_evict_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_evict_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=arch_evict -Wl,--wrap=arch_ticks
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)

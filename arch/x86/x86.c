@@ -155,6 +155,7 @@ static const struct {
 	{ 7, 0, 1, 16, "avx512f" },
 	{ 0x80000001u, 0, 2, 8, "prefetchw" },
 	{ 7, 0, 2, 25, "cldemote" },
+	{ 7, 0, 1, 23, "clflushopt" },
 };
 
 static void feature_list(char *buffer, size_t size)

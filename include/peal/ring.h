@@ -187,7 +187,8 @@ struct peal_rx {
 	uint32_t inline_copy;    /* payloads from 8 to so many bytes (at most 64): copied inline */
 	uint32_t owner;          /* debug builds: the thread that is inside a verb */
 	struct peal_link *link;
-	uint8_t spare[64];
+	uint64_t mark; /* at this position the library wants to know: peal_mark_reached */
+	uint8_t spare[56];
 };
 
 /* A received message. */
@@ -219,6 +220,7 @@ PEAL_API ssize_t peal_recv_other(struct peal_rx *rx, uint64_t header, void *buff
 				 struct peal_message *about, int64_t timeout);
 PEAL_API void peal_put_bulk(struct peal_tx *tx, void *to, const void *from, size_t length);
 PEAL_API void peal_take_bulk(struct peal_rx *rx, void *to, const void *from, size_t length);
+PEAL_API void peal_mark_reached(struct peal_rx *rx);
 PEAL_API void peal_debug_enter(uint32_t *owner, const char *verb);
 PEAL_API void peal_debug_leave(uint32_t *owner);
 
@@ -641,6 +643,8 @@ static inline void peal_give_back(struct peal_rx *rx, uint64_t pos, uint64_t mes
 {
 	rx->pos = pos;
 	rx->held = 0;
+	if (PEAL_UNLIKELY(pos >= rx->mark))
+		peal_mark_reached(rx);
 	/* Pairs with [room] in lib/ring.c, look_for_room. */
 	__atomic_store_n(&rx->own->head, pos, __ATOMIC_RELEASE); /* [head] */
 	peal_count_messages(rx->counters, messages, bytes);

@@ -127,6 +127,7 @@ static const struct {
 	{ "PEAL_PREFETCH", { NULL, NULL, "0", "256" } },
 	{ "PEAL_INLINE_COPY", { NULL, NULL, "0", "16" } },
 	{ "PEAL_BULK_COPY", { NULL, NULL, "cached", "around" } },
+	{ "PEAL_EVICT", { NULL, NULL, "never", "always" } },
 	{ "PEAL_HUGEPAGES", { NULL, NULL, "off", "try" } },
 	{ "PEAL_SAMPLE", { NULL, NULL, "1", "100" } },
 };

@@ -354,6 +354,7 @@ START_TEST(an_unknown_value_is_told_the_nearest)
 			{ "PEAL_HUGEPAGES=requir", "PEAL_HUGEPAGES=requir", "require?" },
 			{ "PEAL_HUGEPAGES=of", "PEAL_HUGEPAGES=of", "off?" },
 			{ "PEAL_BULK_COPY=arround", "PEAL_BULK_COPY=arround", "around?" },
+			{ "PEAL_EVICT=alway", "PEAL_EVICT=alway", "always?" },
 			{ "PEAL_LOG=wran", "PEAL_LOG=wran", "warn?" },
 			{ "PEAL_LOG=non", "PEAL_LOG=non", "none?" },
 		};
@@ -402,6 +403,7 @@ START_TEST(a_good_number_is_obeyed)
 			{ "PEAL_PREFETCH=0", "prefetch", "0" },
 			{ "PEAL_PREFETCH=65536", "prefetch", "65536" },
 			{ "PEAL_BULK_COPY=cached", "bulk-copy-told", "cached" },
+			{ "PEAL_EVICT=never", "evict-told", "never" },
 			{ "PEAL_PAUSE_NS=0", "pause-told", "0" },
 			{ "PEAL_PAUSE_NS=1000", "pause-told", "1000" },
 			{ "PEAL_INLINE_COPY=0", "inline-copy", "0" },

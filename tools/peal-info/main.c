@@ -46,8 +46,8 @@ static void print_help(void)
 	     "  --version             print the version\n"
 	     "\n"
 	     "PEAL_RING_VARIANT, PEAL_WAITER, PEAL_HUGEPAGES, PEAL_SPIN_NS, PEAL_PREFETCH,\n"
-	     "PEAL_INLINE_COPY, PEAL_BULK_COPY, PEAL_PAUSE_NS, PEAL_SAMPLE and PEAL_LOG override\n"
-	     "what Peal picks by itself; peal-info shows what comes of it.\n"
+	     "PEAL_INLINE_COPY, PEAL_BULK_COPY, PEAL_EVICT, PEAL_PAUSE_NS, PEAL_SAMPLE and\n"
+	     "PEAL_LOG override what Peal picks by itself; peal-info shows what comes of it.\n"
 	     "\n"
 	     "Exit code: 0; 1 if the output cannot be written; 2 if --check-peer got no link, or\n"
 	     "--calibrate could not measure; 64 for a bad command line.");

@@ -1,0 +1,142 @@
+/*
+ * SPDX-License-Identifier: MIT
+ *
+ * Eviction: whether what was read leaves the caches, by how long laps of the ring take. See
+ * evict.h.
+ *
+ * A trial is three laps of the other way. What is done to a line shows a lap later; so the first
+ * one tells nothing, and the quicker of the others is held against the quickest of the three
+ * before the trial: who was interrupted in one of them tells nothing either. Parts of one lap
+ * cannot be held against each other: a writer that is slow in some of them has its reader at its
+ * heels in all, and then every line goes back and forth. A trial in vain doubles the number of
+ * laps until the next one. Where lines stay, laps that suddenly take twice as long are a reason
+ * for a trial soon; where they leave, also those that take much less: the cores may have moved.
+ */
+#include "config.h"
+
+#include "lib/evict.h"
+#include "lib/runtime.h"
+
+#define STEP 1024u         /* bytes that leave at a time */
+#define SOON 32u           /* the part of the patience that also changes wait for */
+#define PATIENCE_LEAST 4u  /* laps between two trials that are in vain, */
+#define PATIENCE_MAX 1024u /* and in the end */
+
+void evict_begin(struct peal_link *link)
+{
+	enum runtime_evict how = runtime_get()->evict;
+	uint64_t start = link->rx.pos, capacity = link->rx.mask + 1;
+
+	link->evict = (struct evict){
+		.done = start,
+		.end = how == RUNTIME_EVICT_AUTO ? (start / capacity + 1) * capacity : UINT64_MAX,
+		.rest = PATIENCE_LEAST,
+		.patience = PATIENCE_LEAST,
+		.on = how == RUNTIME_EVICT_ALWAYS,
+	};
+	link->rx.mark = link->evict.on ? start : link->evict.end;
+}
+
+/* Of the last so many laps. */
+static uint64_t quickest(const struct evict *evict, unsigned laps)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < laps; i++)
+		if (evict->laps[i] < least)
+			least = evict->laps[i];
+	return least;
+}
+
+static void rest(struct evict *evict, uint32_t patience)
+{
+	evict->trial = evict->unusual = 0;
+	evict->rest = evict->patience = patience < PATIENCE_MAX ? patience : PATIENCE_MAX;
+}
+
+/* The trial of the way that it is now is over. Leaving has to win by a quarter, and goes on
+ * while it gains a tenth: it takes memory's time, which others want as well. */
+static void judge(struct evict *evict)
+{
+	uint64_t before = evict->usual, now = quickest(evict, EVICT_LAPS - 1);
+
+	if (evict->on ? now < before - before / 4 : now < before + before / 10) {
+		rest(evict, PATIENCE_LEAST);
+	} else {
+		evict->on = !evict->on;
+		rest(evict, 2 * evict->patience);
+	}
+}
+
+static void rest_or_try(struct evict *evict)
+{
+	uint32_t rested = evict->patience - evict->rest;
+	uint64_t took = evict->laps[0], usual = evict->usual;
+
+	if (rested == EVICT_LAPS)
+		evict->usual = quickest(evict, EVICT_LAPS);
+	else if (rested > EVICT_LAPS &&
+		 (took > 2 * usual || (evict->on && took < usual - usual / 3)))
+		evict->unusual++;
+	else
+		evict->unusual = 0;
+	if (evict->rest && (evict->unusual < EVICT_LAPS || rested < evict->patience / SOON)) {
+		evict->rest--;
+		return;
+	}
+	evict->usual = quickest(evict, EVICT_LAPS);
+	evict->on = !evict->on;
+	evict->trial = EVICT_LAPS;
+}
+
+void evict_learn(struct evict *evict, uint64_t took)
+{
+	for (unsigned i = EVICT_LAPS - 1; i; i--)
+		evict->laps[i] = evict->laps[i - 1];
+	evict->laps[0] = took;
+	if (!evict->trial)
+		rest_or_try(evict);
+	else if (!--evict->trial)
+		judge(evict);
+}
+
+/* A lap is over. How long payloads are written is found out by lib/bulk.c, one thing at a time. */
+static void end_lap(struct evict *evict, uint64_t pos, uint64_t capacity)
+{
+	uint64_t now = arch_ticks();
+
+	if (evict->copied > capacity / 2) {
+		evict->on = false;
+		rest(evict, evict->patience);
+	} else {
+		evict_learn(evict, evict->since ? now - evict->since : 0);
+	}
+	evict->copied = 0;
+	evict->since = now;
+	evict->end = (pos / capacity + 1) * capacity;
+}
+
+/* What is before pos, except the line that goes on there: the next record is in it. */
+static void leave(const struct peal_rx *rx, uint64_t from, uint64_t pos)
+{
+	uint64_t capacity = rx->mask + 1, end = pos & ~(uint64_t)63;
+
+	from &= ~(uint64_t)63;
+	if (end - from > capacity)
+		from = end - capacity;
+	if (end != from)
+		arch_evict(rx->data + (from & rx->mask), end - from);
+}
+
+void peal_mark_reached(struct peal_rx *rx)
+{
+	struct evict *evict = &rx->link->evict;
+	uint64_t pos = rx->pos;
+
+	if (evict->on)
+		leave(rx, evict->done, pos);
+	evict->done = pos;
+	if (pos >= evict->end)
+		end_lap(evict, pos, rx->mask + 1);
+	rx->mark = evict->on && evict->end - pos > STEP ? pos + STEP : evict->end;
+}
