@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,9 +280,9 @@ START_TEST(two_of_a_kind_exchange_what_is_longer_than_their_rings)
 		for (int i = 0; i < 2; i++) {
 			pids[i] = start("examples/exchange", address, NULL, STDOUT_FILENO,
 					&said[i]);
-			/* The first must listen before the second comes. */
-			while (!i && access(address, F_OK))
-				sched_yield();
+			/* The first must listen before the second comes: a name is not enough. */
+			ck_assert_msg(i || scene_until(answers_a_knock, address),
+				      "it does not listen");
 		}
 		for (int i = 0; i < 2; i++) {
 			read_line(said[i], line);
