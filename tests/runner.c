@@ -10,8 +10,10 @@
 
 #include "tests/runner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +29,7 @@
 #define SKIP_LONGEST 512 /* far below PIPE_BUF, so that it is written at once */
 
 static int log_pipe = -1;
+static char folder[40]; /* the tests' TMPDIR */
 
 struct tally {
 	unsigned passed, failed, skipped;
@@ -73,6 +77,46 @@ static void report(struct tally *tally, char *const fields[7], const char *skipp
 	fflush(stdout);
 }
 
+/* Other users' peers have to get in; and sockets have short names. */
+static bool make_folder(void)
+{
+	const char *base = getenv("TMPDIR");
+
+	if (!base || strlen(base) > 20)
+		base = "/tmp";
+	snprintf(folder, sizeof(folder), "%s/peal-XXXXXX", base);
+	return mkdtemp(folder) && !chmod(folder, 01777) && !setenv("TMPDIR", folder, 1);
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+	(void)status;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
+int runner_remove(const char *path)
+{
+	return nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* What is left in there is told, if nothing else is to be. */
+static void look_for_leftovers(struct tally *tally)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+
+	while (dir && !tally->failed && (entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		tally->failed++;
+		printf("FAIL  the tests have left behind what they made: %s\n", entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* The reading child: prints until the log ends. */
 static _Noreturn void print_log(int from, unsigned expected)
 {
@@ -110,6 +154,7 @@ static _Noreturn void print_log(int from, unsigned expected)
 		tally.failed++;
 		printf("FAIL  no test was run\n");
 	}
+	look_for_leftovers(&tally);
 	printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);
 	fflush(stdout);
 	_exit(tally.failed ? EXIT_FAILURE : EXIT_SUCCESS);
@@ -156,7 +201,7 @@ int runner_main(Suite *(*const suites[])(void))
 		srunner_add_suite(runner, suites[i]());
 
 	fflush(stdout);
-	if (pipe2(ends, O_CLOEXEC) || (printer = fork()) < 0) {
+	if (!make_folder() || pipe2(ends, O_CLOEXEC) || (printer = fork()) < 0) {
 		perror("runner_main");
 		return EXIT_FAILURE;
 	}
@@ -176,6 +221,7 @@ int runner_main(Suite *(*const suites[])(void))
 		if (errno != EINTR)
 			return EXIT_FAILURE;
 	}
+	runner_remove(folder);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 

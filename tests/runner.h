@@ -17,7 +17,8 @@
  *
  * CK_FORK=no runs the tests in this process, for debuggers; CK_RUN_SUITE and CK_RUN_CASE choose.
  * libcheck's limits on time are five times as long for who is burdened (below). A file, also one of
- * memory, can have 1 GiB at most; what is larger is refused with EFBIG.
+ * memory, can have 1 GiB at most; what is larger is refused with EFBIG. TMPDIR is a folder of the
+ * program's own: tests of which none fails have failed if something is left in it.
  */
 int runner_main(Suite *(*const suites[])(void));
 
@@ -45,6 +46,9 @@ const char *runner_source(const char *relative);
 /* For what an emulator (qemu-user) cannot do: if one runs this program, the running test is marked
  * as skipped, and should return. */
 bool skip_emulated(const char *what);
+
+/* Removes a file, or a folder with all that is in it. 0, or -1 with errno. */
+int runner_remove(const char *path);
 
 /* As execv: the words of TEST_EMULATOR stand before the program, if it needs one. */
 void runner_exec(const char *program, char *const arguments[]);

@@ -12,7 +12,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -57,17 +56,9 @@ static void set_up(void)
 	chance = seed;
 }
 
-static int remove_it(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	(void)type;
-	(void)walk;
-	return remove(path);
-}
-
 static void tear_down(void)
 {
-	nftw(folder, remove_it, 8, FTW_DEPTH | FTW_PHYS);
+	runner_remove(folder);
 }
 
 struct TCase *scene_case(const char *name)

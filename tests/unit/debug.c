@@ -399,16 +399,19 @@ static void be_caught(const struct verb *verb, int out)
 
 START_TEST(a_second_thread_is_caught_and_told_by_verb_and_threads)
 	{
+		struct folder for_child; /* who is aborted removes nothing */
 		char said[2048], *told;
 		size_t length = 0;
 		ssize_t more;
 		int ends[2], status;
 		pid_t pid;
 
+		folder_make(&for_child);
 		ck_assert_int_eq(pipe(ends), 0);
 		pid = fork();
 		if (!pid) {
 			close(ends[0]);
+			setenv("TMPDIR", for_child.name, 1);
 			be_caught(&verbs[_i], ends[1]);
 		}
 		close(ends[1]);
@@ -422,6 +425,7 @@ START_TEST(a_second_thread_is_caught_and_told_by_verb_and_threads)
 		told = strstr(said, "\npeal: ");
 		ck_assert_msg(told && !strncmp(told + 7, said, (size_t)(strchr(said, '\n') - said)),
 			      "%s", said);
+		folder_remove(&for_child);
 	}
 END_TEST
 

@@ -2,15 +2,17 @@
  * SPDX-License-Identifier: MIT
  *
  * The runner itself, whichever of the two libchecks it stands on: it tells each way in which a test
- * can end, and ends what a test leaves behind. This program starts itself with a suite of tests of
- * which most must fail.
+ * can end, and ends and removes what a test leaves behind. This program starts itself with suites
+ * of tests of which most must fail.
  */
 #include "config.h"
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +114,63 @@ static Suite *endings(void)
 	return s;
 }
 
+START_TEST(leaves_a_folder)
+	{
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s/forgotten", getenv("TMPDIR"));
+		ck_assert_int_eq(mkdir(path, 0700), 0);
+		strcat(path, "/socket.lock");
+		fclose(fopen(path, "we"));
+	}
+END_TEST
+
+static Suite *leaving(void)
+{
+	Suite *s = suite_create("leaving");
+	TCase *tcase = tcase_create("leaving");
+
+	tcase_add_test(tcase, leaves_a_folder);
+	suite_add_tcase(s, tcase);
+	return s;
+}
+
+/* Starts this program with the tests of a suite, which says these lines in this order. */
+static void expect_lines(const char *which, const char *const lines[])
+{
+	char told[4096], name[16], *at = told;
+	size_t length = 0;
+	int ends[2], status;
+	ssize_t got;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	pid = fork();
+	if (!pid) {
+		dup2(ends[1], STDOUT_FILENO);
+		dup2(ends[1], STDERR_FILENO); /* an emulator says when it aborts */
+		close(ends[0]);
+		close(ends[1]);
+		setenv("CK_TIMEOUT_MULTIPLIER", "1", 1);
+		snprintf(name, sizeof(name), "%s", which);
+		runner_exec("/proc/self/exe", (char *[]){ "runner", name, NULL });
+		_exit(127);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], told + length, sizeof(told) - 1 - length)) > 0)
+		length += (size_t)got;
+	close(ends[0]);
+	told[length] = '\0';
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %x", status);
+	for (; *lines; lines++) {
+		char *found = strstr(at, *lines);
+
+		ck_assert_msg(found, "no \"%s\" in: %s", *lines, at);
+		at = found + strlen(*lines);
+	}
+}
+
 START_TEST(each_way_in_which_a_test_ends_is_told)
 	{
 		static const char *const lines[] = {
@@ -132,37 +191,24 @@ START_TEST(each_way_in_which_a_test_ends_is_told)
 			"FAIL  hanging: hangs (",
 			"Test timeout expired\n",
 			"3 passed, 6 failed, 1 skipped\n",
+			NULL,
 		};
-		char told[4096], *at = told;
-		size_t length = 0;
-		int ends[2], status;
-		ssize_t got;
-		pid_t pid;
 
-		ck_assert_int_eq(pipe(ends), 0);
-		pid = fork();
-		if (!pid) {
-			dup2(ends[1], STDOUT_FILENO);
-			dup2(ends[1], STDERR_FILENO); /* an emulator says when it aborts */
-			close(ends[0]);
-			close(ends[1]);
-			setenv("CK_TIMEOUT_MULTIPLIER", "1", 1);
-			runner_exec("/proc/self/exe", (char *[]){ "runner", "endings", NULL });
-			_exit(127);
-		}
-		close(ends[1]);
-		while ((got = read(ends[0], told + length, sizeof(told) - 1 - length)) > 0)
-			length += (size_t)got;
-		close(ends[0]);
-		told[length] = '\0';
-		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %x", status);
-		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-			char *found = strstr(at, lines[i]);
+		expect_lines("endings", lines);
+	}
+END_TEST
 
-			ck_assert_msg(found, "no \"%s\" in: %s", lines[i], at);
-			at = found + strlen(lines[i]);
-		}
+START_TEST(what_tests_leave_behind_is_told_and_removed)
+	{
+		static const char *const lines[] = {
+			"pass  leaving: leaves_a_folder\n",
+			"FAIL  the tests have left behind what they made: forgotten\n",
+			"1 passed, 1 failed, 0 skipped\n",
+			NULL,
+		};
+
+		/* Else this very program fails. */
+		expect_lines("leaving", lines);
 	}
 END_TEST
 
@@ -173,12 +219,15 @@ static Suite *suite(void)
 
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, each_way_in_which_a_test_ends_is_told);
+	tcase_add_test(tcase, what_tests_leave_behind_is_told_and_removed);
 	suite_add_tcase(s, tcase);
 	return s;
 }
 
 int main(int argc, char **argv)
 {
-	(void)argv;
-	return runner_main((Suite *(*const[])(void)){ argc > 1 ? endings : suite, NULL });
+	return runner_main((Suite *(*const[])(void)){ argc < 2                    ? suite :
+						      !strcmp(argv[1], "endings") ? endings :
+										    leaving,
+						      NULL });
 }

@@ -58,7 +58,7 @@ void folder_make(struct folder *folder)
 {
 	const char *base = getenv("TMPDIR");
 
-	if (!base || strlen(base) > 32)
+	if (!base || strlen(base) > 60)
 		base = "/tmp";
 	snprintf(folder->name, sizeof(folder->name), "%s/peal-unit-XXXXXX", base);
 	if (!mkdtemp(folder->name))
@@ -69,42 +69,22 @@ void folder_make(struct folder *folder)
 	snprintf(folder->path, sizeof(folder->path), "%s/socket", folder->name);
 }
 
-/* Calls each for every name in a folder. Returns how many there are. */
-static int folder_walk(const struct folder *folder, void (*each)(const char *path))
-{
-	DIR *dir = opendir(folder->name);
-	struct dirent *entry;
-	char path[400];
-	int count = 0;
-
-	while (dir && (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		count++;
-		snprintf(path, sizeof(path), "%s/%s", folder->name, entry->d_name);
-		if (each)
-			each(path);
-	}
-	if (dir)
-		closedir(dir);
-	return count;
-}
-
-static void remove_name(const char *path)
-{
-	remove(path);
-}
-
 void folder_remove(const struct folder *folder)
 {
-	folder_walk(folder, remove_name);
-	if (rmdir(folder->name))
-		ck_abort_msg("rmdir %s: %s", folder->name, strerror(errno));
+	if (runner_remove(folder->name))
+		ck_abort_msg("removing %s: %s", folder->name, strerror(errno));
 }
 
 int folder_count(const struct folder *folder)
 {
-	return folder_walk(folder, NULL);
+	DIR *dir = opendir(folder->name);
+	int count = -2; /* "." and ".." */
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
 }
 
 static void *call(void *data)

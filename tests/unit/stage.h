@@ -33,12 +33,12 @@ void pair_close(struct peal_link *links[2]);
 
 /* An empty folder of the test's own, and a path in it to listen at. */
 struct folder {
-	char name[64];
+	char name[80];
 	char path[100];
 };
 
 void folder_make(struct folder *folder);
-/* Removes it with all the files in it. */
+/* Removes it with all that is in it. */
 void folder_remove(const struct folder *folder);
 /* How many names are in it. */
 int folder_count(const struct folder *folder);
