@@ -44,6 +44,7 @@ peal_perf_SOURCES = \
 	tools/line.h \
 	tools/number.c \
 	tools/number.h \
+	tools/peal-perf/bare.h \
 	tools/peal-perf/buffers.c \
 	tools/peal-perf/buffers.h \
 	tools/peal-perf/client.c \
