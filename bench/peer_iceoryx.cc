@@ -209,6 +209,8 @@ static void register_process()
 	registered = true;
 }
 
+using when_slow = iox::popo::ConsumerTooSlowPolicy;
+
 /* Both directions of an end. */
 struct ports {
 	iox::popo::UntypedPublisher to;
@@ -220,7 +222,7 @@ struct ports {
 	ports(const struct setup *setup, const iox::capro::IdString_t &there,
 	      const iox::capro::IdString_t &back)
 	    : to({ "peal-perf", name(setup), there },
-		 { .subscriberTooSlowPolicy = iox::popo::ConsumerTooSlowPolicy::WAIT_FOR_CONSUMER }),
+		 { .subscriberTooSlowPolicy = when_slow::WAIT_FOR_CONSUMER }),
 	      from({ "peal-perf", name(setup), back },
 		   { .queueCapacity = places(setup->size, setup->ring),
 		     .queueFullPolicy = iox::popo::QueueFullPolicy::BLOCK_PRODUCER })

@@ -8,8 +8,9 @@
  * there, which is what makes progress.
  *
  * Long messages go through shared memory in pieces (FI_SHM_DISABLE_CMA). By default they go by
- * process_vm_readv where the system lets it: with 8 KiB to 1 MiB round trips took half as long again
- * or more, and streams had half to four fifths of the messages. Who sets that variable decides.
+ * process_vm_readv where the system lets it: with 8 KiB to 1 MiB round trips took half as long
+ * again or more, and streams had half to four fifths of the messages. Who sets that variable
+ * decides.
  *
  * The provider has nothing to sleep by: its blocking read of a completion queue yields. Its memory
  * is 16 MiB in each direction, whatever sizes of queues it is asked for; so it has no ring to set.

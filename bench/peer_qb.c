@@ -16,8 +16,8 @@
  * and sleeps in timed waits, for others take no notice of signals. There is nothing to wait for
  * room with: a client tries again, as bmc does; one that may sleep yields before it does.
  *
- * libqb keeps its files in a folder in /dev/shm. The client unlinks all of that once both sides have
- * opened it, so that nothing outlives a kill.
+ * libqb keeps its files in a folder in /dev/shm. The client unlinks all of that once both sides
+ * have opened it, so that nothing outlives a kill.
  *
  * The largest message is what sets the size of the rings, so over shared memory it is said to be a
  * ring's worth. Sockets keep the kernel's default unless a message does not fit.
