@@ -126,6 +126,7 @@ static void write_noise(const struct liar *liar, struct bytes *bytes)
 static void write_page(const struct liar *liar, struct bytes *bytes)
 {
 	struct peal_page *page = liar->page;
+	uint8_t value;
 
 	switch (bytes_below(bytes, 6)) {
 	case 0:
@@ -142,7 +143,8 @@ static void write_page(const struct liar *liar, struct bytes *bytes)
 		__atomic_store_n(&page->head, liar->sent, __ATOMIC_RELEASE);
 		break;
 	default:
-		((uint8_t *)page)[bytes_u16(bytes) % sizeof(*page)] = bytes_u8(bytes);
+		value = bytes_u8(bytes);
+		((uint8_t *)page)[bytes_u16(bytes) % sizeof(*page)] = value;
 	}
 }
 

@@ -68,6 +68,7 @@ static void write_head(void)
 static void peer_does(void)
 {
 	struct peal_page *page = ends[0]->page;
+	uint8_t value;
 
 	switch (bytes_below(input, 8)) {
 	case 0:
@@ -78,7 +79,8 @@ static void peer_does(void)
 				 __ATOMIC_RELEASE);
 		break;
 	case 2:
-		((uint8_t *)page)[bytes_u16(input) % sizeof(*page)] = bytes_u8(input);
+		value = bytes_u8(input);
+		((uint8_t *)page)[bytes_u16(input) % sizeof(*page)] = value;
 		break;
 	case 3:
 		__atomic_store_n(&page->room_wake, bytes_u32(input), __ATOMIC_RELEASE);
