@@ -40,7 +40,7 @@ static bool is_ordered(int ms)
 static struct wire_wish wish_of(struct liar *liar, const struct order *order)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	struct wire_wish wish = { .capacity = page,
+	struct wire_wish wish = { .capacity = 2 * page,
 				  .features = FRAGMENTS | SOCKET_BELL | CALLS,
 				  .max_message = 1 << 20,
 				  .wait = 2 };

@@ -268,14 +268,16 @@ static uint64_t any(uint64_t x)
 
 static void scribble(struct wire *wire, uint64_t x, bool wakes)
 {
-	static const enum wire_word words[] = { AT_RX_ASLEEP, AT_TX_ASLEEP, AT_ROOM_ACKNOWLEDGED,
-						AT_DATA_ACKNOWLEDGED };
+	static const enum wire_word words[] = { AT_RX_ASLEEP,         AT_TX_ASLEEP,
+						AT_ROOM_ACKNOWLEDGED, AT_DATA_ACKNOWLEDGED,
+						AT_RX_BULK,           AT_TX_BULK,
+						AT_TX_BULK_AROUND };
 	static const enum wire_word longs[] = { AT_TX_WANTS, AT_ROOM_RUNG_NS, AT_DATA_RUNG_NS };
 
 	if (wakes)
 		wire_put32(wire, x & 1 ? AT_ROOM_WAKE : AT_DATA_WAKE, (uint32_t)any(x * 5));
 	else if (x & 4)
-		wire_put32(wire, words[x & 3], (uint32_t)any(x * 3));
+		wire_put32(wire, words[(x >> 3) % 7], (uint32_t)any(x * 3));
 	else
 		wire_put64(wire, longs[x % 3], any(x * 7));
 }
