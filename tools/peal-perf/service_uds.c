@@ -25,6 +25,7 @@
 #include "complaint.h"
 #include "meeting.h"
 #include "service.h"
+#include "stream.h"
 #include "watch.h"
 
 #define EVENTS 256
@@ -173,45 +174,6 @@ static void server_count(void *opened, struct service_count *count)
 	count->wakeups = __atomic_load_n(&server->wakeups, __ATOMIC_RELAXED);
 }
 
-/* A whole message; the rest of one that has begun. */
-static int receive(int socket, char *to, size_t size)
-{
-	while (size) {
-		ssize_t came = recv(socket, to, size, 0);
-
-		if (came > 0) {
-			to += came;
-			size -= (size_t)came;
-		} else if (!came) {
-			return complain(-ECONNRESET, "the server has closed the socket");
-		} else {
-			int err = watch_retry("recv");
-
-			if (err)
-				return err;
-		}
-	}
-	return 0;
-}
-
-static int transmit(int socket, const char *from, size_t size)
-{
-	while (size) {
-		ssize_t sent = send(socket, from, size, MSG_NOSIGNAL);
-
-		if (sent >= 0) {
-			from += sent;
-			size -= (size_t)sent;
-		} else {
-			int err = watch_retry("send");
-
-			if (err)
-				return err;
-		}
-	}
-	return 0;
-}
-
 static int visit(const struct setup *setup, const void *request, void *reply, uint64_t *replied)
 {
 	int socket = meeting_connect(setup->path, SOCK_STREAM);
@@ -219,9 +181,9 @@ static int visit(const struct setup *setup, const void *request, void *reply, ui
 
 	if (socket < 0)
 		return socket;
-	err = transmit(socket, request, setup->size);
+	err = stream_put(socket, 0, request, setup->size);
 	if (!err)
-		err = receive(socket, reply, setup->size);
+		err = stream_get(socket, 0, reply, setup->size);
 	*replied = peal_ticks();
 	close(socket);
 	return err;
@@ -301,7 +263,7 @@ static int ask(void *gathered, unsigned client, const void *request)
 	if (sent < 0)
 		return complain_errno("send");
 	/* Small requests go as a whole. */
-	return transmit(socket, (const char *)request + sent, size - (size_t)sent);
+	return stream_put(socket, 0, (const char *)request + sent, size - (size_t)sent);
 }
 
 /* Keeps the beginning of a reply; 0, or -ENOMEM. */
