@@ -15,6 +15,7 @@ fuzz_targets = \
 	tests/fuzz/client \
 	tests/fuzz/connect \
 	tests/fuzz/consume \
+	tests/fuzz/earlier \
 	tests/fuzz/environment \
 	tests/fuzz/journal \
 	tests/fuzz/listen \
@@ -54,6 +55,9 @@ tests_fuzz_client_LDADD = $(fuzz)
 tests_fuzz_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_connect -Wl,--wrap=platform_now
 tests_fuzz_connect_LDADD = $(fuzz)
 tests_fuzz_consume_LDADD = $(fuzz)
+tests_fuzz_earlier_SOURCES = tests/fuzz/earlier.c tools/json.c \
+	tools/peal-perf/compare.c tools/peal-perf/complaint.c tools/peal-perf/earlier.c
+tests_fuzz_earlier_LDADD = $(fuzz) $(CJSON_LIBS) -lm
 # Its object has lib/runtime.c in it, and comes before the library's.
 tests_fuzz_environment_LDADD = $(fuzz)
 tests_fuzz_environment_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_line \
