@@ -354,7 +354,7 @@ static int service_check(struct service *service, const void *payload, size_t si
 	verdict = slice_check(service->check, payload, size);
 	if (verdict || !service->answers)
 		return verdict;
-	payload_write(slice->out, slice->size, sequence);
+	payload_write(slice->out, slice->payload, sequence);
 	return service_answer(service, slice->out, slice->size);
 }
 

@@ -104,6 +104,7 @@ void clients_row_fields(struct fields *fields, const struct clients_row *row,
 	fields_string(fields, "wait", wait_name(row->wait));
 	fields_integer(fields, "batch", 1);
 	fields_bool(fields, "zero_copy", false);
+	fields_string(fields, "payload", "all");
 	report_place(fields, options);
 	fields_integer(fields, "rounds", row->rounds);
 	fields_integer(fields, "rounds_dropped", 0);

@@ -155,7 +155,8 @@ static bool is_same(const struct outcome *one, const struct outcome *two)
 	return !strcmp(one->test, two->test) && !strcmp(one->transport, two->transport) &&
 	       !strcmp(one->wait, two->wait) && one->size == two->size && one->rate == two->rate &&
 	       one->batch == two->batch && one->links == two->links &&
-	       one->clients == two->clients && one->zero_copy == two->zero_copy;
+	       one->clients == two->clients && one->zero_copy == two->zero_copy &&
+	       one->word == two->word;
 }
 
 /* The comparison of an outcome; false: the earlier run has none like it. Of several that are alike,

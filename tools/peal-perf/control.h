@@ -32,6 +32,7 @@ struct request {
 	void *end;         /* ADOPT */
 	uint32_t test;     /* SLICE: an enum test_id */
 	uint32_t in_place; /* SLICE */
+	uint64_t payload;  /* SLICE: as in struct slice */
 	uint64_t ticks;    /* SLICE */
 	uint64_t step;     /* SLICE of TEST_RATE */
 };

@@ -279,6 +279,7 @@ int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_
 	request.setup.batch = slice->batch;
 	request.test = test;
 	request.in_place = in_place;
+	request.payload = slice->payload;
 	request.ticks = slice->ticks;
 	request.step = slice->step;
 	slice->out = driver->buffers.out;

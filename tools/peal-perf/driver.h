@@ -45,8 +45,8 @@ void driver_folder_remove(struct driver *driver);
 int driver_open(struct driver *driver, const struct transport *transport, struct setup *setup);
 
 /*
- * Runs a slice of a test in a slot, both sides. slice: size, batch, ticks and histograms are given
- * by the caller, and step for TEST_RATE. What is counted by the partner is in slice too,
+ * Runs a slice of a test in a slot, both sides. slice: size, payload, batch, ticks and histograms
+ * are given by the caller, and step for TEST_RATE. What is counted by the partner is in slice too,
  * afterwards; usage is by side. -EBADMSG: messages were lost or changed.
  */
 int driver_run(struct driver *driver, unsigned slot, enum test_id test, bool in_place,

@@ -78,6 +78,7 @@ static int read_row(struct outcome *outcome, const cJSON *row)
 		.links = (unsigned)count_of(row, "links", 1),
 		.clients = (unsigned)count_of(row, "clients", 0),
 		.zero_copy = is_true(row, "zero_copy"),
+		.word = !strcmp(text_of(row, "payload"), "word"),
 		.timed = !rates,
 		.rounds = (unsigned)cJSON_GetArraySize(
 			cJSON_GetObjectItemCaseSensitive(row, values)),

@@ -355,6 +355,8 @@ static bool fits_clients(const struct command *command, const struct options *op
 		option = "--threads";
 	else if (options->zero_copy)
 		option = "--zero-copy";
+	else if (options->word)
+		option = "--payload word";
 	else if (options->links)
 		option = "--links";
 	else if (options->no_prefault)
@@ -394,11 +396,11 @@ static bool fits(const struct command *command, const struct options *options)
 		return false;
 	}
 	if (command->run && (options->transports_named || options->threads || options->zero_copy ||
-			     options->no_prefault || options->duration_s > 0)) {
+			     options->word || options->no_prefault || options->duration_s > 0)) {
 		fprintf(stderr,
 			"peal-perf: %s measures Peal's links with prefault and without: leave out "
-			"--transport, --threads, --zero-copy, --no-prefault and --duration (but give "
-			"--rounds)\n",
+			"--transport, --threads, --zero-copy, --payload, --no-prefault and "
+			"--duration (but give --rounds)\n",
 			command->name);
 		return false;
 	}

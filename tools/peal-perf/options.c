@@ -260,6 +260,14 @@ static int parse_huge(struct options *options, const char *word)
 		     nearest ? "? Else " : "");
 }
 
+static int parse_payload(struct options *options, const char *word)
+{
+	options->word = !strcmp(word, "word");
+	return options->word || !strcmp(word, "all") ?
+		       0 :
+		       usage("unknown payload \"%s\": give one of all, word", word);
+}
+
 static int parse_links(struct options *options, const char *text)
 {
 	uint64_t links;
@@ -568,6 +576,8 @@ static const struct option {
 	  "cross-node; or any" },
 	{ "--threads", NULL, parse_threads, "both sides as threads of one process" },
 	{ "--zero-copy", NULL, parse_zero_copy, "write and read payloads in Peal's own memory" },
+	{ "--payload", "WHICH", parse_payload,
+	  "what is written and checked of each: all, the default, or its first word alone, by word" },
 	{ "--json", NULL, parse_json, "print one JSON object" },
 	{ "--csv", NULL, parse_csv, "print a line of names, and one for each row" },
 	{ "--compare", "OLD.json", parse_compare,

@@ -50,6 +50,7 @@ struct options {
 	int cpus[2];         /* CPUS_ANY: wherever the sides are put */
 	const char *sharing; /* what the two have in common, by name; NULL: that is not told */
 	bool cpus_named;
+	bool word; /* of payloads the first word alone is written and checked */
 	bool threads, zero_copy, json, csv;
 	const char *histogram, *plot, *compare; /* paths of files; NULL: not wanted */
 	bool help, version;

@@ -71,6 +71,7 @@ int outcomes_add(struct outcomes *outcomes, const struct row *row)
 	outcome->batch = row->batch;
 	outcome->links = row->links;
 	outcome->zero_copy = row->zero_copy;
+	outcome->word = row->word;
 	outcome->timed = row->test != TEST_STREAM;
 	outcome->rounds = row->kept;
 	for (unsigned i = 0; i < row->kept; i++) {
@@ -133,6 +134,8 @@ char *outcome_name(char *text, const struct outcome *outcome)
 		used += (size_t)snprintf(text + used, OUTCOME_TEXT - used, "-x%u", outcome->batch);
 	if (outcome->zero_copy)
 		used += (size_t)snprintf(text + used, OUTCOME_TEXT - used, "-zero-copy");
+	if (outcome->word)
+		used += (size_t)snprintf(text + used, OUTCOME_TEXT - used, "-word");
 	if (outcome->links > 1)
 		used += (size_t)snprintf(text + used, OUTCOME_TEXT - used, "-%u-links",
 					 outcome->links);

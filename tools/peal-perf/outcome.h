@@ -22,6 +22,7 @@ struct outcome {
 	unsigned batch, links;
 	unsigned clients; /* of a server; else 0 */
 	bool zero_copy;
+	bool word; /* --payload */
 
 	/* What was found. */
 	bool timed;        /* by round trips, of which fewer ns are better; else by rates */

@@ -65,6 +65,7 @@ static int slot_run(struct partner *partner, const struct slot *slot, const stru
 	struct usage before = usage_now(partner->thread);
 	struct slice slice = {
 		.size = request->setup.size,
+		.payload = request->payload,
 		.batch = request->setup.batch,
 		.ticks = request->ticks,
 		.step = request->step,

@@ -106,7 +106,8 @@ static bool is_one(const struct outcome *one, const struct outcome *two, enum ki
 {
 	return !strcmp(one->test, two->test) && one->transport == two->transport &&
 	       one->wait == two->wait && one->batch == two->batch && one->links == two->links &&
-	       one->zero_copy == two->zero_copy && (kind == THROUGHPUT || one->size == two->size) &&
+	       one->zero_copy == two->zero_copy && one->word == two->word &&
+	       (kind == THROUGHPUT || one->size == two->size) &&
 	       (kind == CPU || one->rate == two->rate) &&
 	       (kind == REQUESTS || one->clients == two->clients);
 }
@@ -135,6 +136,8 @@ static void write_title(FILE *file, const struct outcome *outcome, enum kind kin
 		fprintf(file, ", %u at a time", outcome->batch);
 	if (outcome->zero_copy)
 		fprintf(file, ", in place");
+	if (outcome->word)
+		fprintf(file, ", a word");
 	if (kind == CPU || kind == REQUESTS)
 		fprintf(file, ", %s bytes", options_size_text(size, outcome->size));
 }

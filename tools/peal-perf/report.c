@@ -207,6 +207,7 @@ static void report_row(struct fields *fields, const struct row *row, const struc
 	fields_string(fields, "wait", wait_name(row->wait));
 	fields_integer(fields, "batch", row->batch);
 	fields_bool(fields, "zero_copy", row->zero_copy);
+	fields_string(fields, "payload", row->word ? "word" : "all");
 	report_place(fields, options);
 	fields_integer(fields, "rounds", row->kept);
 	fields_integer(fields, "rounds_dropped", row->dropped);

@@ -35,6 +35,7 @@ struct row {
 	const struct transport *transport;
 	enum wait_mode wait;
 	bool zero_copy;
+	bool word;      /* of payloads the first word alone is written and checked */
 	unsigned batch; /* messages at a time */
 	unsigned links; /* of a set; else 1 */
 	uint64_t size;

@@ -161,7 +161,8 @@ struct run {
 	struct driver *driver;
 	enum test_id test;
 	uint64_t size;
-	uint64_t rate; /* TEST_RATE */
+	uint64_t payload; /* of that, what is written and checked */
+	uint64_t rate;    /* TEST_RATE */
 	uint64_t ticks, floor_ticks;
 	struct track tracks[RUN_ENTRIES + 1]; /* the floor first */
 	unsigned count;
@@ -220,6 +221,7 @@ static int track_open(struct run *run, const struct entry *entry, const struct p
 	track->row->transport = transport;
 	track->row->wait = entry->wait;
 	track->row->zero_copy = entry->in_place;
+	track->row->word = options->word && track->row->test != TEST_FLOOR;
 	track->row->batch = entry->batch;
 	track->row->links = setup.links;
 	track->row->size = run->size;
@@ -257,6 +259,7 @@ static int track_run(struct run *run, struct track *track)
 	const struct row *row = track->row;
 	struct slice slice = {
 		.size = (size_t)run->size,
+		.payload = (size_t)run->payload,
 		.batch = row->batch,
 		.ticks = row->test == TEST_FLOOR ? run->floor_ticks : run->ticks,
 		.step = run->rate ? pace_step(run->rate) : 0,
@@ -396,6 +399,14 @@ static int round_run(struct run *run)
 	return 0;
 }
 
+/* How much of a message is written and checked. */
+static uint64_t payload_of(const struct options *options, enum test_id test, uint64_t size)
+{
+	uint64_t payload = test == TEST_RATE ? size - SLICE_STAMP : size;
+
+	return options->word && payload > sizeof(uint64_t) ? sizeof(uint64_t) : payload;
+}
+
 int run_size(struct driver *driver, const struct plan *plan, const struct options *options,
 	     enum test_id test, uint64_t size, uint64_t rate, struct results *results)
 {
@@ -403,6 +414,7 @@ int run_size(struct driver *driver, const struct plan *plan, const struct option
 		.driver = driver,
 		.test = test,
 		.size = size,
+		.payload = payload_of(options, test, size),
 		.rate = rate,
 		.ticks = (uint64_t)(plan->slice_s * 1e9 * peal_ticks_per_ns()),
 		.floor_ticks = (uint64_t)(plan->floor_s * 1e9 * peal_ticks_per_ns()),

@@ -6,8 +6,9 @@
  * pays for a call through a pointer that a program of its own would not make. It knows nothing of
  * any transport.
  *
- * Every message is written in full and checked in full. The sequence starts at 1 on both sides
- * with each slice; the side that initiates ends the slice with the payload of PAYLOAD_STOP.
+ * Every message is written in full and checked in full, or of each only the first word is, where
+ * that is asked for. The sequence starts at 1 on both sides with each slice; the side that
+ * initiates ends the slice with the payload of PAYLOAD_STOP.
  */
 #ifndef PEAL_PERF_SLICE_H
 #define PEAL_PERF_SLICE_H
@@ -45,6 +46,7 @@
 struct slice {
 	/* Given. */
 	size_t size;                 /* of a message */
+	size_t payload;              /* bytes of it that are written and checked */
 	unsigned batch;              /* messages at a time, at most */
 	uint64_t ticks;              /* to measure for */
 	uint8_t *out, *in;           /* payload buffers (buffers.h), neither shared nor the same */
@@ -108,8 +110,8 @@ ALWAYS_INLINE int slice_check(struct slice_check *check, const void *payload, si
 
 	if (__builtin_expect(size != check->slice->size, 0))
 		return slice_wrong_size(check->slice->size, size);
-	if (__builtin_expect(!payload_right(payload, size, check->sequence), 0))
-		verdict = slice_judge(payload, size, check->sequence);
+	if (__builtin_expect(!payload_right(payload, check->slice->payload, check->sequence), 0))
+		verdict = slice_judge(payload, check->slice->payload, check->sequence);
 	check->sequence = payload_next(check->sequence, check->mask);
 	check->messages++;
 	return verdict;
@@ -129,14 +131,14 @@ ALWAYS_INLINE int slice_put(const struct verbs *verbs, void *end, const struct s
 	int err;
 
 	if (verbs->send) {
-		payload_write(slice->out, slice->size, sequence);
+		payload_write(slice->out, slice->payload, sequence);
 		return verbs->send(end, slice->out, slice->size);
 	}
 	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
-	payload_write(at, slice->size, sequence);
+	payload_write(at, slice->payload, sequence);
 	return verbs->commit(end, slice->size);
 }
 
@@ -150,16 +152,16 @@ ALWAYS_INLINE int slice_get(const struct verbs *verbs, void *end, const struct s
 		err = verbs->recv(end, slice->in, slice->size);
 		if (err)
 			return err;
-		if (__builtin_expect(!payload_right(slice->in, slice->size, sequence), 0))
-			verdict = slice_judge(slice->in, slice->size, sequence);
+		if (__builtin_expect(!payload_right(slice->in, slice->payload, sequence), 0))
+			verdict = slice_judge(slice->in, slice->payload, sequence);
 		return verdict;
 	}
 	slice_knows(verbs->peek != NULL);
 	err = verbs->peek(end, slice->size, &at);
 	if (err)
 		return err;
-	if (__builtin_expect(!payload_right(at, slice->size, sequence), 0))
-		verdict = slice_judge(at, slice->size, sequence);
+	if (__builtin_expect(!payload_right(at, slice->payload, sequence), 0))
+		verdict = slice_judge(at, slice->payload, sequence);
 	err = verbs->release(end);
 	return err ? err : verdict;
 }
@@ -299,14 +301,14 @@ ALWAYS_INLINE int slice_put_more(const struct verbs *verbs, void *end, const str
 	int err;
 
 	if (verbs->send_more) {
-		payload_write(slice->out, slice->size, sequence);
+		payload_write(slice->out, slice->payload, sequence);
 		return verbs->send_more(end, slice->out, slice->size);
 	}
 	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
-	payload_write(at, slice->size, sequence);
+	payload_write(at, slice->payload, sequence);
 	return verbs->commit_more(end, slice->size);
 }
 
@@ -388,7 +390,7 @@ ALWAYS_INLINE uint64_t slice_paced(const struct slice *slice, uint64_t *warm)
 ALWAYS_INLINE void slice_stamp(void *at, size_t size, uint64_t sequence, uint64_t intended)
 {
 	memcpy(at, &intended, SLICE_STAMP);
-	payload_write((uint8_t *)at + SLICE_STAMP, size - SLICE_STAMP, sequence);
+	payload_write((uint8_t *)at + SLICE_STAMP, size, sequence);
 }
 
 ALWAYS_INLINE int slice_put_stamped(const struct verbs *verbs, void *end, const struct slice *slice,
@@ -398,14 +400,14 @@ ALWAYS_INLINE int slice_put_stamped(const struct verbs *verbs, void *end, const 
 	int err;
 
 	if (verbs->send) {
-		slice_stamp(slice->out, slice->size, sequence, intended);
+		slice_stamp(slice->out, slice->payload, sequence, intended);
 		return verbs->send(end, slice->out, slice->size);
 	}
 	slice_knows(verbs->reserve != NULL);
 	err = verbs->reserve(end, slice->size, &at);
 	if (err)
 		return err;
-	slice_stamp(at, slice->size, sequence, intended);
+	slice_stamp(at, slice->payload, sequence, intended);
 	return verbs->commit(end, slice->size);
 }
 
@@ -413,7 +415,6 @@ ALWAYS_INLINE int slice_put_stamped(const struct verbs *verbs, void *end, const 
 ALWAYS_INLINE int slice_get_stamped(const struct verbs *verbs, void *end, const struct slice *slice,
 				    uint64_t sequence, uint64_t *now, uint64_t *intended)
 {
-	const size_t size = slice->size - SLICE_STAMP;
 	const void *at = slice->in;
 	const uint8_t *payload;
 	int err, verdict = 0;
@@ -428,8 +429,8 @@ ALWAYS_INLINE int slice_get_stamped(const struct verbs *verbs, void *end, const 
 	*now = peal_ticks();
 	memcpy(intended, at, SLICE_STAMP);
 	payload = (const uint8_t *)at + SLICE_STAMP;
-	if (__builtin_expect(!payload_right(payload, size, sequence), 0))
-		verdict = slice_judge(payload, size, sequence);
+	if (__builtin_expect(!payload_right(payload, slice->payload, sequence), 0))
+		verdict = slice_judge(payload, slice->payload, sequence);
 	err = verbs->release ? verbs->release(end) : 0;
 	return err ? err : verdict;
 }

@@ -199,6 +199,8 @@ void table_print(const struct results *results, const struct options *options)
 		       huge_name(options->huge));
 	if (options->no_prefault)
 		printf("Peal's memory was not touched before its first use.\n");
+	if (options->word)
+		printf("Of each payload the first word alone was written and checked (--payload word).\n");
 	if (none)
 		printf("Where no round was kept the machine was too restless: the floor moved by more "
 		       "than 15 %%\nwithin each of them. Try again, with more --rounds, or when it is "
