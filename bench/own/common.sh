@@ -8,6 +8,9 @@ server_cpu=0
 client_cpu=1
 both_cpus=$server_cpu,$client_cpu
 
+# An interrupt waits for the command that is under way: all are short.
+trap 'exit 1' INT TERM HUP
+
 unavailable() {
 	echo "${0##*/}: $1" >&2
 	exit 77
@@ -67,17 +70,16 @@ per_second() {
 	awk -v each="$1" 'BEGIN { printf "%.0f\n", 1e9 / each }'
 }
 
-# two_seconds COUNT: calls "once COUNT", which prints the ns of each of COUNT messages (and, where
-# that is a median, their mean), and again for as many as are about two seconds; prints what that
-# says.
-two_seconds() {
+# a_second COUNT: calls "once COUNT", which prints the ns of each of COUNT messages (and, where
+# that is a median, their mean), and again for as many as are about a second; prints what that says.
+a_second() {
 	each=$(once "$1") || return 1
-	count=$(awk -v each="${each##* }" 'BEGIN { n = int(2e9 / each); print n < 100 ? 100 : n }')
+	count=$(awk -v each="${each##* }" 'BEGIN { n = int(1e9 / each); print n < 100 ? 100 : n }')
 	each=$(once "$count") || return 1
 	echo "${each%% *}"
 }
 
-# Tells what two_seconds says as bench/own/run wants it: $1 is the test, $2 what a round trip's
+# Tells what a_second says as bench/own/run wants it: $1 is the test, $2 what a round trip's
 # figure is, mean or median.
 tell() {
 	[ -n "$each" ] || exit 1
@@ -88,9 +90,18 @@ tell() {
 	fi
 }
 
+# tidy [COMMAND]: whenever this shell ends, $server does. A subshell has to say it anew; COMMAND is
+# instead of killing it.
+tidy() {
+	server=
+	trap 'exit 1' INT TERM HUP
+	trap "${1:-"kill \$server"} 2>/dev/null; wait" EXIT
+}
+
 # client_of PID COMMAND...: what it says, tried again until the server, which has just been started,
 # is there; then waits for that, or ends it if it never was.
 client_of() {
+	trap 'exit 1' INT TERM HUP
 	server=$1
 	shift
 	tries=0
