@@ -52,13 +52,15 @@ extern const struct peal_ring_ops *const arch_ring_ops[];
  */
 extern void (*const arch_copy_around)(void *to, const void *from, size_t length);
 
+/* Whether this CPU has arch_evict. */
+bool arch_can_evict(void);
+
 /*
  * Has the lines of this memory leave all caches of all cores, written back where that is due; it
- * is only as read that it need be mapped. Lines that it begins or ends within leave as a whole.
- * Ordered by nothing. False, and nothing happens: not on this CPU, which is what a length of 0
- * asks; any other length only after that said true.
+ * need only be mapped to be read. Lines that it begins or ends within leave as a whole. Ordered by
+ * nothing, which loads before it and stores behind it need not be.
  */
-bool arch_evict(const void *from, size_t length);
+void arch_evict(const void *from, size_t length);
 
 /* The constant counter, and its ticks per nanosecond as given to arch_set_ticks. */
 uint64_t arch_ticks(void);

@@ -6,7 +6,8 @@
  *
  * A trial is three laps of the other way. What is done to a line shows a lap later; so the first
  * one tells nothing, and the quicker of the others is held against the quickest of the three
- * before the trial: who was interrupted in one of them tells nothing either. Parts of one lap
+ * before the trial: who was interrupted in one of them tells nothing either. Laps that are not
+ * alike, of a writer that comes and goes or of a reader that sleeps, tell nothing. Parts of one lap
  * cannot be held against each other: a writer that is slow in some of them has its reader at its
  * heels in all, and then every line goes back and forth. A trial in vain doubles the number of
  * laps until the next one. Where lines stay, laps that suddenly take twice as long are a reason
@@ -17,6 +18,7 @@
 #include "lib/evict.h"
 #include "lib/runtime.h"
 
+#define LINE 64u           /* of the CPUs that can evict */
 #define STEP 1024u         /* bytes that leave at a time */
 #define SOON 32u           /* the part of the patience that also changes wait for */
 #define PATIENCE_LEAST 4u  /* laps between two trials that are in vain, */
@@ -48,24 +50,36 @@ static uint64_t quickest(const struct evict *evict, unsigned laps)
 	return least;
 }
 
+/* Whether two of them tell the same, nearly: laps of a writer that comes and goes do not. */
+static bool steady(const struct evict *evict, unsigned laps)
+{
+	uint64_t least = quickest(evict, laps);
+	unsigned alike = 0;
+
+	for (unsigned i = 0; i < laps; i++)
+		alike += evict->laps[i] - least <= least / 4;
+	return alike >= 2;
+}
+
 static void rest(struct evict *evict, uint32_t patience)
 {
 	evict->trial = evict->unusual = 0;
 	evict->rest = evict->patience = patience < PATIENCE_MAX ? patience : PATIENCE_MAX;
 }
 
-/* The trial of the way that it is now is over. Leaving has to win by a quarter, and goes on
- * while it gains a tenth: it takes memory's time, which others want as well. */
+/* The trial of the way that it is now is over. Leaving has to win by a quarter, and goes on while
+ * it gains a tenth: it takes memory's time, which others want as well. In doubt lines stay. */
 static void judge(struct evict *evict)
 {
-	uint64_t before = evict->usual, now = quickest(evict, EVICT_LAPS - 1);
+	bool was = !evict->on, leave = evict->steady && steady(evict, EVICT_LAPS - 1);
+	uint64_t now = quickest(evict, EVICT_LAPS - 1), before = evict->usual;
 
-	if (evict->on ? now < before - before / 4 : now < before + before / 10) {
-		rest(evict, PATIENCE_LEAST);
-	} else {
-		evict->on = !evict->on;
-		rest(evict, 2 * evict->patience);
-	}
+	if (was)
+		leave = leave && now >= before + before / 10;
+	else
+		leave = leave && now < before - before / 4;
+	evict->on = leave;
+	rest(evict, leave == was ? 2 * evict->patience : PATIENCE_LEAST);
 }
 
 static void rest_or_try(struct evict *evict)
@@ -73,10 +87,8 @@ static void rest_or_try(struct evict *evict)
 	uint32_t rested = evict->patience - evict->rest;
 	uint64_t took = evict->laps[0], usual = evict->usual;
 
-	if (rested == EVICT_LAPS)
-		evict->usual = quickest(evict, EVICT_LAPS);
-	else if (rested > EVICT_LAPS &&
-		 (took > 2 * usual || (evict->on && took < usual - usual / 3)))
+	/* The first laps have what is left of the trial in them. */
+	if (rested >= EVICT_LAPS && (took > 2 * usual || (evict->on && took < usual - usual / 3)))
 		evict->unusual++;
 	else
 		evict->unusual = 0;
@@ -85,6 +97,7 @@ static void rest_or_try(struct evict *evict)
 		return;
 	}
 	evict->usual = quickest(evict, EVICT_LAPS);
+	evict->steady = steady(evict, EVICT_LAPS);
 	evict->on = !evict->on;
 	evict->trial = EVICT_LAPS;
 }
@@ -106,10 +119,12 @@ static void end_lap(struct evict *evict, uint64_t pos, uint64_t capacity)
 	uint64_t now = arch_ticks();
 
 	if (evict->copied > capacity / 2) {
+		bool was = evict->on != !!evict->trial;
+
 		evict->on = false;
-		rest(evict, evict->patience);
+		rest(evict, was ? PATIENCE_LEAST : evict->patience);
 	} else {
-		evict_learn(evict, evict->since ? now - evict->since : 0);
+		evict_learn(evict, now - evict->since);
 	}
 	evict->copied = 0;
 	evict->since = now;
@@ -119,11 +134,11 @@ static void end_lap(struct evict *evict, uint64_t pos, uint64_t capacity)
 /* What is before pos, except the line that goes on there: the next record is in it. */
 static void leave(const struct peal_rx *rx, uint64_t from, uint64_t pos)
 {
-	uint64_t capacity = rx->mask + 1, end = pos & ~(uint64_t)63;
+	uint64_t most = rx->mask + 1 - LINE, end = pos & ~(uint64_t)(LINE - 1);
 
-	from &= ~(uint64_t)63;
-	if (end - from > capacity)
-		from = end - capacity;
+	from &= ~(uint64_t)(LINE - 1);
+	if (end - from > most)
+		from = end - most;
 	if (end != from)
 		arch_evict(rx->data + (from & rx->mask), end - from);
 }

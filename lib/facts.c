@@ -114,7 +114,7 @@ static void tell_evict(enum runtime_evict evict)
 
 	snprintf(fact->value, sizeof(fact->value), "%s", words[evict][0]);
 	snprintf(fact->note, sizeof(fact->note), "%s",
-		 arch_evict(NULL, 0) ? words[evict][1] : "this CPU has no CLFLUSHOPT");
+		 arch_can_evict() ? words[evict][1] : "nothing can have it leave on this CPU");
 }
 
 static void gather(void)

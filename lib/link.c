@@ -18,8 +18,8 @@
 
 #include "lib/bell.h"
 #include "lib/bulk.h"
-#include "lib/evict.h"
 #include "lib/error.h"
+#include "lib/evict.h"
 #include "lib/large.h"
 #include "lib/options.h"
 #include "lib/ring.h"
@@ -106,6 +106,7 @@ void link_end_receiving(struct peal_link *link)
 {
 	link->rx.data = (const uint8_t *)nowhere.data;
 	link->rx.mask = 0;
+	link->rx.mark = UINT64_MAX;
 	link->data.spin_ns = 0; /* there is nothing to wait for */
 }
 

@@ -104,15 +104,16 @@ struct bulk {
 struct evict {
 	uint64_t done;             /* lines before this position have left, or stay */
 	uint64_t end;              /* of the lap; UINT64_MAX: laps do not matter */
-	uint64_t since;            /* ticks, when it began; 0: not known */
+	uint64_t since;            /* ticks, when it began */
 	uint64_t laps[EVICT_LAPS]; /* ticks, the last laps, the latest first */
-	uint64_t usual;    /* ticks, the quickest ones after the last trial or before this */
-	uint64_t copied;   /* bytes of this lap that were long payloads */
-	uint32_t rest;     /* laps until the next trial, */
-	uint32_t patience; /* of so many */
-	uint32_t trial;    /* laps that are left of this one; 0: it is none */
-	uint32_t unusual;  /* laps in a row that are not like the usual ones */
-	bool on;           /* lines leave */
+	uint64_t usual;            /* ticks, the quickest of the laps before the last trial */
+	uint64_t copied;           /* bytes of this lap that were long payloads */
+	uint32_t rest;             /* laps until the next trial, */
+	uint32_t patience;         /* of so many */
+	uint32_t trial;            /* laps that are left of this one; 0: it is none */
+	uint32_t unusual;          /* laps in a row that are not like the usual ones */
+	bool steady;               /* the laps before the trial were */
+	bool on;                   /* lines leave */
 };
 
 struct peal_link {

@@ -248,7 +248,7 @@ static void pick_evict(void)
 					      NULL };
 
 	runtime.evict = take_word("PEAL_EVICT", asked.evict, values);
-	if (!arch_evict(NULL, 0))
+	if (!arch_can_evict())
 		runtime.evict = RUNTIME_EVICT_NEVER;
 }
 

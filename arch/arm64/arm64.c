@@ -17,11 +17,15 @@ const struct peal_ring_ops *const arch_ring_ops[] = { &arch_arm64_isb, &arch_arm
 
 void (*const arch_copy_around)(void *to, const void *from, size_t length) = NULL;
 
-bool arch_evict(const void *from, size_t length)
+bool arch_can_evict(void)
+{
+	return false;
+}
+
+void arch_evict(const void *from, size_t length)
 {
 	(void)from;
 	(void)length;
-	return false;
 }
 
 static double per_ns = 1.0; /* set once, by arch_set_ticks, like the next one */

@@ -12,11 +12,15 @@ const struct peal_ring_ops *const arch_ring_ops[] = { &arch_generic, NULL };
 
 void (*const arch_copy_around)(void *to, const void *from, size_t length) = NULL;
 
-bool arch_evict(const void *from, size_t length)
+bool arch_can_evict(void)
+{
+	return false;
+}
+
+void arch_evict(const void *from, size_t length)
 {
 	(void)from;
 	(void)length;
-	return false;
 }
 
 uint64_t arch_ticks(void)

@@ -74,11 +74,15 @@ const struct peal_ring_ops *const arch_ring_ops[] = { &arch_riscv_pause, &arch_g
 
 void (*const arch_copy_around)(void *to, const void *from, size_t length) = NULL;
 
-bool arch_evict(const void *from, size_t length)
+bool arch_can_evict(void)
+{
+	return false;
+}
+
+void arch_evict(const void *from, size_t length)
 {
 	(void)from;
 	(void)length;
-	return false;
 }
 
 static void tell_key(int64_t key, char *buffer, size_t size)

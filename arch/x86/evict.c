@@ -7,33 +7,23 @@
  */
 #include "config.h"
 
-#include <immintrin.h>
-
 #include "arch/arch.h"
 #include "arch/x86/machine.h"
 
 #define LINE 64
 
-__attribute__((target("clflushopt"))) static void evict(const uint8_t *line, const uint8_t *end)
-{
-	for (; line < end; line += LINE)
-		_mm_clflushopt((void *)(uintptr_t)line);
-}
-
 /* Leaf 7, ebx, bit 23. */
-static bool known(void)
+bool arch_can_evict(void)
 {
 	unsigned regs[4];
 
 	return cpu_id(7, 0, regs) && (regs[1] >> 23 & 1);
 }
 
-bool arch_evict(const void *from, size_t length)
+void arch_evict(const void *from, size_t length)
 {
-	const uint8_t *begin = from;
+	const uint8_t *line = from, *end = line + length;
 
-	if (!length)
-		return known();
-	evict(begin - ((uintptr_t)begin & (LINE - 1)), begin + length);
-	return true;
+	for (line -= (uintptr_t)line & (LINE - 1); line < end; line += LINE)
+		cpu_evict_line(line);
 }

@@ -1,10 +1,11 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * The instructions of x86-64 that waiting takes. Those that a compiler or an assembler may not know
- * stand here as bytes (Intel's Software Developer's Manual, volume 2, UMONITOR, UMWAIT; AMD's
- * Architecture Programmer's Manual, volume 3, MONITORX, MWAITX); tests/source holds them against a
- * disassembler. Monitors only load: they work on memory that is mapped read-only.
+ * The instructions of x86-64 that waiting and evicting take. Those that a compiler or an assembler
+ * may not know stand here as bytes (Intel's Software Developer's Manual, volume 2, UMONITOR,
+ * UMWAIT, CLFLUSHOPT; AMD's Architecture Programmer's Manual, volume 3, MONITORX, MWAITX);
+ * tests/source holds them against a disassembler. Monitors only load: they work on memory that is
+ * mapped read-only.
  */
 #ifndef ARCH_X86_MACHINE_H
 #define ARCH_X86_MACHINE_H
@@ -58,6 +59,12 @@ static inline void cpu_mwaitx(uint32_t hints, uint32_t extensions, uint32_t tick
 {
 	__asm__ volatile(".byte 0x0f, 0x01, 0xfb" ::"a"(hints), "c"(extensions), "b"(ticks)
 			 : "memory");
+}
+
+/* clflushopt (%rax). Checked like a load of that byte. */
+static inline void cpu_evict_line(const void *line)
+{
+	__asm__ volatile(".byte 0x66, 0x0f, 0xae, 0x38" ::"a"(line) : "memory");
 }
 
 /* The registers eax to edx of a leaf. False: there is no such leaf. */
