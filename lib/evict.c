@@ -4,22 +4,24 @@
  * Eviction: whether what was read leaves the caches, by how long laps of the ring take. See
  * evict.h.
  *
- * A trial is three laps of the other way. What is done to a line shows a lap later; so the first
- * one tells nothing, and the quicker of the others is held against the quickest of the three
- * before the trial: who was interrupted in one of them tells nothing either. Laps that are not
- * alike, of a writer that comes and goes or of a reader that sleeps, tell nothing. Parts of one lap
- * cannot be held against each other: a writer that is slow in some of them has its reader at its
- * heels in all, and then every line goes back and forth. A trial in vain doubles the number of
- * laps until the next one. Where lines stay, laps that suddenly take twice as long are a reason
- * for a trial soon; where they leave, also those that take much less: the cores may have moved.
+ * A trial is four laps of the other way. What is done to a line shows a lap later, and the writer
+ * needs some more to get away from the reader at its heels; so the first two tell nothing. The
+ * others are held against the quickest of the three before the trial: who was interrupted in one of
+ * those tells nothing either. Laps that are not alike, of a writer that comes and goes or of a
+ * reader that sleeps, tell nothing. Parts of one lap cannot be held against each other: a writer
+ * that is slow in some of them has its reader at its heels in all, and then every line goes back
+ * and forth. A trial in vain doubles the number of laps until the next one. Where lines stay, laps
+ * that suddenly take twice as long are a reason for a trial soon; where they leave, also those that
+ * take much less: the cores may have moved.
  */
 #include "config.h"
 
 #include "lib/evict.h"
 #include "lib/runtime.h"
 
-#define LINE 64u           /* of the CPUs that can evict */
-#define STEP 1024u         /* bytes that leave at a time */
+#define LINE 64u   /* of the CPUs that can evict */
+#define STEP 1024u /* bytes that leave at a time */
+#define TRIAL_LAPS 4u
 #define SOON 32u           /* the part of the patience that also changes wait for */
 #define PATIENCE_LEAST 4u  /* laps between two trials that are in vain, */
 #define PATIENCE_MAX 1024u /* and in the end */
@@ -50,13 +52,13 @@ static uint64_t quickest(const struct evict *evict, unsigned laps)
 	return least;
 }
 
-/* Whether two of them tell the same, nearly: laps of a writer that comes and goes do not. */
-static bool steady(const struct evict *evict, unsigned laps)
+/* Whether two of the last laps are alike: those of a writer that comes and goes are not. */
+static bool steady(const struct evict *evict)
 {
-	uint64_t least = quickest(evict, laps);
+	uint64_t least = quickest(evict, EVICT_LAPS);
 	unsigned alike = 0;
 
-	for (unsigned i = 0; i < laps; i++)
+	for (unsigned i = 0; i < EVICT_LAPS; i++)
 		alike += evict->laps[i] - least <= least / 4;
 	return alike >= 2;
 }
@@ -67,19 +69,19 @@ static void rest(struct evict *evict, uint32_t patience)
 	evict->rest = evict->patience = patience < PATIENCE_MAX ? patience : PATIENCE_MAX;
 }
 
-/* The trial of the way that it is now is over. Leaving has to win by a quarter, and goes on while
- * it gains a tenth: it takes memory's time, which others want as well. In doubt lines stay. */
+/* The trial of the way that it is now is over. For leaving both laps have to win by a quarter, and
+ * it goes on while it gains a tenth: it takes memory's time, which others want as well. In doubt
+ * lines stay. */
 static void judge(struct evict *evict)
 {
-	bool was = !evict->on, leave = evict->steady && steady(evict, EVICT_LAPS - 1);
-	uint64_t now = quickest(evict, EVICT_LAPS - 1), before = evict->usual;
+	uint64_t before = evict->usual, least = quickest(evict, 2), most = evict->laps[0];
+	bool was = !evict->on;
 
-	if (was)
-		leave = leave && now >= before + before / 10;
-	else
-		leave = leave && now < before - before / 4;
-	evict->on = leave;
-	rest(evict, leave == was ? 2 * evict->patience : PATIENCE_LEAST);
+	if (evict->laps[1] > most)
+		most = evict->laps[1];
+	evict->on = evict->steady &&
+		    (was ? least >= before + before / 10 : most < before - before / 4);
+	rest(evict, evict->on == was ? 2 * evict->patience : PATIENCE_LEAST);
 }
 
 static void rest_or_try(struct evict *evict)
@@ -87,8 +89,7 @@ static void rest_or_try(struct evict *evict)
 	uint32_t rested = evict->patience - evict->rest;
 	uint64_t took = evict->laps[0], usual = evict->usual;
 
-	/* The first laps have what is left of the trial in them. */
-	if (rested >= EVICT_LAPS && (took > 2 * usual || (evict->on && took < usual - usual / 3)))
+	if (took > 2 * usual || (evict->on && took < usual - usual / 3))
 		evict->unusual++;
 	else
 		evict->unusual = 0;
@@ -97,9 +98,9 @@ static void rest_or_try(struct evict *evict)
 		return;
 	}
 	evict->usual = quickest(evict, EVICT_LAPS);
-	evict->steady = steady(evict, EVICT_LAPS);
+	evict->steady = steady(evict);
 	evict->on = !evict->on;
-	evict->trial = EVICT_LAPS;
+	evict->trial = TRIAL_LAPS;
 }
 
 void evict_learn(struct evict *evict, uint64_t took)
