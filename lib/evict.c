@@ -6,13 +6,14 @@
  *
  * A trial is four laps of the other way. What is done to a line shows a lap later, and the writer
  * needs some more to get away from the reader at its heels; so the first two tell nothing. The
- * others are held against the quickest of the three before the trial: who was interrupted in one of
- * those tells nothing either. Laps that are not alike, of a writer that comes and goes or of a
- * reader that sleeps, tell nothing. Parts of one lap cannot be held against each other: a writer
- * that is slow in some of them has its reader at its heels in all, and then every line goes back
- * and forth. A trial in vain doubles the number of laps until the next one. Where lines stay, laps
- * that suddenly take twice as long are a reason for a trial soon; where they leave, also those that
- * take much less: the cores may have moved.
+ * others are held against the quickest of the three before the trial: who was interrupted in one
+ * of those tells nothing either. One that takes more than twice as long as that ends it. Laps that
+ * are not alike, of a writer that comes and goes or of a reader that sleeps, tell nothing. Parts
+ * of one lap cannot be held against each other: a writer that is slow in some of them has its
+ * reader at its heels in all, and then every line goes back and forth. A trial in vain doubles the
+ * number of laps until the next one. Where lines stay, laps that suddenly take twice as long are a
+ * reason for a trial soon; where they leave, also those that take much less: the cores may have
+ * moved.
  */
 #include "config.h"
 
@@ -69,18 +70,19 @@ static void rest(struct evict *evict, uint32_t patience)
 	evict->rest = evict->patience = patience < PATIENCE_MAX ? patience : PATIENCE_MAX;
 }
 
-/* The trial of the way that it is now is over. For leaving both laps have to win by a quarter, and
- * it goes on while it gains a tenth: it takes memory's time, which others want as well. In doubt
- * lines stay. */
-static void judge(struct evict *evict)
+/* The trial of the way that it is now is over, or a lap of it was far worse. For leaving both laps
+ * have to win by a quarter, and it goes on while it gains a tenth: it takes memory's time, which
+ * others want as well. In doubt lines stay. */
+static void judge(struct evict *evict, bool worse)
 {
 	uint64_t before = evict->usual, least = quickest(evict, 2), most = evict->laps[0];
 	bool was = !evict->on;
 
 	if (evict->laps[1] > most)
 		most = evict->laps[1];
-	evict->on = evict->steady &&
-		    (was ? least >= before + before / 10 : most < before - before / 4);
+	evict->on = evict->steady && (worse ? was :
+				      was   ? least >= before + before / 10 :
+					      most < before - before / 4);
 	rest(evict, evict->on == was ? 2 * evict->patience : PATIENCE_LEAST);
 }
 
@@ -110,8 +112,8 @@ void evict_learn(struct evict *evict, uint64_t took)
 	evict->laps[0] = took;
 	if (!evict->trial)
 		rest_or_try(evict);
-	else if (!--evict->trial)
-		judge(evict);
+	else if (!--evict->trial || took / 2 > evict->usual)
+		judge(evict, took / 2 > evict->usual);
 }
 
 /* A lap is over. How long payloads are written is found out by lib/bulk.c, one thing at a time. */
