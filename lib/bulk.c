@@ -17,7 +17,7 @@
 #define LAPS 8            /* between two bursts */
 #define TRY_LAPS 16       /* that a try takes at most, as soon as the ring is empty */
 #define PATIENCE_LEAST 8u /* bursts between two tries that are in vain, */
-#define PATIENCE_MAX 128u /* and in the end: they cost 1 in 1000 payloads then */
+#define PATIENCE_MAX 32u  /* and in the end: they cost 1 in 250 payloads then */
 
 static void ask(struct peal_link *link)
 {
