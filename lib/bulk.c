@@ -3,21 +3,26 @@
  *
  * Bulk: which way long payloads are written, by what it takes to read them. See bulk.h.
  *
- * Payloads are timed in bursts, whose median counts. After a burst some laps of the ring go by
- * untimed; after a change of way one lap, which is what may still have been written the old way.
- * A try that is in vain doubles the number of bursts until the next one. What takes suddenly longer
- * or shorter than the last time is a reason for a try after an eighth of that: the cores may have
- * moved.
+ * Payloads are timed in bursts, one each lap of the ring, whose median counts. What the other way
+ * took when it was last tried is remembered. Past the caches takes about the same wherever the
+ * cores are; through them it is several times as much once they are far apart: so a reader that
+ * goes that way sees a move within a lap. One that goes past them sees nothing of it, and asks for
+ * a piece of a lap through them now and then, a probe: what it took the writer, which tells at
+ * once, shows whether a whole try is worth it. A try is a lap, which is what may still have been
+ * written the old way, and a burst. Probes and tries in vain become rarer.
  */
 #include "config.h"
 
 #include "lib/bulk.h"
 #include "lib/runtime.h"
 
-#define LAPS 8            /* between two bursts */
-#define TRY_LAPS 16       /* that a try takes at most, as soon as the ring is empty */
-#define PATIENCE_LEAST 8u /* bursts between two tries that are in vain, */
-#define PATIENCE_MAX 32u  /* and in the end: they cost 1 in 250 payloads then */
+#define LAP_LEAST 524288u   /* bytes between two bursts, in a smaller ring */
+#define PROBE 131072u       /* bytes of a probe, of which the writer times some */
+#define TRY_LAPS 16         /* that a try takes at most, as soon as the ring is empty */
+#define SETTLED 4u          /* bursts after a change, until what is unusual counts */
+#define PATIENCE_LEAST 8u   /* bursts between two that are in vain, */
+#define PATIENCE_PROBES 32u /* and in the end: a probe costs far cores an eighth of a try, */
+#define PATIENCE_TRIES 256u /* and a try of going past the caches near ones a lap */
 
 static void ask(struct peal_link *link)
 {
@@ -57,62 +62,93 @@ static uint64_t cost(uint64_t read, uint64_t written)
 	return read + written + (read > written ? read : written);
 }
 
-static void try_other(struct bulk *bulk)
+/* Past the caches has to take less than half as much: it does where cores are far apart. Near ones
+ * whose reader is at the heels of the writer, so that lines go from one to the other and back, are
+ * at a half to three quarters; but once it is some way behind they go by their caches twice as
+ * fast, and would not get there in the other way. */
+static bool around_wins(const struct bulk *bulk, uint64_t cached)
 {
-	bulk->way ^= PEAL_BULK_AROUND;
-	bulk->trying = true;
+	return bulk->known[PEAL_BULK_AROUND] < cached / 2;
 }
 
-static void take_back(struct bulk *bulk)
+static uint64_t lap_of(uint64_t capacity)
 {
-	bulk->trying = false;
+	return capacity > LAP_LEAST ? capacity : LAP_LEAST;
+}
+
+static void try_other(struct bulk *bulk, uint64_t capacity)
+{
+	bulk->phase = bulk->way ? BULK_PROBES : BULK_TRIES;
 	bulk->way ^= PEAL_BULK_AROUND;
+	bulk->rest = bulk->way ? capacity : PROBE;
+}
+
+static void take_back(struct bulk *bulk, uint64_t capacity)
+{
+	uint32_t most;
+
+	bulk->way ^= PEAL_BULK_AROUND;
+	most = bulk->way ? PATIENCE_PROBES : PATIENCE_TRIES;
 	bulk->patience = bulk->patience ? 2 * bulk->patience : PATIENCE_LEAST;
-	if (bulk->patience > PATIENCE_MAX)
-		bulk->patience = PATIENCE_MAX;
+	if (bulk->patience > most)
+		bulk->patience = most;
 	bulk->bursts = bulk->patience;
+	bulk->phase = BULK_RESTS;
+	bulk->rest = lap_of(capacity);
 }
 
-/*
- * A burst of the way that is tried. Past the caches has to win by a quarter: near cores that go so
- * by mistake lose half as much again, far ones win twice and more. What it took the writer, 0, if
- * that is not known, tells nothing.
- */
-static void judge(struct bulk *bulk, uint32_t written)
+/* A piece of a lap has been written through the caches. In the best case reading it is free. */
+static void judge_probe(struct bulk *bulk, uint64_t capacity, uint32_t written)
 {
-	uint32_t better = bulk->known[PEAL_BULK_AROUND] < bulk->known[0] / 4 * 3;
-
-	if (!written || better != bulk->way) {
-		take_back(bulk);
+	if (!written || around_wins(bulk, cost(0, written))) {
+		take_back(bulk, capacity);
 		return;
 	}
-	bulk->trying = false;
+	bulk->phase = BULK_TRIES;
+	bulk->rest = capacity;
+}
+
+/* A burst of the way that is tried. It tells nothing if the writer has not said what it takes. */
+static void judge_try(struct bulk *bulk, uint64_t capacity)
+{
+	if (!bulk->known[bulk->way] || around_wins(bulk, bulk->known[0]) != bulk->way) {
+		take_back(bulk, capacity);
+		return;
+	}
 	bulk->bursts = bulk->patience = PATIENCE_LEAST;
+	bulk->phase = BULK_RESTS;
+	bulk->rest = lap_of(capacity);
+}
+
+/* Through the caches takes as much as it did not when the other way was tried: the cores moved. */
+static bool is_far(const struct bulk *bulk)
+{
+	return !bulk->way && bulk->patience - bulk->bursts >= SETTLED &&
+	       bulk->known[PEAL_BULK_AROUND] && around_wins(bulk, bulk->known[0]);
 }
 
 uint32_t bulk_learn(struct bulk *bulk, uint64_t ticks, uint64_t length, uint64_t capacity,
 		    const uint32_t written[2])
 {
 	uint32_t way = bulk->way;
-	uint64_t before, now;
-	bool changed;
 
+	if (bulk->phase == BULK_PROBES) {
+		judge_probe(bulk, capacity, written[way]);
+		return bulk->way;
+	}
 	bulk->found[bulk->count++] = ticks * 1024 / length;
 	if (bulk->count < BULK_BURST)
 		return way;
 	bulk->count = 0;
-	before = bulk->known[way];
-	now = bulk->known[way] = cost(middle_of(bulk->found), written[way]);
-	changed = now > before + before / 2 || now < before - before / 3;
-	if (bulk->trying) {
-		judge(bulk, written[way]);
-	} else if (!bulk->bursts ||
-		   (changed && bulk->bursts <= bulk->patience - bulk->patience / 8)) {
-		try_other(bulk);
+	bulk->known[way] = written[way] ? cost(middle_of(bulk->found), written[way]) : 0;
+	if (bulk->phase == BULK_TRIES) {
+		judge_try(bulk, capacity);
+	} else if (!bulk->bursts || is_far(bulk)) {
+		try_other(bulk, capacity);
 	} else {
 		bulk->bursts--;
+		bulk->rest = lap_of(capacity);
 	}
-	bulk->rest = bulk->way == way ? LAPS * capacity : capacity;
 	return bulk->way;
 }
 
@@ -139,16 +175,26 @@ static void tell(uint32_t *word, uint32_t cost)
 		__atomic_store_n(word, cost, __ATOMIC_RELAXED);
 }
 
-/* Of those that take long enough each is timed, and one of some of the others. */
-#define EACH 32768u
-#define SOME 4u
+/* So many bytes are written for one payload that is timed: the CPU copies the next one while it
+ * still ends this one, but not while it looks at its clock. */
+#define TIMED_EVERY 65536u
+
+static bool is_timed(struct peal_link *link, size_t length)
+{
+	if (!arch_copy_around || link->bulk_how != RUNTIME_BULK_AUTO)
+		return false;
+	link->bulk_untimed += length;
+	if (link->bulk_untimed < TIMED_EVERY)
+		return false;
+	link->bulk_untimed = 0;
+	return true;
+}
 
 void peal_put_bulk(struct peal_tx *tx, void *to, const void *from, size_t length)
 {
 	struct peal_link *link = tx->link;
 	uint32_t how = link->bulk_how;
-	bool timed = arch_copy_around && how == RUNTIME_BULK_AUTO &&
-		     (length >= EACH || ++link->bulk_count % SOME == 0);
+	bool timed = is_timed(link, length);
 	uint64_t begun = timed ? arch_ticks() : 0;
 	/* The peer's, and any value is harmless. */
 	uint32_t asked = __atomic_load_n(&tx->peer->rx_bulk, __ATOMIC_RELAXED);
@@ -194,11 +240,11 @@ void peal_take_bulk(struct peal_rx *rx, void *to, const void *from, size_t lengt
 void bulk_look(struct peal_link *link)
 {
 	struct bulk *bulk = &link->bulk;
+	uint64_t capacity = link->rx.mask + 1;
 
-	if (!bulk->trying || link->rx.pos - bulk->tried_at < TRY_LAPS * (link->rx.mask + 1))
+	if (bulk->phase == BULK_RESTS || link->rx.pos - bulk->tried_at < TRY_LAPS * capacity)
 		return;
-	take_back(bulk);
+	take_back(bulk, capacity);
 	bulk->count = 0;
-	bulk->rest = LAPS * (link->rx.mask + 1);
 	ask(link);
 }

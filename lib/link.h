@@ -86,6 +86,12 @@ struct join {
 /* What the rx keeps for long payloads, and which way of writing them it would have. See bulk.h. */
 #define BULK_BURST 7
 
+enum bulk_phase {
+	BULK_RESTS,  /* the way that was found */
+	BULK_PROBES, /* a piece of a lap of the other one */
+	BULK_TRIES   /* a lap of it, and a burst */
+};
+
 struct bulk {
 	uint64_t rest;              /* bytes until payloads are timed again; UINT64_MAX: never */
 	uint64_t known[2];          /* what a KiB cost in the last burst, by way; 0: unknown */
@@ -94,8 +100,8 @@ struct bulk {
 	uint32_t way;               /* what was asked for: 0 or PEAL_BULK_AROUND */
 	uint32_t bursts;            /* until the other way is tried again, */
 	uint32_t patience;          /* of so many */
-	bool trying;                /* this is a try, */
-	uint64_t tried_at;          /* which began at this position */
+	enum bulk_phase phase;      /* a try or probe */
+	uint64_t tried_at;          /* began at this position */
 };
 
 /* What the rx keeps about lines that it has read. See evict.h. */
@@ -126,7 +132,7 @@ struct peal_link {
 	uint32_t call_tag;  /* of the last peal_call */
 	uint32_t bulk_how;  /* enum runtime_bulk */
 	uint32_t bulk_cost[2]; /* of writing a KiB of a long payload, in ticks, by way */
-	uint32_t bulk_count;   /* of long payloads */
+	uint64_t bulk_untimed; /* bytes of long payloads since one was timed */
 
 	struct peal_rx rx __attribute__((aligned(PEAL_LINE)));
 	struct bell data;

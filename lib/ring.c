@@ -398,7 +398,7 @@ uint64_t ring_wait(struct peal_rx *rx, int64_t timeout, int *err)
 	/* The peer may be waiting for it. */
 	if (link->one_thread && link->tx.pending_header)
 		peal_publish_pending(&link->tx);
-	if (link->bulk.trying)
+	if (link->bulk.phase != BULK_RESTS)
 		bulk_look(link);
 	/* What comes at once comes back by the shortest way: it is most of a round trip. */
 	if (timeout) {
