@@ -3,13 +3,14 @@
  *
  * Bulk: which way long payloads are written, by what it takes to read them. See bulk.h.
  *
- * Payloads are timed in bursts, one each lap of the ring, whose median counts. What the other way
- * took when it was last tried is remembered. Past the caches takes about the same wherever the
- * cores are; through them it is several times as much once they are far apart: so a reader that
- * goes that way sees a move within a lap. One that goes past them sees nothing of it, and asks for
- * a piece of a lap through them now and then, a probe: what it took the writer, which tells at
- * once, shows whether a whole try is worth it. A try is a lap, which is what may still have been
- * written the old way, and a burst. Probes and tries in vain become rarer.
+ * Payloads are timed in bursts, one each lap of the ring (or 512 KiB, if it is smaller), whose
+ * median counts. What the other way took when it was last tried is remembered. Past the caches
+ * takes about the same wherever the cores are; through them it is several times as much once they
+ * are far apart: so a reader that goes that way sees a move within a few laps. One that goes past
+ * them sees nothing of it, and asks for a short piece through them now and then, a probe: what it
+ * took the writer, which tells soon, shows whether a whole try is worth it. (A writer that slept
+ * all the while has nothing new to tell; the next probe will do.) A try is a lap, which is what may
+ * still have been written the old way, and a burst. Probes and tries in vain become rarer.
  */
 #include "config.h"
 
@@ -17,12 +18,14 @@
 #include "lib/runtime.h"
 
 #define LAP_LEAST 524288u   /* bytes between two bursts, in a smaller ring */
-#define PROBE 131072u       /* bytes of a probe, of which the writer times some */
-#define TRY_LAPS 16         /* that a try takes at most, as soon as the ring is empty */
-#define SETTLED 4u          /* bursts after a change, until what is unusual counts */
-#define PATIENCE_LEAST 8u   /* bursts between two that are in vain, */
-#define PATIENCE_PROBES 32u /* and in the end: a probe costs far cores an eighth of a try, */
-#define PATIENCE_TRIES 256u /* and a try of going past the caches near ones a lap */
+#define TIMED_EVERY 65536u  /* bytes that a writer writes for one payload that it times, */
+#define PROBE_PART 8u       /* and the part of the ring that is a probe, at least as many */
+#define TRY_LAPS 16u        /* that a probe and a try take at most, as soon as the ring is empty */
+#define SETTLED 4u          /* bursts after a change, until what is unusual counts, */
+#define IN_A_ROW 2u         /* if so many have it */
+#define PATIENCE_LEAST 8u   /* bursts between two tries or probes that are in vain, */
+#define PATIENCE_PROBES 32u /* and in the end, where they are begun past the caches */
+#define PATIENCE_TRIES 256u /* and where not */
 
 static void ask(struct peal_link *link)
 {
@@ -76,11 +79,17 @@ static uint64_t lap_of(uint64_t capacity)
 	return capacity > LAP_LEAST ? capacity : LAP_LEAST;
 }
 
+static uint64_t probe_of(uint64_t capacity)
+{
+	return capacity / PROBE_PART > TIMED_EVERY ? capacity / PROBE_PART : TIMED_EVERY;
+}
+
 static void try_other(struct bulk *bulk, uint64_t capacity)
 {
 	bulk->phase = bulk->way ? BULK_PROBES : BULK_TRIES;
 	bulk->way ^= PEAL_BULK_AROUND;
-	bulk->rest = bulk->way ? capacity : PROBE;
+	bulk->unusual = 0;
+	bulk->rest = bulk->way ? capacity : probe_of(capacity);
 }
 
 static void take_back(struct bulk *bulk, uint64_t capacity)
@@ -97,10 +106,10 @@ static void take_back(struct bulk *bulk, uint64_t capacity)
 	bulk->rest = lap_of(capacity);
 }
 
-/* A piece of a lap has been written through the caches. In the best case reading it is free. */
+/* A probe has been written through the caches. In the best case reading it is free. */
 static void judge_probe(struct bulk *bulk, uint64_t capacity, uint32_t written)
 {
-	if (!written || around_wins(bulk, cost(0, written))) {
+	if (around_wins(bulk, cost(0, written))) {
 		take_back(bulk, capacity);
 		return;
 	}
@@ -120,11 +129,15 @@ static void judge_try(struct bulk *bulk, uint64_t capacity)
 	bulk->rest = lap_of(capacity);
 }
 
-/* Through the caches takes as much as it did not when the other way was tried: the cores moved. */
-static bool is_far(const struct bulk *bulk)
+/* Through the caches takes what it did not when the other way was tried: the cores have moved. */
+static bool is_far(struct bulk *bulk)
 {
-	return !bulk->way && bulk->patience - bulk->bursts >= SETTLED &&
-	       bulk->known[PEAL_BULK_AROUND] && around_wins(bulk, bulk->known[0]);
+	if (!bulk->way && bulk->patience - bulk->bursts >= SETTLED &&
+	    bulk->known[PEAL_BULK_AROUND] && around_wins(bulk, bulk->known[0]))
+		bulk->unusual++;
+	else
+		bulk->unusual = 0;
+	return bulk->unusual >= IN_A_ROW;
 }
 
 uint32_t bulk_learn(struct bulk *bulk, uint64_t ticks, uint64_t length, uint64_t capacity,
@@ -143,7 +156,7 @@ uint32_t bulk_learn(struct bulk *bulk, uint64_t ticks, uint64_t length, uint64_t
 	bulk->known[way] = written[way] ? cost(middle_of(bulk->found), written[way]) : 0;
 	if (bulk->phase == BULK_TRIES) {
 		judge_try(bulk, capacity);
-	} else if (!bulk->bursts || is_far(bulk)) {
+	} else if (is_far(bulk) || !bulk->bursts) {
 		try_other(bulk, capacity);
 	} else {
 		bulk->bursts--;
@@ -159,7 +172,9 @@ static void weigh(uint32_t *cost, uint64_t ticks, uint64_t length)
 		 most = before ? 2 * before : UINT32_MAX;
 
 	now = now < 1 ? 1 : now > most ? most : now;
-	if (!before || before > 2 * now)
+	if (!before)
+		before = now;
+	if (before > 2 * now)
 		before = 2 * now;
 	now = (3 * before + now) / 4;
 	*cost = now > INT32_MAX ? INT32_MAX : (uint32_t)now;
@@ -175,17 +190,16 @@ static void tell(uint32_t *word, uint32_t cost)
 		__atomic_store_n(word, cost, __ATOMIC_RELAXED);
 }
 
-/* So many bytes are written for one payload that is timed: the CPU copies the next one while it
- * still ends this one, but not while it looks at its clock. */
-#define TIMED_EVERY 65536u
-
-static bool is_timed(struct peal_link *link, size_t length)
+/* The first one of another way, and one of so many bytes: the CPU begins to copy the next one while
+ * it ends this one, but not while it looks at its clock. */
+static bool is_timed(struct peal_link *link, uint32_t way, size_t length)
 {
 	if (!arch_copy_around || link->bulk_how != RUNTIME_BULK_AUTO)
 		return false;
 	link->bulk_untimed += length;
-	if (link->bulk_untimed < TIMED_EVERY)
+	if (link->bulk_way == way && link->bulk_untimed < TIMED_EVERY)
 		return false;
+	link->bulk_way = way;
 	link->bulk_untimed = 0;
 	return true;
 }
@@ -194,12 +208,12 @@ void peal_put_bulk(struct peal_tx *tx, void *to, const void *from, size_t length
 {
 	struct peal_link *link = tx->link;
 	uint32_t how = link->bulk_how;
-	bool timed = is_timed(link, length);
-	uint64_t begun = timed ? arch_ticks() : 0;
 	/* The peer's, and any value is harmless. */
 	uint32_t asked = __atomic_load_n(&tx->peer->rx_bulk, __ATOMIC_RELAXED);
 	uint32_t way = how == RUNTIME_BULK_AUTO ? asked == PEAL_BULK_AROUND :
 						  how == RUNTIME_BULK_AROUND;
+	bool timed = is_timed(link, way, length);
+	uint64_t begun = timed ? arch_ticks() : 0;
 
 	if (way && arch_copy_around)
 		arch_copy_around(to, from, length);
@@ -242,7 +256,8 @@ void bulk_look(struct peal_link *link)
 	struct bulk *bulk = &link->bulk;
 	uint64_t capacity = link->rx.mask + 1;
 
-	if (bulk->phase == BULK_RESTS || link->rx.pos - bulk->tried_at < TRY_LAPS * capacity)
+	if (bulk->phase == BULK_RESTS ||
+	    link->rx.pos - bulk->tried_at < TRY_LAPS * lap_of(capacity))
 		return;
 	take_back(bulk, capacity);
 	bulk->count = 0;

@@ -19,7 +19,7 @@
 /* What a link begins with, as PEAL_BULK_COPY (enum runtime_bulk) says. */
 void bulk_begin(struct peal_link *link);
 
-/* While the ring is empty: a try that no payloads came for is over. By the rx's thread. */
+/* While the ring is empty: a try or probe that no payloads came for is over. By the rx's thread. */
 void bulk_look(struct peal_link *link);
 
 /* The reader took so many ticks for so many bytes of a ring of this capacity, where it times, and

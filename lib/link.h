@@ -100,8 +100,9 @@ struct bulk {
 	uint32_t way;               /* what was asked for: 0 or PEAL_BULK_AROUND */
 	uint32_t bursts;            /* until the other way is tried again, */
 	uint32_t patience;          /* of so many */
-	enum bulk_phase phase;      /* a try or probe */
-	uint64_t tried_at;          /* began at this position */
+	uint32_t unusual;           /* bursts in a row that told that cores have moved apart */
+	enum bulk_phase phase;
+	uint64_t tried_at; /* position where the last try or probe began */
 };
 
 /* What the rx keeps about lines that it has read. See evict.h. */
@@ -132,7 +133,8 @@ struct peal_link {
 	uint32_t call_tag;  /* of the last peal_call */
 	uint32_t bulk_how;  /* enum runtime_bulk */
 	uint32_t bulk_cost[2]; /* of writing a KiB of a long payload, in ticks, by way */
-	uint64_t bulk_untimed; /* bytes of long payloads since one was timed */
+	uint32_t bulk_way;     /* of the last one that was timed */
+	uint64_t bulk_untimed; /* bytes of long payloads since then */
 
 	struct peal_rx rx __attribute__((aligned(PEAL_LINE)));
 	struct bell data;
