@@ -22,7 +22,8 @@
 #define MS 1000000u
 #define SPIN_SLICE ((uint64_t)MS) /* between two looks at `closed` */
 #define SLICE_MAX ((uint64_t)100 * MS)
-#define STREAM_MESSAGES 4u           /* since the last wait: less is request and reply */
+#define STREAM_MESSAGES 4u           /* since the last wait: less is request and reply; */
+#define STREAM_BREATHS 16u           /* of so many the pause is as long again */
 #define FUTEX_NS ((uint64_t)10 * MS) /* then by descriptor, where there is one */
 #define FENCE_NS 16u                 /* what a fence costs a publication */
 #define IDLE_RINGS_MAX 1000u         /* an honest peer rings once or twice in a wait */
@@ -97,13 +98,15 @@ static void choose_barrier(struct bell *bell, uint64_t messages)
 /*
  * A pause before the first look of a wait in a stream: whoever looks at once at a ring that he has
  * just emptied (or filled) tears the line away from the other side, record by record, and both are
- * slower by half. A wait that comes after fewer messages than a stream has does not pause.
+ * slower by half. A wait that comes after fewer messages than a stream has does not pause. The more
+ * messages there were, the longer a reader may: the further the writer gets ahead, the more of them
+ * the reader finds at a time, in lines that the writer is done with.
  */
 static void breathe(struct peal_link *link, struct bell *bell)
 {
 	uint64_t messages = bell->counters->messages, since = messages - bell->messages;
+	uint64_t pause = since * (bell->breath / STREAM_BREATHS), begun;
 	uint32_t word = bell->word;
-	uint64_t begun;
 
 	bell->messages = messages;
 	if (since < STREAM_MESSAGES)
@@ -116,10 +119,11 @@ static void breathe(struct peal_link *link, struct bell *bell)
 			__atomic_store_n(bell->asleep, bell->word,
 					 __ATOMIC_RELEASE); /* [unfence] */
 	}
+	pause = pause < bell->breath ? bell->breath : least(pause, bell->breath_most);
 	begun = arch_ticks();
 	do
 		link->ring->relax();
-	while (arch_ticks() - begun < bell->breath);
+	while (arch_ticks() - begun < pause);
 }
 
 /* What to answer when the peer is gone: first all that it left. */

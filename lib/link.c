@@ -80,12 +80,13 @@ _Static_assert(PEAL_ROOM == 2, "binary interface, version 1");
 
 #define UNREAD_MAX 65536u
 /*
- * The pause before a wait in a stream, in ns. Who has emptied a ring has a message to wait for, and
- * looks again soon. Who has filled one only has to be back before it is empty, and takes its time,
- * by the size of the ring: each look takes a line away from the consumer.
+ * The pause before a wait in a stream, in ns. Who has filled a ring only has to be back before it
+ * is empty, and takes its time, by the size of the ring: each look takes a line away from the
+ * consumer. Who has emptied one takes as much at most, so that it is not full by then, and less
+ * after few messages: one may be waited for.
  */
 #define BREATH_NS 600
-#define ROOM_BREATH_MAX_NS 5000
+#define BREATH_MAX_NS 5000
 #define CONSUMED_PER_NS 8 /* bytes, at most; a quarter of the ring may go by */
 
 #define FIRST_DATA_SLICE 10000000u
@@ -140,11 +141,11 @@ static void orphan(struct handle *handle)
 	link->room.since = link->data.since = 0;
 }
 
-static uint64_t room_breath_ns(uint64_t capacity)
+static uint64_t longest_breath_ns(uint64_t capacity)
 {
 	uint64_t ns = capacity / 4 / CONSUMED_PER_NS;
 
-	return ns < BREATH_NS ? BREATH_NS : ns > ROOM_BREATH_MAX_NS ? ROOM_BREATH_MAX_NS : ns;
+	return ns < BREATH_NS ? BREATH_NS : ns > BREATH_MAX_NS ? BREATH_MAX_NS : ns;
 }
 
 static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
@@ -155,6 +156,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 			   options->spin_ns                 ? options->spin_ns :
 							      runtime_get()->spin_ns;
 	double ticks_per_ns = runtime_get()->ticks_per_ns;
+	double tx_breath = (double)longest_breath_ns(link->own.capacity) * ticks_per_ns;
+	double rx_breath = (double)longest_breath_ns(link->theirs.capacity) * ticks_per_ns;
 
 	link->tx = (struct peal_tx){
 		.data = segment_data(&link->own),
@@ -181,7 +184,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.sample = options->sample,
 		.sample_in = options->sample,
 		.spin_ns = spin_ns,
-		.breath = (uint64_t)((double)room_breath_ns(link->own.capacity) * ticks_per_ns),
+		.breath = (uint64_t)tx_breath,
+		.breath_most = (uint64_t)tx_breath,
 		.first_slice = FIRST_ROOM_SLICE,
 	};
 	link->rx = (struct peal_rx){
@@ -214,6 +218,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.word = options_asleep_word(options),
 		.spin_ns = spin_ns,
 		.breath = (uint64_t)(BREATH_NS * ticks_per_ns),
+		.breath_most = (uint64_t)rx_breath,
 		.first_slice = FIRST_DATA_SLICE,
 		.asymmetric = plan->registered && options->barrier != PEAL_BARRIER_FENCE,
 		.always = options->barrier == PEAL_BARRIER_ASYMMETRIC,

@@ -36,7 +36,8 @@ struct bell {
 	uint64_t spin_ns; /* how long to spin before sleeping, at most; UINT64_MAX: never sleep */
 	struct spin spin; /* and whether to */
 	uint64_t first_slice; /* ns of the first sleep that goes unrung; doubles */
-	uint64_t breath;      /* ticks of the pause before a wait in a stream */
+	uint64_t breath;      /* ticks of the pause before a wait in a stream, at least */
+	uint64_t breath_most; /* and at most */
 	uint64_t messages;    /* counted when the last wait began */
 	uint64_t look_at;     /* monotonic ns of the next look at the socket */
 	uint64_t end;         /* monotonic ns at which the last wait would have ended */

@@ -299,6 +299,35 @@ START_TEST(in_a_stream_fences_are_given_up_while_awake_but_not_while_armed)
 	}
 END_TEST
 
+/* It has no upper bound that a test could see; that a small ring is not filled meanwhile is in what
+ * the bell was given. */
+START_TEST(after_more_messages_a_reader_lets_the_writer_get_further_ahead)
+	{
+		uint64_t begun;
+		struct bell *bell;
+
+		open_with(PEAL_WAIT_SPIN);
+		bell = &links[1]->data;
+		ck_assert_uint_eq(bell->breath_most, bell->breath);
+		bell->breath = 1600;
+		bell->breath_most = 1600000;
+		for (int i = 0; i < 100; i++)
+			send_some();
+		for (int i = 0; i < 100; i++)
+			expect_some(0);
+		ring.act = send_some;
+		begun = arch_ticks();
+		expect_some(LONG);
+		ck_assert_uint_ge(arch_ticks() - begun, 100 * 100);
+		tear_down();
+
+		capacity = 2097152;
+		pair_open(links, PEAL_WAIT_SPIN, capacity);
+		ck_assert_uint_gt(links[1]->data.breath_most, 8 * links[1]->data.breath);
+		ck_assert_uint_eq(links[0]->room.breath_most, links[0]->room.breath);
+	}
+END_TEST
+
 START_TEST(one_that_only_sleeps_does_not_spin)
 	{
 		waiter.act = send_some;
@@ -1275,6 +1304,7 @@ static Suite *suite(void)
 	tcase_add_test(spinning, an_adaptive_one_sleeps_when_its_budget_is_spent);
 	tcase_add_test(spinning, waits_that_time_out_while_they_spin_learn_to_sleep);
 	tcase_add_test(spinning, in_a_stream_fences_are_given_up_while_awake_but_not_while_armed);
+	tcase_add_test(spinning, after_more_messages_a_reader_lets_the_writer_get_further_ahead);
 	tcase_add_checked_fixture(spinning, NULL, tear_down);
 	suite_add_tcase(s, spinning);
 
