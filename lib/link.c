@@ -141,11 +141,14 @@ static void orphan(struct handle *handle)
 	link->room.since = link->data.since = 0;
 }
 
+static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
 static uint64_t longest_breath_ns(uint64_t capacity)
 {
-	uint64_t ns = capacity / 4 / CONSUMED_PER_NS;
-
-	return ns < BREATH_NS ? BREATH_NS : ns > BREATH_MAX_NS ? BREATH_MAX_NS : ns;
+	return clamp(capacity / 4 / CONSUMED_PER_NS, BREATH_NS, BREATH_MAX_NS);
 }
 
 static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
@@ -157,7 +160,8 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 							      runtime_get()->spin_ns;
 	double ticks_per_ns = runtime_get()->ticks_per_ns;
 	double tx_breath = (double)longest_breath_ns(link->own.capacity) * ticks_per_ns;
-	double rx_breath = (double)longest_breath_ns(link->theirs.capacity) * ticks_per_ns;
+	/* It is no longer than a wait may spin. */
+	uint64_t rx_most = clamp(spin_ns, BREATH_NS, longest_breath_ns(link->theirs.capacity));
 
 	link->tx = (struct peal_tx){
 		.data = segment_data(&link->own),
@@ -218,7 +222,7 @@ static void set_up_ends(struct peal_link *link, const struct link_plan *plan,
 		.word = options_asleep_word(options),
 		.spin_ns = spin_ns,
 		.breath = (uint64_t)(BREATH_NS * ticks_per_ns),
-		.breath_most = (uint64_t)rx_breath,
+		.breath_most = (uint64_t)((double)rx_most * ticks_per_ns),
 		.first_slice = FIRST_DATA_SLICE,
 		.asymmetric = plan->registered && options->barrier != PEAL_BARRIER_FENCE,
 		.always = options->barrier == PEAL_BARRIER_ASYMMETRIC,

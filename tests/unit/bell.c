@@ -303,8 +303,9 @@ END_TEST
  * the bell was given. */
 START_TEST(after_more_messages_a_reader_lets_the_writer_get_further_ahead)
 	{
-		uint64_t begun;
+		struct peal_options options;
 		struct bell *bell;
+		uint64_t begun;
 
 		open_with(PEAL_WAIT_SPIN);
 		bell = &links[1]->data;
@@ -325,6 +326,13 @@ START_TEST(after_more_messages_a_reader_lets_the_writer_get_further_ahead)
 		pair_open(links, PEAL_WAIT_SPIN, capacity);
 		ck_assert_uint_gt(links[1]->data.breath_most, 8 * links[1]->data.breath);
 		ck_assert_uint_eq(links[0]->room.breath_most, links[0]->room.breath);
+		pair_close(links);
+
+		/* Nor does it go on for longer than a wait may spin. */
+		options = stage_options(PEAL_WAIT_ADAPTIVE, capacity);
+		options.spin_ns = 1000;
+		ck_assert_int_eq(peal_pair(links, &options), 0);
+		ck_assert_uint_lt(links[1]->data.breath_most, 2 * links[1]->data.breath);
 	}
 END_TEST
 
