@@ -194,9 +194,13 @@ static void print_otherwise(const struct earlier *earlier, const struct options 
 		printf("The two sides were %s then.\n", earlier->threads ? "threads" : "processes");
 }
 
-/* With four digits, or as many as stand before the point. */
+/* With four digits, or as many as stand before the point; in five columns. */
 static char *number_text(char *text, double number)
 {
+	if (number >= 99999.5) {
+		snprintf(text, REPORT_TEXT, "%.0e", number);
+		return text;
+	}
 	snprintf(text, REPORT_TEXT, "%.*f",
 		 number < 9.9995 ? 3 :
 		 number < 99.995 ? 2 :
