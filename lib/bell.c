@@ -23,7 +23,7 @@
 #define SPIN_SLICE ((uint64_t)MS) /* between two looks at `closed` */
 #define SLICE_MAX ((uint64_t)100 * MS)
 #define STREAM_MESSAGES 4u           /* since the last wait: less is request and reply; */
-#define STREAM_BREATHS 16u           /* of so many the pause is as long again */
+#define STREAM_BREATHS 16u           /* after each so many more the pause is as long again */
 #define FUTEX_NS ((uint64_t)10 * MS) /* then by descriptor, where there is one */
 #define FENCE_NS 16u                 /* what a fence costs a publication */
 #define IDLE_RINGS_MAX 1000u         /* an honest peer rings once or twice in a wait */
@@ -105,7 +105,7 @@ static void choose_barrier(struct bell *bell, uint64_t messages)
 static void breathe(struct peal_link *link, struct bell *bell)
 {
 	uint64_t messages = bell->counters->messages, since = messages - bell->messages;
-	uint64_t pause = since * (bell->breath / STREAM_BREATHS), begun;
+	uint64_t pause = since * bell->breath / STREAM_BREATHS, begun;
 	uint32_t word = bell->word;
 
 	bell->messages = messages;

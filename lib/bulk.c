@@ -18,8 +18,8 @@
 #include "lib/runtime.h"
 
 #define LAP_LEAST 524288u   /* bytes between two bursts, in a smaller ring */
-#define TIMED_EVERY 65536u  /* bytes that a writer writes for one payload that it times, */
-#define PROBE_PART 8u       /* and the part of the ring that is a probe, at least as many */
+#define TIMED_EVERY 65536u  /* bytes that a writer writes for one payload that it times */
+#define PROBE_PART 8u       /* of the ring is a probe, but no less than that */
 #define TRY_LAPS 16u        /* that a probe and a try take at most, as soon as the ring is empty */
 #define SETTLED 4u          /* bursts after a change, until what is unusual counts, */
 #define IN_A_ROW 2u         /* if so many have it */

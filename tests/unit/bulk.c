@@ -77,7 +77,8 @@ static void set_up(void)
 	memset(written, 0, sizeof(written));
 }
 
-/* So many laps of payloads of which each disturbed-th is interrupted. 0: none is. */
+/* So many laps of payloads. Of those of a burst the first and each disturbed-th behind it are
+ * interrupted; 0: none is. */
 static void go_round(const struct place *place, unsigned laps, unsigned disturbed)
 {
 	memset(written, 0, sizeof(written));
@@ -85,7 +86,7 @@ static void go_round(const struct place *place, unsigned laps, unsigned disturbe
 		uint64_t ticks = place->read[bulk.way] * LENGTH / 1024;
 
 		written[bulk.way]++;
-		if (disturbed && i % disturbed == 0)
+		if (disturbed && bulk.count % disturbed == 0)
 			ticks *= 1000;
 		if (bulk.rest)
 			bulk.rest -= LENGTH;
