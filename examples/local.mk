@@ -23,5 +23,6 @@ examples_echo_glib_LDADD = $(LDADD) $(GLIB_LIBS)
 endif
 
 EXTRA_DIST += \
+	examples/probes.bt \
 	examples/systemd/echo.service \
 	examples/systemd/echo.socket

@@ -16,6 +16,7 @@
 
 #include "lib/bell.h"
 #include "lib/error.h"
+#include "lib/probe.h"
 #include "lib/ring.h"
 #include "lib/set.h"
 
@@ -328,6 +329,7 @@ static int sleep_once(struct peal_link *link, struct bell *bell, struct news *ne
 		first = least(ns, BELL_DOUBT_NS);         /* [second-look] */
 	if (!there(news) && !link_verdict(link, false)) { /* [recheck] */
 		peal_count(&bell->counters->sleeps, 1);
+		probe_sleep(link, bell->wants, ns);
 		err = doze(link, bell, seen, by_descriptor, first);
 		if (err == -ETIMEDOUT && first < ns && !there(news)) {
 			bell->unacknowledged = false;
@@ -543,6 +545,7 @@ static uint32_t ring(struct peal_link *link, uint32_t *wake, uint32_t *acknowled
 	else if (!platform_ring(link->fd))
 		return 0;
 	peal_count(&counters->rung, 1);
+	probe_ring(link, wake == &link->page->room_wake);
 	return asleep;
 }
 
@@ -637,9 +640,11 @@ static void arm_all(const struct arming *all, uint32_t count, bool program_waits
 		heavy(false, &took);
 }
 
-static void sleep_begins(struct bell *bell, const struct falling *by_set)
+static void sleep_begins(const struct peal_link *link, struct bell *bell,
+			 const struct falling *by_set)
 {
 	peal_count(&bell->counters->sleeps, 1);
+	probe_sleep(link, bell->wants, 0);
 	if (!by_set || !is_sampled(bell))
 		return;
 	note(bell->offcpu->spun, &bell->offcpu->spun_ns, by_set->spun);
@@ -650,11 +655,11 @@ void bell_slept(struct peal_link *link, const struct falling *by_set)
 {
 	if (link->data.armed) {
 		peal_count(&link->data.counters->waits, 1);
-		sleep_begins(&link->data, by_set);
+		sleep_begins(link, &link->data, by_set);
 	}
 	/* That there was no room was counted by the verb that found none. */
 	if (link->room.armed)
-		sleep_begins(&link->room, by_set);
+		sleep_begins(link, &link->room, by_set);
 }
 
 static void sleep_ends(struct bell *bell, uint64_t now)

@@ -14,6 +14,7 @@
 #include "lib/error.h"
 #include "lib/large.h"
 #include "lib/options.h"
+#include "lib/probe.h"
 
 /* What passes by itself, and what helps against it. */
 struct shortage {
@@ -443,6 +444,8 @@ int opening_step(struct opening *opening, struct peal_link **link)
 	*link = NULL;
 	if (!err)
 		err = conclude(opening, link);
+	if (err == -EPROTO)
+		probe_violation(NULL, 0, peal_error());
 	if (err < 0)
 		opening_drop(opening);
 	return err;

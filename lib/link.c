@@ -22,6 +22,7 @@
 #include "lib/evict.h"
 #include "lib/large.h"
 #include "lib/options.h"
+#include "lib/probe.h"
 #include "lib/ring.h"
 
 /* What programs pass is binary interface. */
@@ -316,6 +317,7 @@ int link_create(struct peal_link **made, const struct link_plan *plan,
 	registry_lock();
 	registry_add(&link->handle);
 	registry_unlock();
+	probe_connect(link, plan->role, link->peer.pid, link->peer.name);
 	*made = link;
 	return 0;
 }
@@ -405,6 +407,7 @@ int link_broken(struct peal_link *link, const char *format, ...)
 	bell_ring_out(link);
 	if (link->fd >= 0)
 		platform_hang_up(link->fd);
+	probe_violation(link, link->peer.pid, lie);
 	log_line(LOG_INFO, "link with pid %lld (%s) ended: %s", (long long)link->peer.pid,
 		 link->peer.name, lie);
 	return error_set(-EPROTO, "the peer (pid %lld) broke the protocol: %s",
@@ -476,6 +479,10 @@ void peal_close(struct peal_link *link)
 		/* Another process that has closed or died need not be woken. */
 		if (link->pair || !link_verdict(link, false))
 			bell_ring_out(link);
+		/* Each pairs with peal_count: it is whole, no more. */
+		probe_close(link, link->peer.pid,
+			    __atomic_load_n(&link->slot->tx.messages, __ATOMIC_RELAXED),
+			    __atomic_load_n(&link->slot->rx.messages, __ATOMIC_RELAXED));
 		stats_give(link->slot);
 		/* What is left is no stranger's, but rings, and no more of them come. */
 		if (link->fd >= 0)

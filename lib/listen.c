@@ -19,6 +19,7 @@
 #include "lib/large.h"
 #include "lib/listen.h"
 #include "lib/options.h"
+#include "lib/probe.h"
 #include "lib/stats.h"
 
 /*
@@ -444,6 +445,8 @@ static void close_guest(struct peal_listener *listener, struct guest *guest)
 static void see_off(struct peal_listener *listener, struct guest *guest, int err,
 		    const char *sentence)
 {
+	if (err == -EPROTO)
+		probe_violation(NULL, guest->who.pid, sentence);
 	wire_refuse(guest->fd, err, sentence);
 	close_guest(listener, guest);
 	if (guest->counted)

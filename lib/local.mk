@@ -42,6 +42,7 @@ libpealcore_la_SOURCES = \
 	lib/options.h \
 	lib/placement.c \
 	lib/placement.h \
+	lib/probe.h \
 	lib/registry.c \
 	lib/registry.h \
 	lib/ring.c \

@@ -13,6 +13,7 @@
 #include "lib/bulk.h"
 #include "lib/error.h"
 #include "lib/large.h"
+#include "lib/probe.h"
 #include "lib/ring.h"
 #include "lib/set.h"
 
@@ -232,6 +233,7 @@ static int wait_for_room(struct peal_tx *tx, uint64_t size, int64_t timeout)
 		if (err)
 			return link_say_verdict(link, err);
 	}
+	probe_full(link, size, timeout);
 	want(tx, size);
 	err = bell_wait(link, &link->room, &tx->peer->head, link->room_want, timeout, &head);
 	return err ? err : take_head(tx, head);

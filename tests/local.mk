@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The tests. "make check" runs the programs of tests/unit and tests/process, and what the folders
-# below add to proof_tests, with automake's harness; "make check-source", "check-lint", "check-model", "check-mutants", "check-weight" and "check-installed"
+# below add to proof_tests, with automake's harness; "make check-source", "check-lint", "check-model", "check-mutants", "check-weight", "check-probes" and "check-installed"
 # run the scripts of the other folders. Each prints its tests and closes with
 # "N passed, N failed, N skipped".
 #
@@ -97,6 +97,7 @@ tool_helpers = \
 proof_tests =
 proof_helpers =
 proof_libraries =
+include tests/probes/local.mk
 include tests/litmus/local.mk
 include tests/hostile/local.mk
 include tests/fuzz/local.mk
