@@ -1,11 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Clients: a table of calls, and the link that they go by while there is one. Each call is in one
- * of three lists: it waits to be sent, it is sent, or it has ended and its last answer waits to be
- * fetched; what has a deadline is in a heap as well. A call's number is its place in the table and,
- * above that, how often the place was taken; the low half of it is the tag of its request, so that
- * a reply that comes late matches nothing. How a link is made is in connect.c.
+ * Clients: calls, whose table is in pending.c, and the link that they go by while there is one. How
+ * a link is made is in connect.c.
  */
 #include "config.h"
 
@@ -21,6 +18,7 @@
 #include "lib/connect.h"
 #include "lib/error.h"
 #include "lib/options.h"
+#include "lib/pending.h"
 
 #define OPTIONS(field, offset)                                                  \
 	_Static_assert(offsetof(struct peal_client_options, field) == (offset), \
@@ -81,30 +79,6 @@ _Static_assert(PEAL_NOW == 2, "binary interface, version 1");
 /* What a buffer for replies holds at first. */
 #define REPLY_LEAST ((size_t)4096)
 
-enum state { FREE, WAITING, SENT, ENDED };
-
-/* A place in the table. */
-struct call {
-	uint64_t number;
-	void *user;
-	uint64_t deadline;       /* monotonic ns; UINT64_MAX: never */
-	uint8_t *copy;           /* of the request; NULL: none is kept */
-	size_t length;           /* of the request */
-	uint32_t previous, next; /* 1 + a place; 0: none */
-	uint32_t heap;           /* 1 + where it is in the heap; 0: nowhere */
-	int32_t err;             /* of its last answer */
-	uint8_t state;
-	uint8_t verdict; /* likewise */
-	uint8_t flags;   /* of enum peal_call_flag */
-	bool seen;       /* by a server: it was sent to one, at least once */
-	bool answered;
-};
-
-/* Calls in a row: 1 + the places of its ends; 0: none. */
-struct list {
-	uint32_t first, last;
-};
-
 /* A reply that was taken out of the ring. */
 struct reply {
 	struct reply *next; /* of those that are kept */
@@ -120,14 +94,7 @@ struct peal_client {
 	struct peal_link *link; /* NULL: none */
 	struct peal_agreed agreed;
 
-	struct call *calls; /* so many places; */
-	uint32_t most;
-	uint32_t bits;          /* of a number that are its place */
-	uint32_t used;          /* places that were ever taken: the first ones */
-	struct list free, late; /* of those, and when to take them again: see take_place */
-	struct list waiting, sent, ended;
-	uint32_t *heap; /* places of calls with a deadline, the next one first */
-	uint32_t timed; /* so many */
+	struct pending table;
 	uint32_t open;  /* calls whose last answer has not been fetched */
 	uint32_t taken; /* answers since the last look at the clock */
 
@@ -178,169 +145,21 @@ static int stale(void)
 }
 
 /*
- * Lists.
- */
-
-static struct call *call_at(const struct peal_client *client, uint32_t place)
-{
-	return place ? &client->calls[place - 1] : NULL;
-}
-
-static uint32_t place_of(const struct peal_client *client, const struct call *call)
-{
-	return call ? (uint32_t)(call - client->calls) + 1 : 0;
-}
-
-/* Behind another one; NULL: at the beginning. */
-static void list_insert(struct peal_client *client, struct list *list, struct call *before,
-			struct call *call)
-{
-	uint32_t place = place_of(client, call);
-	uint32_t *from_before = before ? &before->next : &list->first;
-	struct call *after = call_at(client, *from_before);
-
-	call->previous = place_of(client, before);
-	call->next = *from_before;
-	*from_before = place;
-	*(after ? &after->previous : &list->last) = place;
-}
-
-static void list_append(struct peal_client *client, struct list *list, struct call *call)
-{
-	list_insert(client, list, call_at(client, list->last), call);
-}
-
-static void list_remove(struct peal_client *client, struct list *list, struct call *call)
-{
-	struct call *before = call_at(client, call->previous), *after = call_at(client, call->next);
-
-	*(before ? &before->next : &list->first) = call->next;
-	*(after ? &after->previous : &list->last) = call->previous;
-}
-
-/*
- * Deadlines: a binary heap.
- */
-
-static void heap_put(struct peal_client *client, uint32_t at, uint32_t place)
-{
-	client->heap[at] = place;
-	client->calls[place].heap = at + 1;
-}
-
-static bool heap_before(const struct peal_client *client, uint32_t a, uint32_t b)
-{
-	return client->calls[client->heap[a]].deadline < client->calls[client->heap[b]].deadline;
-}
-
-static void heap_swap(struct peal_client *client, uint32_t a, uint32_t b)
-{
-	uint32_t place = client->heap[a];
-
-	heap_put(client, a, client->heap[b]);
-	heap_put(client, b, place);
-}
-
-static void heap_rise(struct peal_client *client, uint32_t at)
-{
-	for (; at && heap_before(client, at, (at - 1) / 2); at = (at - 1) / 2)
-		heap_swap(client, at, (at - 1) / 2);
-}
-
-static void heap_sink(struct peal_client *client, uint32_t at)
-{
-	for (;;) {
-		uint32_t least = 2 * at + 1;
-
-		if (least >= client->timed)
-			return;
-		if (least + 1 < client->timed && heap_before(client, least + 1, least))
-			least++;
-		if (!heap_before(client, least, at))
-			return;
-		heap_swap(client, least, at);
-		at = least;
-	}
-}
-
-static void heap_add(struct peal_client *client, struct call *call)
-{
-	heap_put(client, client->timed++, (uint32_t)(call - client->calls));
-	heap_rise(client, client->timed - 1);
-}
-
-static void heap_remove(struct peal_client *client, struct call *call)
-{
-	uint32_t at = call->heap - 1;
-
-	if (!call->heap)
-		return;
-	call->heap = 0;
-	if (at == --client->timed)
-		return;
-	heap_put(client, at, client->heap[client->timed]);
-	heap_rise(client, at);
-	heap_sink(client, at);
-}
-
-/* The next deadline of a call. */
-static uint64_t next_deadline(const struct peal_client *client)
-{
-	return client->timed ? client->calls[client->heap[0]].deadline : UINT64_MAX;
-}
-
-/*
  * What becomes of a call.
  */
-
-static void drop_copy(struct call *call)
-{
-	free(call->copy);
-	call->copy = NULL;
-}
-
-/* The place that a call is to take, of which there is one. Where the server has had its last word
- * it is in the cache; where replies may still come it is taken as late as possible. */
-static struct call *take_place(struct peal_client *client)
-{
-	struct list *list = client->free.first ? &client->free : &client->late;
-	struct call *call;
-
-	if (!client->free.first && client->used < client->most) {
-		call = &client->calls[client->used];
-		call->number = client->used++;
-	} else {
-		call = call_at(client, list->first);
-		list_remove(client, list, call);
-	}
-	call->number += (uint64_t)1 << client->bits;
-	return call;
-}
-
-/* over: the server has had its last word, or has seen nothing. */
-static void give_back(struct peal_client *client, struct call *call, bool over)
-{
-	if (call->copy)
-		drop_copy(call);
-	heap_remove(client, call);
-	call->state = FREE;
-	if (over)
-		list_insert(client, &client->free, NULL, call);
-	else
-		list_append(client, &client->late, call);
-}
 
 /* Takes it out of its list; what is half sent is given up. */
 static void take_out(struct peal_client *client, struct call *call)
 {
-	if (call->state == WAITING) {
-		if (client->sending.begun && client->waiting.first == place_of(client, call)) {
+	if (call->state == CALL_WAITING) {
+		if (client->sending.begun &&
+		    pending_at(&client->table, client->table.waiting.first) == call) {
 			peal_abort(peal_link_tx(client->link));
 			client->sending.begun = 0;
 		}
-		list_remove(client, &client->waiting, call);
+		pending_remove(&client->table, &client->table.waiting, call);
 	} else {
-		list_remove(client, &client->sent, call);
+		pending_remove(&client->table, &client->table.sent, call);
 	}
 }
 
@@ -348,12 +167,12 @@ static void take_out(struct peal_client *client, struct call *call)
 static void end(struct peal_client *client, struct call *call, uint32_t verdict, int err)
 {
 	take_out(client, call);
-	drop_copy(call);
-	heap_remove(client, call);
-	call->state = ENDED;
+	pending_drop_copy(call);
+	pending_untime(&client->table, call);
+	call->state = CALL_ENDED;
 	call->verdict = (uint8_t)verdict;
 	call->err = err;
-	list_append(client, &client->ended, call);
+	pending_append(&client->table, &client->table.ended, call);
 }
 
 /* One that waits, and will not be sent: what is to be said of it. A part of a long message is
@@ -366,18 +185,18 @@ static void end_unsent(struct peal_client *client, struct call *call, int err)
 /* Tells the server. A courtesy: where there is no room for it, it is not told. */
 static void tell(struct peal_client *client, const struct call *call)
 {
-	if (client->link && call->state == SENT)
+	if (client->link && call->state == CALL_SENT)
 		peal_send_cancel(peal_link_tx(client->link), (uint32_t)call->number, 0);
 }
 
 /* Ends the calls whose time is up. */
 static void expire(struct peal_client *client, uint64_t now)
 {
-	while (next_deadline(client) <= now) {
-		struct call *call = &client->calls[client->heap[0]];
+	struct call *call;
 
+	while ((call = pending_next_due(&client->table)) && call->deadline <= now) {
 		tell(client, call);
-		if (call->state == SENT)
+		if (call->state == CALL_SENT)
 			end(client, call, PEAL_TIMED_OUT, -ETIMEDOUT);
 		else
 			end_unsent(client, call,
@@ -418,8 +237,8 @@ static void fetch(struct peal_client *client, struct call *call, struct peal_ans
 					.last = 1,
 					.err = call->err };
 	error_set(call->err, "%s", sentence_of(client, call));
-	list_remove(client, &client->ended, call);
-	give_back(client, call, !call->seen);
+	pending_remove(&client->table, &client->table.ended, call);
+	pending_give_back(&client->table, call, !call->seen);
 	client->open--;
 }
 
@@ -476,10 +295,10 @@ static bool is_for_good(int err)
 /* There is no server now: ends those calls that do not wait for one; or all. */
 static void end_waiting(struct peal_client *client, bool all)
 {
-	struct call *call = call_at(client, client->waiting.first);
+	struct call *call = pending_at(&client->table, client->table.waiting.first);
 
 	while (call) {
-		struct call *next = call_at(client, call->next);
+		struct call *next = pending_at(&client->table, call->next);
 
 		if (all || (call->flags & PEAL_NOW))
 			end_unsent(client, call, client->why_err);
@@ -490,18 +309,18 @@ static void end_waiting(struct peal_client *client, bool all)
 /* The link has ended, and all that came by it has been taken. */
 static void lose(struct peal_client *client, int err)
 {
-	struct call *call = call_at(client, client->sent.first), *before = NULL;
+	struct call *call = pending_at(&client->table, client->table.sent.first), *before = NULL;
 	uint64_t now = platform_now();
 
 	client->sending.begun = 0;
 	say_change(client, err);
 	while (call) {
-		struct call *next = call_at(client, call->next);
+		struct call *next = pending_at(&client->table, call->next);
 
 		if ((call->flags & PEAL_IDEMPOTENT) && !call->answered) {
-			list_remove(client, &client->sent, call);
-			call->state = WAITING;
-			list_insert(client, &client->waiting, before, call);
+			pending_remove(&client->table, &client->table.sent, call);
+			call->state = CALL_WAITING;
+			pending_insert(&client->table, &client->table.waiting, before, call);
 			before = call;
 		} else {
 			end(client, call, PEAL_UNKNOWN, err);
@@ -531,7 +350,7 @@ static void connect_on(struct peal_client *client, uint64_t now)
 	bool fresh = client->opening.stage == OPENING_NEW && !client->opening.pause;
 	int err;
 
-	if (!client->waiting.first && fresh)
+	if (!client->table.waiting.first && fresh)
 		return;
 	if (fresh && now < client->again_at) {
 		end_waiting(client, false);
@@ -573,11 +392,11 @@ static void connect_on(struct peal_client *client, uint64_t now)
 
 static void mark_sent(struct peal_client *client, struct call *call)
 {
-	call->state = SENT;
+	call->state = CALL_SENT;
 	call->seen = true;
-	list_append(client, &client->sent, call);
+	pending_append(&client->table, &client->table.sent, call);
 	if (!(call->flags & PEAL_IDEMPOTENT))
-		drop_copy(call);
+		pending_drop_copy(call);
 }
 
 /* Whether the server has not gone, as far as can be seen: what is published after its death would
@@ -600,8 +419,8 @@ static void send_waiting(struct peal_client *client, uint64_t now)
 	struct peal_tx *tx = peal_link_tx(client->link);
 	struct peal_sending *sending = &client->sending;
 
-	while (client->waiting.first && lives(client, now)) {
-		struct call *call = call_at(client, client->waiting.first);
+	while (client->table.waiting.first && lives(client, now)) {
+		struct call *call = pending_at(&client->table, client->table.waiting.first);
 
 		if (call->length > client->agreed.longest) {
 			end_unsent(client, call, -EMSGSIZE);
@@ -613,7 +432,7 @@ static void send_waiting(struct peal_client *client, uint64_t now)
 							  .tag = (uint32_t)call->number };
 		if (peal_send_part(tx, sending, 0)) /* no room; or none any more: see receive */
 			return;
-		list_remove(client, &client->waiting, call);
+		pending_remove(&client->table, &client->table.waiting, call);
 		mark_sent(client, call);
 	}
 }
@@ -624,14 +443,14 @@ static void go_on(struct peal_client *client, uint64_t now)
 	expire(client, now);
 	if (!client->link)
 		connect_on(client, now);
-	if (client->link && client->waiting.first)
+	if (client->link && client->table.waiting.first)
 		send_waiting(client, now);
 }
 
 /* Whether it can be sent by the ring at once, if there is room. */
 static bool is_ready(struct peal_client *client, size_t length, uint64_t now)
 {
-	return client->link && !client->waiting.first && length <= client->agreed.largest &&
+	return client->link && !client->table.waiting.first && length <= client->agreed.largest &&
 	       lives(client, now);
 }
 
@@ -653,11 +472,11 @@ static int refuse_to_begin(const struct peal_client *client, size_t length, uint
 			-EINVAL,
 			"the flags of a call are 0x%x: PEAL_IDEMPOTENT and PEAL_NOW are known",
 			flags);
-	if (client->open == client->most)
+	if (client->open == client->table.most)
 		return error_set(
 			-EBUSY,
 			"%u calls are in flight, which is the limit: call peal_client_next, or raise options.calls",
-			client->most);
+			client->table.most);
 	if (client->link && length > client->agreed.longest)
 		return error_set(
 			-EMSGSIZE,
@@ -674,12 +493,12 @@ static struct call *begin(struct peal_client *client, const void *request, size_
 	int err = -EAGAIN;
 
 	if (PEAL_UNLIKELY((flags & ~(uint32_t)(PEAL_IDEMPOTENT | PEAL_NOW)) ||
-			  client->open == client->most ||
+			  client->open == client->table.most ||
 			  (client->link && length > client->agreed.longest))) {
 		*why = refuse_to_begin(client, length, flags);
 		return NULL;
 	}
-	call = take_place(client);
+	call = pending_take(&client->table);
 	call->length = length;
 	if ((flags & PEAL_IDEMPOTENT) && copy_request(call, request))
 		goto fail;
@@ -696,20 +515,20 @@ static struct call *begin(struct peal_client *client, const void *request, size_
 	call->seen = call->answered = false;
 	client->open++;
 	if (call->deadline != UINT64_MAX)
-		heap_add(client, call);
+		pending_time(&client->table, call);
 	if (!err) {
 		mark_sent(client, call);
 		return call;
 	}
-	call->state = WAITING;
-	list_append(client, &client->waiting, call);
+	call->state = CALL_WAITING;
+	pending_append(&client->table, &client->table.waiting, call);
 	if (!client->link)
 		connect_on(client, now);
 	if (client->link)
 		send_waiting(client, now);
 	return call;
 fail:
-	give_back(client, call, true);
+	pending_give_back(&client->table, call, true);
 	*why = -ENOMEM;
 	return NULL;
 }
@@ -741,15 +560,11 @@ static int make_buffer(struct peal_client *client, size_t room)
 /* Makes an answer of a message. False: it is of no call that waits for one. */
 static bool understand(struct peal_client *client, const struct peal_message *message)
 {
-	uint32_t place = message->tag & (((uint32_t)1 << client->bits) - 1);
+	struct call *call = pending_by_number(&client->table, message->tag);
 	struct peal_answer *answer = &client->buffer->answer;
 	struct peal_control control;
-	struct call *call;
 
-	if (place >= client->most)
-		return false;
-	call = &client->calls[place];
-	if (call->state != SENT || (uint32_t)call->number != message->tag)
+	if (!call || call->state != CALL_SENT || (uint32_t)call->number != message->tag)
 		return false;
 	*answer = (struct peal_answer){ .call = call->number,
 					.user = call->user,
@@ -770,12 +585,12 @@ static bool understand(struct peal_client *client, const struct peal_message *me
 		answer->length = 0;
 	}
 	if (answer->last) {
-		list_remove(client, &client->sent, call);
-		give_back(client, call, true);
+		pending_remove(&client->table, &client->table.sent, call);
+		pending_give_back(&client->table, call, true);
 	} else {
 		call->answered = true;
 		if (call->copy)
-			drop_copy(call);
+			pending_drop_copy(call);
 	}
 	return true;
 }
@@ -821,13 +636,14 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* When there is something to do that nobody else's doing tells of. */
 static uint64_t next_event(const struct peal_client *client)
 {
-	uint64_t at = next_deadline(client);
+	const struct call *due = pending_next_due(&client->table);
+	uint64_t at = due ? due->deadline : UINT64_MAX;
 
 	if (client->link)
 		return at;
 	if (client->opening.stage == OPENING_ANSWER)
 		return earlier(at, client->give_up_at);
-	return client->waiting.first ? earlier(at, client->again_at) : at;
+	return client->table.waiting.first ? earlier(at, client->again_at) : at;
 }
 
 /* Waits for room and for messages. */
@@ -847,7 +663,7 @@ static int wait_until(struct peal_client *client, uint64_t at, uint64_t now)
 {
 	int64_t wait = at == UINT64_MAX ? -1 : at > now ? (int64_t)(at - now) : 0;
 
-	if (client->link && client->waiting.first)
+	if (client->link && client->table.waiting.first)
 		return wait_for_room(client, wait);
 	if (client->link)
 		return receive(client, wait);
@@ -922,8 +738,10 @@ static int await(struct peal_client *client, struct peal_answer *answer, struct 
 	int got;
 
 	for (;;) {
-		if (wanted ? wanted->state == ENDED : client->ended.first != 0) {
-			fetch(client, wanted ? wanted : call_at(client, client->ended.first),
+		if (wanted ? wanted->state == CALL_ENDED : client->table.ended.first != 0) {
+			fetch(client,
+			      wanted ? wanted :
+				       pending_at(&client->table, client->table.ended.first),
 			      answer);
 			return 0;
 		}
@@ -936,7 +754,7 @@ static int await(struct peal_client *client, struct peal_answer *answer, struct 
 			if (!begun)
 				until = platform_deadline(now, timeout);
 			go_on(client, now);
-			if (wanted ? wanted->state == ENDED : client->ended.first != 0)
+			if (wanted ? wanted->state == CALL_ENDED : client->table.ended.first != 0)
 				continue;
 			if (client->link && (timeout == 0 || !client->open || now >= until))
 				got = receive(client, 0);
@@ -979,7 +797,8 @@ static void rest(struct peal_client *client)
 		fd = peal_link_fd(client->link);
 		err = fd < 0 ? fd :
 			       peal_link_arm(client->link,
-					     PEAL_DATA | (client->waiting.first ? PEAL_ROOM : 0));
+					     PEAL_DATA |
+						     (client->table.waiting.first ? PEAL_ROOM : 0));
 	}
 	if (fd != client->watched) {
 		unwatch(client);
@@ -1090,9 +909,6 @@ static int take_options(struct peal_client *client, const struct peal_client_opt
 			(unsigned long long)client->least_ns, (unsigned long long)client->most_ns);
 	client->changed = options->changed;
 	client->data = options->data;
-	client->most = options->calls ? options->calls : CALLS;
-	while ((uint32_t)1 << client->bits < client->most)
-		client->bits++;
 	return 0;
 }
 
@@ -1138,14 +954,11 @@ int peal_client_open(struct peal_client **made, const char *address,
 	err = take_options(client, given);
 	if (!err)
 		err = take_address(client, address, given->link);
-	if (err)
-		goto fail;
-	client->calls = calloc(client->most, sizeof(*client->calls));
-	client->heap = calloc(client->most, sizeof(*client->heap));
-	if (!client->calls || !client->heap) {
-		err = error_set(-ENOMEM, "no memory for %u calls: pass fewer in options.calls",
-				client->most);
-		goto fail;
+	if (!err)
+		err = pending_open(&client->table, given->calls ? given->calls : CALLS);
+	if (err) {
+		free(client);
+		return err;
 	}
 	client->handle.orphan = orphan;
 	registry_lock();
@@ -1153,11 +966,6 @@ int peal_client_open(struct peal_client **made, const char *address,
 	registry_unlock();
 	*made = client;
 	return 0;
-fail:
-	free(client->heap);
-	free(client->calls);
-	free(client);
-	return err;
 }
 
 void peal_client_close(struct peal_client *client)
@@ -1167,8 +975,10 @@ void peal_client_close(struct peal_client *client)
 	if (!client)
 		return;
 	PEAL_DEBUG_ENTER(client);
-	call = client->stale || !client->link ? NULL : call_at(client, client->sent.first);
-	for (; call; call = call_at(client, call->next))
+	call = client->stale || !client->link ?
+		       NULL :
+		       pending_at(&client->table, client->table.sent.first);
+	for (; call; call = pending_at(&client->table, call->next))
 		tell(client, call);
 	opening_drop(&client->opening);
 	peal_close(client->link);
@@ -1178,8 +988,7 @@ void peal_client_close(struct peal_client *client)
 	platform_close(client->timer);
 	registry_unlock();
 	PEAL_DEBUG_LEAVE(client);
-	for (uint32_t i = 0; i < client->used; i++)
-		free(client->calls[i].copy);
+	pending_close(&client->table);
 	while (client->kept) {
 		struct reply *reply = client->kept;
 
@@ -1188,8 +997,6 @@ void peal_client_close(struct peal_client *client)
 	}
 	free(client->shown);
 	free(client->buffer);
-	free(client->heap);
-	free(client->calls);
 	free(client);
 }
 
@@ -1249,10 +1056,10 @@ int peal_client_next(struct peal_client *client, struct peal_answer *answer, int
 
 static int cancel(struct peal_client *client, uint64_t number)
 {
-	uint32_t place = (uint32_t)(number & (((uint64_t)1 << client->bits) - 1));
-	struct call *call = place < client->used ? &client->calls[place] : NULL;
+	struct call *call = pending_by_number(&client->table, number);
 
-	if (!call || call->number != number || (call->state != WAITING && call->state != SENT))
+	if (!call || call->number != number ||
+	    (call->state != CALL_WAITING && call->state != CALL_SENT))
 		return error_literal(-ENOENT, "the call has ended");
 	tell(client, call);
 	end(client, call, call->seen ? PEAL_CANCELLED : PEAL_NOT_SENT, -ECANCELED);
@@ -1287,8 +1094,8 @@ static int call_once(struct peal_client *client, const void *request, size_t len
 		end(client, call, call->seen ? PEAL_CANCELLED : PEAL_NOT_SENT, err);
 		fetch(client, call, answer);
 	} else if (!answer->last) {
-		list_remove(client, &client->sent, call);
-		give_back(client, call, false);
+		pending_remove(&client->table, &client->table.sent, call);
+		pending_give_back(&client->table, call, false);
 		client->open--;
 	}
 	answer->call = 0;

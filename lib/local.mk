@@ -40,6 +40,8 @@ libpealcore_la_SOURCES = \
 	lib/monitor.c \
 	lib/options.c \
 	lib/options.h \
+	lib/pending.c \
+	lib/pending.h \
 	lib/placement.c \
 	lib/placement.h \
 	lib/probe.h \
