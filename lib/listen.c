@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/address.h"
 #include "lib/admission.h"
+#include "lib/claim.h"
 #include "lib/error.h"
 #include "lib/handshake.h"
 #include "lib/large.h"
@@ -66,15 +66,12 @@ struct peal_listener {
 	uint32_t owner; /* debug builds: the thread that is inside a verb */
 	struct peal_options options;
 	char name[64];
-	struct address address;
-	char *whole;                     /* a path, from the root on */
-	struct platform_identity socket; /* what we bound */
+	struct claim claim;
 	struct platform_credentials self;
-	int fd, lock, poller;
+	int poller;
 	int timer;      /* wakes who polls when a guest's time is up, or the door is to open */
 	int reserve[2]; /* one is given up to tell a newcomer that descriptors have run out; the
 			 * other stands in until that one's number is free again */
-	bool bound;     /* the path is ours */
 	bool stale;
 	bool shut; /* no place or no descriptor is free: the socket is not polled */
 	uint64_t shut_until, shut_ns; /* the last time for how long, if nobody came in since */
@@ -109,9 +106,7 @@ static void orphan(struct handle *handle)
 		listener->guests[i].fd = -1;
 	}
 	close_own(listener);
-	platform_close(listener->fd);
-	platform_close(listener->lock); /* the parent still has it locked */
-	listener->fd = listener->lock = -1;
+	claim_forget(&listener->claim);
 	for (uint32_t i = 0; i < listener->spare; i++)
 		segment_close_descriptors(&listener->spares[i]);
 	listener->spare = 0; /* their mappings have stayed with the parent */
@@ -119,169 +114,11 @@ static void orphan(struct handle *handle)
 	listener->owner = 0; /* a thread that is no more */
 }
 
-static int say_listen_error(int err, const char *what, const char *address, int64_t holder)
+/* Takes the address, and makes what a listener waits by. */
+static int set_up(struct peal_listener *listener)
 {
-	switch (err) {
-	case -ENOENT:
-	case -ENOTDIR:
-		return error_set(-ENOENT, "no folder for the address %s: make it first", address);
-	case -EACCES:
-	case -EPERM:
-	case -EROFS:
-		return error_set(-EACCES, "no permission to make the %s of %s (errno %d): %s", what,
-				 address, -err, error_mend(err, "see the mode of the folder"));
-	case -EADDRINUSE:
-		if (holder)
-			return error_set(
-				err,
-				"another server listens at %s (pid %lld): end it or choose another address",
-				address, (long long)holder);
-		return error_set(err,
-				 "another server listens at %s: end it or choose another address",
-				 address);
-	case -EMFILE:
-	case -ENFILE:
-		return error_set(err, "no descriptor for the %s of %s: raise the limit (ulimit -n)",
-				 what, address);
-	default:
-		return error_set(err, "the %s of %s failed (errno %d): %s", what, address, -err,
-				 error_mend(err, "see errno(3)"));
-	}
-}
+	int err = claim_take(&listener->claim, &listener->options);
 
-static int say_lock_error(int err, const char *address)
-{
-	static const char mend[] = "remove it or choose another address";
-
-	switch (err) {
-	case -EISDIR:
-		return error_set(err, "%s.lock is in the way: it is a folder and no lock file; %s",
-				 address, mend);
-	case -ELOOP:
-		return error_set(err, "%s.lock is in the way: a lock file is no symbolic link; %s",
-				 address, mend);
-	case -EEXIST:
-		return error_set(
-			err,
-			"%s.lock is in the way: it is no lock file of this user's (with a pid in it or nothing); %s",
-			address, mend);
-	default:
-		return say_listen_error(err, "lock file", address, 0);
-	}
-}
-
-/* Nothing or a socket may stand at the path: 0 or 1; or a negative errno. */
-static int look_at(const struct address *address)
-{
-	int kind = platform_kind(address->where, false);
-
-	if (kind == PLATFORM_NOTHING || kind == PLATFORM_SOCKET)
-		return kind == PLATFORM_SOCKET;
-	if (kind < 0)
-		return say_listen_error(kind, "socket", address->shown, 0);
-	return error_set(
-		-EEXIST,
-		"%s is in the way: it is a %s and no socket; remove it or choose another address",
-		address->shown, address_kind(kind));
-}
-
-/*
- * Whoever has the lock may replace the socket. A lock file is made only where we may be: not beside
- * what is no socket, nor beside the socket of somebody who knows no lock and is alive.
- */
-static int take_lock(struct peal_listener *listener)
-{
-	const struct address *address = &listener->address;
-	char path[sizeof(address->where) + 8];
-	int err, socket = look_at(address);
-
-	if (socket < 0)
-		return socket;
-	snprintf(path, sizeof(path), "%s.lock", address->where);
-	listener->lock = platform_lock(path, !socket);
-	if (listener->lock == -ENOENT && socket) {
-		err = platform_probe_socket(address->where);
-		if (err == -EADDRINUSE)
-			return say_listen_error(err, "socket", address->shown, 0);
-		listener->lock = platform_lock(path, true);
-	}
-	return listener->lock < 0 ? say_lock_error(listener->lock, address->shown) : 0;
-}
-
-/* Makes a path free for us. */
-static int clear_path(struct peal_listener *listener)
-{
-	const struct address *address = &listener->address;
-	int err = take_lock(listener);
-
-	if (err)
-		return err;
-	/* Again, with the lock: what stands here now is nobody's who knows it. */
-	err = look_at(address);
-	if (err <= 0)
-		return err;
-	err = platform_probe_socket(address->where);
-	if (!err)
-		err = platform_remove(address->where);
-	return err && err != -ENOENT ? say_listen_error(err, "socket", address->shown, 0) : 0;
-}
-
-static int open_socket(struct peal_listener *listener)
-{
-	const struct peal_options *options = &listener->options;
-	const struct address *address = &listener->address;
-	int err;
-
-	if (address->form == ADDRESS_SYSTEMD) {
-		listener->fd = address_inherit(&listener->address);
-		return listener->fd < 0 ? listener->fd : 0;
-	}
-	if (address->form == ADDRESS_DESCRIPTOR) {
-		err = address_adopt(address, true);
-		if (!err)
-			listener->fd = address->fd;
-		return err;
-	}
-	err = listener->fd = platform_socket();
-	if (err >= 0)
-		err = platform_bind(listener->fd, address->where, options->mode);
-	if (err)
-		goto fail;
-	if (address_is_file(address)) {
-		listener->bound = true;
-		err = platform_give(address->where, options->mode, (uint32_t)options->socket_group);
-		if (err == -EOPNOTSUPP)
-			return error_set(
-				-ENOSYS,
-				"the socket of %s cannot be given mode 0%o, of which the umask takes bits: that takes Linux 6.6 or a /proc; mount that, or change the umask",
-				address->shown, options->mode);
-		if (err == -EPERM && options->socket_group)
-			return error_set(
-				err,
-				"the socket of %s cannot be given to group %llu, which this user (%u) is not in: add it there, or pass another options.socket_group",
-				address->shown, (unsigned long long)options->socket_group,
-				platform_uid());
-		if (!err)
-			err = platform_identify(address->where, &listener->socket);
-		if (!err)
-			err = platform_whole_path(address->where, &listener->whole);
-	}
-	if (!err)
-		err = platform_listen(listener->fd, (int)options->backlog);
-	if (!err)
-		return 0;
-fail:
-	return say_listen_error(err, "socket", address->shown, 0);
-}
-
-static int claim(struct peal_listener *listener)
-{
-	int err = 0;
-
-	if (address_is_file(&listener->address))
-		err = clear_path(listener);
-	if (!err)
-		err = open_socket(listener);
 	if (err)
 		return err;
 	listener->poller = platform_poller();
@@ -299,8 +136,8 @@ static int claim(struct peal_listener *listener)
 			-err, error_mend(err, "raise the limit (ulimit -n)"));
 	platform_self(&listener->self);
 	/* Those whom it accepts inherit this. A system that has no credentials says so later. */
-	platform_want_credentials(listener->fd);
-	err = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK);
+	platform_want_credentials(listener->claim.fd);
+	err = platform_poller_add(listener->poller, listener->claim.fd, KEY_KNOCK);
 	if (!err)
 		err = platform_poller_add(listener->poller, listener->timer, KEY_TIMER);
 	if (err)
@@ -309,35 +146,17 @@ static int claim(struct peal_listener *listener)
 	return 0;
 }
 
-/* Where a server with these options is to be. */
-static int find_place(struct address *place, const char *address, const struct peal_options *given)
-{
-	int err = address_parse(place, address);
-
-	if (err)
-		return err;
-	if (place->form == ADDRESS_NAME)
-		return address_place(place, platform_uid() == 0, true);
-	/* Whoever limits a socket so would find that it is not. */
-	if (place->form == ADDRESS_ABSTRACT && given && (given->mode || given->socket_group))
-		return error_set(
-			-EINVAL,
-			"%s has no mode and no group, and options.mode is 0%o, socket_group %llu: leave both 0 (options.allow decides), or pass a path",
-			place->shown, given->mode, (unsigned long long)given->socket_group);
-	return 0;
-}
-
 int peal_listen(struct peal_listener **made, const char *address, const struct peal_options *given)
 {
 	struct peal_listener *listener;
 	struct peal_options options;
-	struct address place;
+	struct claim claim;
 	const char *why;
 	int err = options_take(&options, given);
 
 	*made = NULL;
 	if (!err)
-		err = find_place(&place, address, given);
+		err = claim_find(&claim, address, given);
 	if (err)
 		return err;
 	if (!runtime_memory(&why))
@@ -349,33 +168,26 @@ int peal_listen(struct peal_listener **made, const char *address, const struct p
 	listener->options = options;
 	options_copy_name(listener->name, options.name);
 	listener->options.name = listener->name;
-	listener->address = place;
-	listener->fd = listener->lock = listener->poller = listener->timer = -1;
+	listener->claim = claim;
+	listener->poller = listener->timer = -1;
 	listener->reserve[0] = listener->reserve[1] = -1;
 	listener->timer_at = listener->due = UINT64_MAX;
 	admission_init(&listener->admission);
 	for (unsigned i = 0; i < GUESTS; i++)
 		listener->guests[i].fd = -1;
 	listener->handle.orphan = orphan;
-	/* A child that is forked meanwhile must not keep the lock. */
 	registry_lock();
 	registry_add(&listener->handle);
-	err = claim(listener);
+	err = set_up(listener);
 	if (err) {
 		registry_remove(&listener->handle);
-		if (listener->bound)
-			platform_remove(place.where);
 		close_own(listener);
-		if (place.form != ADDRESS_DESCRIPTOR)
-			platform_close_listening(listener->fd, *place.where);
-		platform_unlock(listener->lock);
+		claim_undo(&listener->claim);
 	}
 	registry_unlock();
-	/* It may take a moment until the winner listens. */
-	if (err && listener->lock == -EADDRINUSE)
-		say_listen_error(err, "socket", place.shown, platform_listening_pid(place.where));
 	if (err) {
-		free(listener->whole);
+		claim_name_winner(&listener->claim);
+		claim_free(&listener->claim);
 		free(listener);
 	} else {
 		*made = listener;
@@ -451,7 +263,7 @@ static void see_off(struct peal_listener *listener, struct guest *guest, int err
 	close_guest(listener, guest);
 	if (guest->counted)
 		admission_leave(&listener->admission, guest->who.uid);
-	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->address.shown,
+	log_line(LOG_INFO, "%s: refused pid %lld: %s", listener->claim.address.shown,
 		 (long long)guest->who.pid, sentence);
 }
 
@@ -578,7 +390,7 @@ static int send_answer(struct peal_listener *listener, const struct guest *guest
 			  error_mend(err, "see sendmsg(2)"));
 	/* Then no refusal gets out, either, and nobody else is told. */
 	if (err == -EPERM || err == -ENOSYS)
-		log_line(LOG_WARN, "%s: %s", listener->address.shown, peal_error());
+		log_line(LOG_WARN, "%s: %s", listener->claim.address.shown, peal_error());
 	return err;
 }
 
@@ -762,7 +574,7 @@ static bool hear(struct peal_listener *listener, struct guest *guest, struct pea
 /* No one is let in before then, nor while all seats are taken. */
 static void shut(struct peal_listener *listener, uint64_t until)
 {
-	platform_poller_remove(listener->poller, listener->fd);
+	platform_poller_remove(listener->poller, listener->claim.fd);
 	listener->shut = true;
 	listener->shut_until = until;
 }
@@ -801,7 +613,7 @@ static void turn_away(struct peal_listener *listener)
 	i = listener->reserve[0] < 0;
 	platform_close(listener->reserve[i]);
 	listener->reserve[i] = -1;
-	fd = platform_accept(listener->fd);
+	fd = platform_accept(listener->claim.fd);
 	if (fd >= 0) {
 		wire_refuse(fd, -EBUSY, out_of_descriptors);
 		platform_close_socket(fd);
@@ -877,7 +689,7 @@ static int greet(struct peal_listener *listener, bool sure, struct peal_link **l
 	int err;
 
 	registry_lock();
-	guest->fd = platform_accept(listener->fd);
+	guest->fd = platform_accept(listener->claim.fd);
 	registry_unlock();
 	if (guest->fd < 0) {
 		err = guest->fd;
@@ -1000,8 +812,8 @@ static void expire(struct peal_listener *listener, uint64_t now, uint64_t *next)
 	if (!listener->shut)
 		return;
 	if (listener->seated < SEATS && now >= listener->shut_until)
-		listener->shut = platform_poller_add(listener->poller, listener->fd, KEY_KNOCK) !=
-				 0;
+		listener->shut = platform_poller_add(listener->poller, listener->claim.fd,
+						     KEY_KNOCK) != 0;
 	if (listener->shut && listener->seated < SEATS)
 		*next = sooner(*next, listener->shut_until > now ? listener->shut_until :
 								   platform_later(now, patience));
@@ -1076,7 +888,7 @@ static int serve_until(struct peal_listener *listener, struct peal_link **link, 
 			return error_set(
 				-ETIMEDOUT,
 				"no client came to %s until the timeout of %lld ns: wait longer",
-				listener->address.shown, (long long)timeout);
+				listener->claim.address.shown, (long long)timeout);
 		if (next > deadline)
 			next = deadline;
 		platform_poll(listener->poller, false,
@@ -1121,29 +933,22 @@ int peal_listener_fd(const struct peal_listener *listener)
 
 void peal_listener_close(struct peal_listener *listener)
 {
-	struct platform_identity now;
-
 	if (!listener)
 		return;
 	PEAL_DEBUG_ENTER(listener);
 	registry_lock();
 	registry_remove(&listener->handle);
 	if (!listener->stale) {
-		/* While we have the lock, what we bound is ours to remove. */
-		if (listener->bound && !platform_identify(listener->whole, &now) &&
-		    now.device == listener->socket.device && now.inode == listener->socket.inode)
-			platform_remove(listener->whole);
 		for (unsigned i = 0; i < GUESTS; i++)
 			platform_close_socket(listener->guests[i].fd);
 		close_own(listener);
-		platform_close_listening(listener->fd, *listener->address.where);
-		platform_unlock(listener->lock);
+		claim_end(&listener->claim);
 	}
 	drop_spares(listener, UINT32_MAX);
 	registry_unlock();
 	PEAL_DEBUG_LEAVE(listener);
 	free(listener->spares);
 	admission_end(&listener->admission);
-	free(listener->whole);
+	claim_free(&listener->claim);
 	free(listener);
 }

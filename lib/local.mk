@@ -16,6 +16,8 @@ libpealcore_la_SOURCES = \
 	lib/bulk.h \
 	lib/call.c \
 	lib/call.h \
+	lib/claim.c \
+	lib/claim.h \
 	lib/client.c \
 	lib/clients.c \
 	lib/clients.h \

@@ -21,7 +21,8 @@ int pending_open(struct pending *table, uint32_t most)
 	table->heap = calloc(most, sizeof(*table->heap));
 	if (table->calls && table->heap)
 		return 0;
-	pending_close(table);
+	free(table->heap);
+	free(table->calls);
 	return error_set(-ENOMEM, "no memory for %u calls: pass fewer in options.calls", most);
 }
 
