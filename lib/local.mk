@@ -49,6 +49,7 @@ libpealcore_la_SOURCES = \
 	lib/probe.h \
 	lib/registry.c \
 	lib/registry.h \
+	lib/reply.c \
 	lib/ring.c \
 	lib/ring.h \
 	lib/runtime.c \

@@ -155,4 +155,7 @@ int worker_send_error(struct worker *worker, struct client *client, uint32_t tag
 /* server.c: takes clients in, a few at a time, and gives them to the workers. By worker 0. */
 void server_accept(struct peal_server *server);
 
+/* server.c: the errno of a server from before a fork, with its sentence. */
+int server_stale(void);
+
 #endif
