@@ -19,6 +19,3 @@ pealinclude_HEADERS = \
 	include/peal/set.h \
 	include/peal/stats.h
 nodist_pealinclude_HEADERS = include/peal/version.h
-
-uninstall-hook:
-	-@rmdir "$(DESTDIR)$(pealincludedir)" 2>/dev/null || :
