@@ -248,8 +248,7 @@ LOG_COMPILER = $(TEST_WRAPPER) $(TEST_EMULATOR)
 EXTRA_DIST += \
 	tests/model \
 	tests/mutants \
-	tests/installed/round-trip.c \
-	tests/installed/run \
+	tests/installed \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
@@ -290,7 +289,7 @@ check-mutants: all
 
 check-installed: all
 	CC='$(CC)' MAKE='$(MAKE)' prefix='$(prefix)' includedir='$(includedir)' libdir='$(libdir)' \
-		bindir='$(bindir)' PKG_CONFIG='$(PKG_CONFIG)' \
+		bindir='$(bindir)' datadir='$(datadir)' mandir='$(mandir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
 # Of what peal-perf measures, and of the others.
