@@ -249,6 +249,7 @@ EXTRA_DIST += \
 	tests/model \
 	tests/mutants \
 	tests/installed \
+	tests/packages/rpm \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
@@ -292,6 +293,9 @@ check-installed: all
 		bindir='$(bindir)' datadir='$(datadir)' mandir='$(mandir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
+check-rpm:
+	CC='$(CC)' $(top_srcdir)/tests/packages/rpm '$(top_srcdir)' '$(top_builddir)'
+
 # Of what peal-perf measures, and of the others.
 perf_tests = run perf page
 tool_tests = cat tune tune-apply tune-run top
@@ -306,4 +310,4 @@ check-tools: all $(tool_helpers)
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
-.PHONY: check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
+.PHONY: check-rpm check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
