@@ -246,6 +246,7 @@ endif
 LOG_COMPILER = $(TEST_WRAPPER) $(TEST_EMULATOR)
 
 EXTRA_DIST += \
+	tests/abi \
 	tests/model \
 	tests/mutants \
 	tests/installed \
@@ -307,7 +308,11 @@ check-perf: all
 check-tools: all $(tool_helpers)
 	@tests="$(tool_tests)"; $(tests_of_tools)
 
+check-abi: all
+	CC='$(CC)' $(top_srcdir)/tests/abi/run '$(top_srcdir)' '$(top_builddir)'
+
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
 .PHONY: check-rpm check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
+.PHONY: check-abi check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
