@@ -97,9 +97,13 @@ int server_stale(void)
 			     "this server is from before a fork: only the parent can use it");
 }
 
+#define SIZE_VERSION_1 sizeof(struct peal_server_options)
+
 static int check_head(const struct peal_server_options *given)
 {
-	if (given->size != sizeof(*given))
+	const uint8_t *bytes = (const uint8_t *)given;
+
+	if (given->size < SIZE_VERSION_1 || given->size > 4096)
 		return error_set(
 			-EINVAL,
 			"options->size is %u, and sizeof(struct peal_server_options) %zu: start with peal_server_options_init",
@@ -109,6 +113,12 @@ static int check_head(const struct peal_server_options *given)
 			given->abi ? -EOPNOTSUPP : -EINVAL,
 			"options->abi is %u, and this library knows 1 to %u: start with peal_server_options_init, or use a newer library",
 			given->abi, PEAL_ABI);
+	for (uint32_t i = SIZE_VERSION_1; i < given->size; i++)
+		if (bytes[i])
+			return error_set(
+				-EOPNOTSUPP,
+				"the option at offset %u is newer than this library, which knows %zu bytes: use a newer one, or set it to 0",
+				i, SIZE_VERSION_1);
 	for (unsigned i = 0; i < sizeof(given->spare) / sizeof(given->spare[0]); i++)
 		if (given->spare[i])
 			return error_set(

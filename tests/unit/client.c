@@ -455,6 +455,10 @@ END_TEST
 START_TEST(wrong_flags_and_options_are_refused)
 	{
 		struct peal_client_options options;
+		struct {
+			struct peal_client_options options;
+			uint64_t newer[2];
+		} later = { .newer = { 0 } };
 		struct peal_client *none;
 
 		open_with(NULL);
@@ -480,6 +484,14 @@ START_TEST(wrong_flags_and_options_are_refused)
 		peal_client_options_init(&options);
 		options.abi = PEAL_ABI + 1;
 		expect_error(peal_client_open(&none, folder.path, &options), -EOPNOTSUPP, NULL);
+		/* Of a later header: taken if what is newer is zero. */
+		peal_client_options_init(&later.options);
+		later.options.size = sizeof(later);
+		ck_assert_int_eq(peal_client_open(&none, folder.path, &later.options), 0);
+		peal_client_close(none);
+		later.newer[1] = 1;
+		expect_error(peal_client_open(&none, folder.path, &later.options), -EOPNOTSUPP,
+			     "offset 160", NULL);
 		peal_client_close(NULL);
 	}
 END_TEST

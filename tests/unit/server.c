@@ -1186,6 +1186,31 @@ START_TEST(options_that_make_no_sense_are_refused_with_a_sentence)
 	}
 END_TEST
 
+START_TEST(options_of_a_later_header_will_do_if_what_is_newer_is_zero)
+	{
+		struct play play = { .clients = 0 };
+		struct {
+			struct peal_server_options options;
+			uint64_t newer[3];
+		} later = { .newer = { 0 } };
+		struct peal_server *server;
+		struct folder folder;
+
+		folder_make(&folder);
+		later.options = options_of(&play);
+		later.options.size = sizeof(later);
+		ck_assert_int_eq(peal_server_open(&server, folder.path, &later.options), 0);
+		peal_server_close(server);
+		later.newer[2] = (uint64_t)1 << 63;
+		expect_error(peal_server_open(&server, folder.path, &later.options), -EOPNOTSUPP,
+			     "offset 271", "newer", NULL);
+		later.options.size = 4097;
+		expect_error(peal_server_open(&server, folder.path, &later.options), -EINVAL,
+			     "size is 4097", NULL);
+		folder_remove(&folder);
+	}
+END_TEST
+
 static int fill_the_ring(struct play *play, struct peal_request *request)
 {
 	static char text[1000];
@@ -1542,6 +1567,7 @@ static Suite *suite(void)
 	tcase_add_test(all, closing_tells_all_and_leaves_nothing_behind);
 	tcase_add_test(all, a_child_of_a_fork_can_only_close_it);
 	tcase_add_test(all, options_that_make_no_sense_are_refused_with_a_sentence);
+	tcase_add_test(all, options_of_a_later_header_will_do_if_what_is_newer_is_zero);
 	tcase_add_test(all, replies_for_which_there_is_no_room_are_queued_or_refused);
 	tcase_add_test(all, a_reply_that_cannot_be_is_refused_and_the_next_one_is_not);
 	tcase_add_loop_test(all, without_eventfds_other_threads_still_wake_a_worker, 0, 2);
