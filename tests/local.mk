@@ -251,6 +251,7 @@ EXTRA_DIST += \
 	tests/mutants \
 	tests/installed \
 	tests/packages/rpm \
+	tests/man \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
@@ -297,6 +298,9 @@ check-installed: all
 check-rpm:
 	CC='$(CC)' $(top_srcdir)/tests/packages/rpm '$(top_srcdir)' '$(top_builddir)'
 
+check-man: all
+	CC='$(CC)' $(top_srcdir)/tests/man/run '$(top_srcdir)' '$(top_builddir)'
+
 # Of what peal-perf measures, and of the others.
 perf_tests = run perf page
 tool_tests = cat tune tune-apply tune-run top
@@ -316,3 +320,4 @@ check-lint:
 
 .PHONY: check-rpm check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
 .PHONY: check-abi check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
+.PHONY: check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed check-man

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+#
+# The manual pages, in mdoc, a folder for all sections. A page has the name of the first thing that
+# it describes; of the other names in its NAME section "make install" makes links to it.
+
+dist_man_MANS =
+
+# Section 3: options, links and messages.
+dist_man_MANS += \
+	man/peal_error.3
+
+EXTRA_DIST += man/names
+
+install-data-local: install-man-links
+uninstall-local: uninstall-man-links
+
+# The pages are in the source folder, also where that is not the one to build in.
+man_links = cd $(srcdir) && man/names $(dist_man_MANS) | while read -r section page name
+
+install-man-links: install-man
+	@$(man_links); do \
+		(cd "$(DESTDIR)$(mandir)/man$$section" && rm -f "$$name.$$section" && \
+			$(LN_S) "$$page.$$section" "$$name.$$section") || exit 1; \
+	done
+
+uninstall-man-links:
+	@$(man_links); do rm -f "$(DESTDIR)$(mandir)/man$$section/$$name.$$section"; done
+
+.PHONY: install-man-links uninstall-man-links
