@@ -7,7 +7,16 @@ dist_man_MANS =
 
 # Section 3: options, links and messages.
 dist_man_MANS += \
-	man/peal_error.3
+	man/peal_close.3 \
+	man/peal_connect.3 \
+	man/peal_error.3 \
+	man/peal_link_agreed.3 \
+	man/peal_link_fd.3 \
+	man/peal_link_memory.3 \
+	man/peal_link_tx.3 \
+	man/peal_listen.3 \
+	man/peal_options_init.3 \
+	man/peal_pair.3
 
 EXTRA_DIST += man/names
 

@@ -117,12 +117,11 @@ heading == "SYNOPSIS" {
 		print "function\t" name "\t" plain(type " " name "(" list ")")
 	}
 }
-heading == "ERRORS" {
+heading == "ERRORS" && /Er -?E/ {
 	rest = $0
-	while (match(rest, /Er -?E[A-Z0-9]+/)) {
-		entry = substr(rest, RSTART + 3, RLENGTH - 3)
-		sub(/^-/, "", entry)
-		print "errno\t" entry
+	sub(/.*Er /, "", rest)
+	while (match(rest, /E[A-Z0-9]+/)) {
+		print "errno\t" substr(rest, RSTART, RLENGTH)
 		rest = substr(rest, RSTART + RLENGTH)
 	}
 }
