@@ -7,6 +7,7 @@ dist_man_MANS =
 
 # Section 3: options, links and messages.
 dist_man_MANS += \
+	man/peal_call.3 \
 	man/peal_close.3 \
 	man/peal_connect.3 \
 	man/peal_error.3 \
@@ -16,7 +17,14 @@ dist_man_MANS += \
 	man/peal_link_tx.3 \
 	man/peal_listen.3 \
 	man/peal_options_init.3 \
-	man/peal_pair.3
+	man/peal_pair.3 \
+	man/peal_peek.3 \
+	man/peal_recv.3 \
+	man/peal_reserve.3 \
+	man/peal_send.3 \
+	man/peal_send_error.3 \
+	man/peal_send_more.3 \
+	man/peal_send_part.3
 
 EXTRA_DIST += man/names
 
