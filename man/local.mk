@@ -32,7 +32,7 @@ install-data-local: install-man-links
 uninstall-local: uninstall-man-links
 
 # The pages are in the source folder, also where that is not the one to build in.
-man_links = cd $(srcdir) && man/names $(dist_man_MANS) | while read -r section page name
+man_links = (cd $(srcdir) && man/names $(dist_man_MANS)) | while read -r section page name
 
 install-man-links: install-man
 	@$(man_links); do \
