@@ -26,6 +26,19 @@ dist_man_MANS += \
 	man/peal_send_more.3 \
 	man/peal_send_part.3
 
+# Section 3: sets, servers, clients, counters, CPUs and the runtime.
+dist_man_MANS += \
+	man/peal_handlers.3 \
+	man/peal_reply.3 \
+	man/peal_request_keep.3 \
+	man/peal_server_count.3 \
+	man/peal_server_open.3 \
+	man/peal_server_reply.3 \
+	man/peal_server_run.3 \
+	man/peal_set_arm.3 \
+	man/peal_set_create.3 \
+	man/peal_set_wait.3
+
 EXTRA_DIST += man/names
 
 install-data-local: install-man-links
