@@ -28,16 +28,27 @@ dist_man_MANS += \
 
 # Section 3: sets, servers, clients, counters, CPUs and the runtime.
 dist_man_MANS += \
+	man/peal_client_begin.3 \
+	man/peal_client_call.3 \
+	man/peal_client_fd.3 \
+	man/peal_client_open.3 \
+	man/peal_cpu_list.3 \
+	man/peal_cpu_pair.3 \
+	man/peal_cpu_pin.3 \
 	man/peal_handlers.3 \
+	man/peal_link_stats.3 \
+	man/peal_monitor_open.3 \
 	man/peal_reply.3 \
 	man/peal_request_keep.3 \
+	man/peal_runtime_fact.3 \
 	man/peal_server_count.3 \
 	man/peal_server_open.3 \
 	man/peal_server_reply.3 \
 	man/peal_server_run.3 \
 	man/peal_set_arm.3 \
 	man/peal_set_create.3 \
-	man/peal_set_wait.3
+	man/peal_set_wait.3 \
+	man/peal_ticks.3
 
 EXTRA_DIST += man/names
 
