@@ -262,6 +262,7 @@ EXTRA_DIST += \
 	tests/tools/perf \
 	tests/tools/prometheus.awk \
 	tests/tools/schema.awk \
+	tests/tools/standard \
 	tests/tools/trees \
 	tests/tools/run \
 	tests/tools/top \
@@ -303,7 +304,7 @@ check-man: all
 
 # Of what peal-perf measures, and of the others.
 perf_tests = run perf page
-tool_tests = cat tune tune-apply tune-run top
+tool_tests = standard cat tune tune-apply tune-run top
 tests_of_tools = failed=; for test in $$tests; do \
 		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/$$test || failed=yes; \
 	done; test -z "$$failed"

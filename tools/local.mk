@@ -11,7 +11,9 @@ peal_cat_SOURCES = \
 	tools/peal-cat/report.c \
 	tools/peal-cat/report.h \
 	tools/peal-cat/stream.c \
-	tools/peal-cat/stream.h
+	tools/peal-cat/stream.h \
+	tools/standard.c \
+	tools/standard.h
 peal_cat_LDADD = libpeal.la
 peal_cat_LDFLAGS =
 
@@ -33,7 +35,9 @@ peal_info_SOURCES = \
 	tools/peal-info/trial.c \
 	tools/peal-info/trial.h \
 	tools/peal-perf/complaint.c \
-	tools/peal-perf/complaint.h
+	tools/peal-perf/complaint.h \
+	tools/standard.c \
+	tools/standard.h
 peal_info_LDADD = libpeal.la -lm
 peal_info_LDFLAGS =
 
@@ -132,7 +136,9 @@ peal_perf_SOURCES = \
 	tools/peal-perf/watch.c \
 	tools/peal-perf/watch.h \
 	tools/peal-perf/width.c \
-	tools/peal-perf/width.h
+	tools/peal-perf/width.h \
+	tools/standard.c \
+	tools/standard.h
 peal_perf_LDADD = libpeal.la $(CJSON_LIBS) $(MQ_LIBS) -lm
 peal_perf_LDFLAGS =
 
@@ -157,6 +163,7 @@ peal_top_SOURCES = \
 	tools/peal-top/target.c \
 	tools/peal-top/target.h \
 	tools/peal-top/text.c \
+	tools/standard.c \
 	tools/standard.h
 peal_top_CPPFLAGS = $(AM_CPPFLAGS) $(NCURSES_CFLAGS)
 peal_top_LDADD = libpeal.la -lm $(NCURSES_LIBS)
@@ -189,6 +196,7 @@ peal_tune_SOURCES = \
 	tools/peal-tune/report.h \
 	tools/peal-tune/tree.c \
 	tools/peal-tune/tree.h \
+	tools/standard.c \
 	tools/standard.h
 # What changes things, and takes it back.
 peal_tune_SOURCES += \

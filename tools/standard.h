@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: MIT
  *
- * Standard streams that are closed. For tools that write files: the next one opened would get such
- * a number, and what is printed would go into it.
+ * What all commands have in common: standard streams that are closed, --help and --version as GNU
+ * asks for them.
  */
 #ifndef TOOLS_STANDARD_H
 #define TOOLS_STANDARD_H
@@ -10,8 +10,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* First of all: no file gets a number of standard streams. To print there is still an error, and a
- * program that is executed has them closed, as before. */
+/* First of all, for tools that write files: no file gets a number of standard streams, else what is
+ * printed would go into it. To print there is still an error, and a program that is executed has
+ * them closed, as before. */
 static inline void standard_keep(void)
 {
 	int fd;
@@ -22,5 +23,19 @@ static inline void standard_keep(void)
 	if (fd >= 0)
 		close(fd);
 }
+
+/* All that --version prints; the version is configure.ac's. */
+void standard_version(const char *tool);
+
+/* The last lines of --help. */
+void standard_help_end(const char *tool);
+
+/* Behind the sentence about a bad command line, on standard error: where to read more. Returns the
+ * code, so that "return standard_usage(...)" reads well. */
+int standard_usage(const char *tool, int code);
+
+/* Closes standard output. What was cut short must not pass for whole: the code is then the other
+ * one, after a sentence. */
+int standard_finish(const char *tool, int code, int code_if_lost);
 
 #endif

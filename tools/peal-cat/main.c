@@ -23,7 +23,9 @@
 #include "report.h"
 #include "stream.h"
 #include "tools/number.h"
+#include "tools/standard.h"
 
+#define TOOL "peal-cat"
 #define RING_DEFAULT ((uint64_t)1 << 20)
 #define RING_LARGEST ((uint64_t)1 << 30)
 #define TIMEOUT_MOST 1e6
@@ -54,15 +56,7 @@ static void print_help(void)
 	       "for the other side has gone or an input or output failed; %d: a bad command line; %d: no\n"
 	       "other side was found, or it did not want us. Each but %d comes with a sentence.\n",
 	       CAT_DONE, CAT_BROKEN, CAT_USAGE, CAT_ALONE, CAT_DONE);
-}
-
-static void print_version(void)
-{
-	printf("peal-cat (Peal) %s\n"
-	       "Copyright (c) 2026 The Peal authors\n"
-	       "License MIT: <https://spdx.org/licenses/MIT.html>\n"
-	       "There is no warranty, as far as the law permits.\n",
-	       peal_runtime_version());
+	standard_help_end(TOOL);
 }
 
 struct wishes {
@@ -83,13 +77,12 @@ static int64_t take_seconds(const char *text)
 	return (int64_t)(seconds * 1e9);
 }
 
-/* Prints what was asked for and ends with 0, or with 1 where that cannot be written. */
-static void print_and_exit(void (*print)(void))
+/* A sentence about the command line, and where to read more. */
+static _Noreturn void refuse(const char *sentence, const char *value)
 {
-	print();
-	if (fflush(stdout) || ferror(stdout))
-		report_failure(CAT_BROKEN, "writing standard output: %s", strerror(errno));
-	exit(CAT_DONE);
+	fprintf(stderr, "%s: %s%s%s%s\n", TOOL, sentence, value ? " \"" : "", value ? value : "",
+		value ? "\"" : "");
+	exit(standard_usage(TOOL, CAT_USAGE));
 }
 
 static struct wishes take_wishes(int argc, char **argv)
@@ -127,22 +120,19 @@ static struct wishes take_wishes(int argc, char **argv)
 			wishes.timeout = take_seconds(optarg);
 			break;
 		case 'h':
-			print_and_exit(print_help);
-			break;
+			print_help();
+			exit(standard_finish(TOOL, CAT_DONE, CAT_BROKEN));
 		case 'V':
-			print_and_exit(print_version);
-			break;
+			standard_version(TOOL);
+			exit(standard_finish(TOOL, CAT_DONE, CAT_BROKEN));
 		case ':':
-			report_failure(CAT_USAGE, "nothing stands behind %s: try --help",
-				       argv[optind - 1]);
+			refuse("nothing stands behind", argv[optind - 1]);
 		default:
-			report_failure(CAT_USAGE, "unknown option \"%s\": try --help",
-				       argv[optind - 1]);
+			refuse("unknown option", argv[optind - 1]);
 		}
 	}
 	if (optind != argc - 1)
-		report_failure(CAT_USAGE, "%s: try --help",
-			       optind == argc ? "no address" : "more than one address");
+		refuse(optind == argc ? "no address" : "more than one address", NULL);
 	wishes.address = argv[optind];
 	return wishes;
 }

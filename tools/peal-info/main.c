@@ -8,7 +8,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,6 +19,9 @@
 #include "calibrate.h"
 #include "peer.h"
 #include "report.h"
+#include "tools/standard.h"
+
+#define TOOL "peal-info"
 
 #define EXIT_OUTPUT 1
 #define EXIT_IN_VAIN 2
@@ -51,36 +53,18 @@ static void print_help(void)
 	     "\n"
 	     "Exit code: 0; 1 if the output cannot be written; 2 if --check-peer got no link, or\n"
 	     "--calibrate could not measure; 64 for a bad command line.");
+	standard_help_end(TOOL);
 }
 
-static void print_version(void)
-{
-	printf("peal-info (Peal) %s\n"
-	       "Copyright (c) 2026 The Peal authors\n"
-	       "License MIT: <https://spdx.org/licenses/MIT.html>\n"
-	       "There is no warranty, as far as the law permits.\n",
-	       peal_runtime_version());
-}
-
-/* A report that was cut short must not pass for a whole one. */
 static int finish(int status)
 {
-	bool failed = ferror(stdout) != 0;
-
-	errno = 0;
-	if (fclose(stdout))
-		failed = true;
-	if (!failed)
-		return status;
-	fprintf(stderr, "peal-info: the output could not be written%s%s\n", errno ? ": " : "",
-		errno ? strerror(errno) : "");
-	return EXIT_OUTPUT;
+	return standard_finish(TOOL, status, EXIT_OUTPUT);
 }
 
 static int refuse(const char *what, const char *value)
 {
-	fprintf(stderr, "peal-info: %s \"%s\": try --help\n", what, value);
-	return EXIT_USAGE;
+	fprintf(stderr, TOOL ": %s \"%s\"\n", what, value);
+	return standard_usage(TOOL, EXIT_USAGE);
 }
 
 /* A number of the command line. */
@@ -172,7 +156,7 @@ int main(int argc, char **argv)
 			print_help();
 			return finish(0);
 		} else if (!strcmp(argv[i], "--version")) {
-			print_version();
+			standard_version(TOOL);
 			return finish(0);
 		} else if (!strcmp(argv[i], "--calibrate")) {
 			wishes.calibrate = true;

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include <peal/runtime.h>
-
 #include "clients.h"
 #include "complaint.h"
 #include "demo.h"
@@ -28,8 +26,11 @@
 #include "run.h"
 #include "slice.h"
 #include "table.h"
+#include "tools/standard.h"
 #include "touch.h"
 #include "watch.h"
+
+#define TOOL "peal-perf"
 
 static void rate_defaults(struct options *options)
 {
@@ -163,8 +164,10 @@ static const struct command {
 
 static void help(void)
 {
-	printf("peal-perf measures Peal between two processes, beside other ways to send messages.\n\n"
-	       "usage: peal-perf COMMAND [OPTION]...\n\ncommands:\n");
+	printf("Usage: %s COMMAND [OPTION]...\n"
+	       "Measure Peal between two processes, beside other ways to send messages.\n\n"
+	       "commands:\n",
+	       TOOL);
 	for (unsigned i = 0; i < COMMANDS; i++)
 		printf("  %-18s %s\n", commands[i].name, commands[i].about);
 	printf("\noptions:\n");
@@ -185,12 +188,7 @@ static void help(void)
 	       "a lap is once through the ring.\n\n"
 	       "matrix: unless said otherwise 64, 1k and 16k bytes, 1, 16 and 128 clients, adaptive "
 	       "and asleep,\nwith rings of 64k and slices of 0.3 s.\n");
-}
-
-static int version(void)
-{
-	printf("peal-perf %s\n", peal_runtime_version());
-	return 0;
+	standard_help_end(TOOL);
 }
 
 /* "floor, latency ... or demo": all of them, in text, which is returned. */
@@ -463,14 +461,13 @@ int main(int argc, char **argv)
 	if (argc < 2) {
 		char all[COMMANDS_TEXT];
 
-		fprintf(stderr, "peal-perf: which command? Give %s; see peal-perf --help\n",
-			commands_text(all));
-		return EXIT_USAGE;
+		fprintf(stderr, "peal-perf: which command? Give %s\n", commands_text(all));
+		return standard_usage(TOOL, EXIT_USAGE);
 	}
 	if (argv[1][0] != '-') {
 		command = command_find(argv[1]);
 		if (!command)
-			return EXIT_USAGE;
+			return standard_usage(TOOL, EXIT_USAGE);
 	}
 	options_default(&options);
 	if (command && command->defaults)
@@ -479,11 +476,11 @@ int main(int argc, char **argv)
 	if (err)
 		return err;
 	if (options.version)
-		return version();
-	if (options.help) {
+		standard_version(TOOL);
+	if (options.help)
 		help();
-		return 0;
-	}
+	if (options.help || options.version)
+		return standard_finish(TOOL, 0, 1);
 	if (!command) {
 		fprintf(stderr, "peal-perf: the command comes first: peal-perf latency %s\n",
 			argv[1]);

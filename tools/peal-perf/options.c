@@ -19,6 +19,7 @@
 #include "options.h"
 #include "report.h"
 #include "tools/number.h"
+#include "tools/standard.h"
 
 #define RING_DEFAULT ((uint64_t)2 << 20)
 #define RING_LARGEST ((uint64_t)256 << 20)
@@ -613,9 +614,9 @@ static int unknown_option(const char *word, size_t length)
 		names[i] = all_options[i].name;
 	snprintf(name, sizeof(name), "%.*s", (int)length, word);
 	nearest = options_nearest(name, names, OPTIONS);
-	return usage("unknown option \"%s\": %s%s%ssee peal-perf --help", name,
-		     nearest ? "did you mean " : "", nearest ? nearest : "",
-		     nearest ? "? Else " : "");
+	usage("unknown option \"%s\"%s%s%s", name, nearest ? ": did you mean " : "",
+	      nearest ? nearest : "", nearest ? "?" : "");
+	return standard_usage("peal-perf", EXIT_USAGE);
 }
 
 /* Parses one option; *used: how many words it took. */
@@ -626,8 +627,10 @@ static int parse_one(struct options *options, int argc, char **argv, int *used)
 	const char *value = word[length] ? word + length + 1 : NULL;
 
 	*used = 1;
-	if (word[0] != '-')
-		return usage("\"%s\" is no option: see peal-perf --help", word);
+	if (word[0] != '-') {
+		usage("\"%s\" is no option", word);
+		return standard_usage("peal-perf", EXIT_USAGE);
+	}
 	for (unsigned i = 0; i < OPTIONS; i++) {
 		const struct option *option = &all_options[i];
 
@@ -737,11 +740,10 @@ int options_parse(struct options *options, int argc, char **argv)
 
 	for (; argc; argc -= used, argv += used) {
 		err = parse_one(options, argc, argv, &used);
-		if (err)
+		/* What stands behind these is not looked at. */
+		if (err || options->help || options->version)
 			return err;
 	}
-	if (options->help || options->version)
-		return 0;
 	set_defaults(options);
 	if (!options->cpus_named) {
 		err = choose_cpus(options, PEAL_SAME_LLC, false);

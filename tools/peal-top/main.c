@@ -28,6 +28,8 @@
 #include "target.h"
 #include "tools/standard.h"
 
+#define TOOL "peal-top"
+
 #define EXIT_OUTPUT 1
 #define EXIT_IN_VAIN 2
 #define EXIT_USAGE 64 /* EX_USAGE of sysexits.h */
@@ -80,15 +82,7 @@ static void print_help(void)
 	puts("\n"
 	     "Exit code: 0; 1 if the output cannot be written; 2 if there is no such server, it may\n"
 	     "not be looked at, or it has gone; 64 for a bad command line.");
-}
-
-static void print_version(void)
-{
-	printf("peal-top (Peal) %s\n"
-	       "Copyright (c) 2026 The Peal authors\n"
-	       "License MIT: <https://spdx.org/licenses/MIT.html>\n"
-	       "There is no warranty, as far as the law permits.\n",
-	       peal_runtime_version());
+	standard_help_end(TOOL);
 }
 
 /* Why the output could not be written, once it could not; 0: it could. */
@@ -116,8 +110,8 @@ static int finish(int status)
 
 static int refuse(const char *what, const char *value)
 {
-	fprintf(stderr, "peal-top: %s \"%s\": try --help\n", what, value);
-	return EXIT_USAGE;
+	fprintf(stderr, TOOL ": %s \"%s\"\n", what, value);
+	return standard_usage(TOOL, EXIT_USAGE);
 }
 
 /* The sentence behind what the library returned. */
@@ -497,7 +491,7 @@ static bool take_flag(struct wishes *wishes, int option, char **argv, int *statu
 		*status = finish(0);
 		return false;
 	case 'V':
-		print_version();
+		standard_version(TOOL);
 		*status = finish(0);
 		return false;
 	case ':':

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tools/number.h"
+#include "tools/peal-tune/tell.h"
 #include "tools/peal-tune/change.h"
 #include "tools/peal-tune/finding.h"
 #include "tools/peal-tune/journal.h"
@@ -564,7 +565,7 @@ static int take_order(int argc, char **argv, struct order *order)
 				return refuse("pages \"%s\": give a number from 1 to 4294967295",
 					      value);
 		} else {
-			return refuse("unknown argument \"%s\": try --help", argv[i]);
+			return tell_argument(argv[i]);
 		}
 	}
 	return 0;

@@ -282,7 +282,7 @@ static int take_options(struct jitter *jitter, int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return tell(EXIT_USAGE, "unknown argument \"%s\": try --help", argv[optind]);
+		return tell_argument(argv[optind]);
 	if (*jitter->common->root)
 		return tell(EXIT_USAGE, "a recorded machine has no jitter: leave --root out");
 	return 0;

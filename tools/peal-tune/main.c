@@ -20,6 +20,9 @@
 #include "tools/number.h"
 #include "tools/peal-tune/command.h"
 #include "tools/standard.h"
+#include "tools/peal-tune/tell.h"
+
+#define TOOL "peal-tune"
 
 /* The commands, as bits of who takes an option. */
 enum command {
@@ -96,42 +99,25 @@ static void print_help(void)
 	     "  --json               print one JSON object (docs/peal-tune*.schema.json)\n"
 	     "  --quiet              only what is to be mended\n"
 	     "  --colour WHEN        always, never, or auto: on a terminal, unless NO_COLOR is set\n"
-	     "  --help, --version\n"
+	     "  --help               print this\n"
+	     "  --version            print the version\n"
 	     "\n"
 	     "Exit code: 0; 1 there are warnings, or something for the next boot; 2 failures;\n"
 	     "3 applied in part; 4 not enough privilege; 64 a bad command line; 70 something that\n"
 	     "is peal-tune's fault. 0 of apply: what can be written is right; check tells what is\n"
 	     "left to do by hand. run: the program's, or 126 or 127 if it could not be started.");
+	standard_help_end(TOOL);
 }
 
-static void print_version(void)
-{
-	printf("peal-tune (Peal) %s\n"
-	       "Copyright (c) 2026 The Peal authors\n"
-	       "License MIT: <https://spdx.org/licenses/MIT.html>\n"
-	       "There is no warranty, as far as the law permits.\n",
-	       peal_runtime_version());
-}
-
-/* A report that was cut short must not pass for a whole one. */
 static int finish(int code)
 {
-	bool failed = ferror(stdout) != 0;
-
-	errno = 0;
-	if (fclose(stdout))
-		failed = true;
-	if (!failed)
-		return code;
-	fprintf(stderr, "peal-tune: the output could not be written%s%s\n", errno ? ": " : "",
-		errno ? strerror(errno) : "");
-	return EXIT_INTERNAL;
+	return standard_finish(TOOL, code, EXIT_INTERNAL);
 }
 
 static int refuse(const char *what, const char *value)
 {
-	fprintf(stderr, "peal-tune: %s \"%s\": try --help\n", what, value);
-	return EXIT_USAGE;
+	fprintf(stderr, TOOL ": %s \"%s\"\n", what, value);
+	return standard_usage(TOOL, EXIT_USAGE);
 }
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -286,9 +272,8 @@ static int take_options(struct common *common, enum command command, int *argc, 
 			continue;
 		}
 		if (!(option->commands & command)) {
-			fprintf(stderr, "peal-tune: %s does not take %s: try --help\n", argv[0],
-				option->name);
-			return EXIT_USAGE;
+			fprintf(stderr, TOOL ": %s does not take %s\n", argv[0], option->name);
+			return standard_usage(TOOL, EXIT_USAGE);
 		}
 		code = take_option(common, option, value, argv, &at);
 		if (code)
@@ -368,11 +353,12 @@ int main(int argc, char **argv)
 		return finish(EXIT_FINE);
 	}
 	if (asks(argc, argv, "--version")) {
-		print_version();
+		standard_version(TOOL);
 		return finish(EXIT_FINE);
 	}
 	if (argc < 2)
-		return refuse("no command", "");
+		return standard_usage(TOOL,
+				      tell(EXIT_USAGE, "no command: give one, such as check"));
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return finish(

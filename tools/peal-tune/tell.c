@@ -10,6 +10,7 @@
 
 #include "tools/peal-tune/command.h"
 #include "tools/peal-tune/tell.h"
+#include "tools/standard.h"
 
 int tell(int code, const char *format, ...)
 {
@@ -25,6 +26,13 @@ int tell(int code, const char *format, ...)
 
 int tell_option(int option, const char *argument)
 {
-	return option == ':' ? tell(EXIT_USAGE, "nothing stands behind %s: try --help", argument) :
-			       tell(EXIT_USAGE, "unknown option \"%s\": try --help", argument);
+	tell(EXIT_USAGE, option == ':' ? "nothing stands behind \"%s\"" : "unknown option \"%s\"",
+	     argument);
+	return standard_usage("peal-tune", EXIT_USAGE);
+}
+
+int tell_argument(const char *argument)
+{
+	tell(EXIT_USAGE, "unknown argument \"%s\"", argument);
+	return standard_usage("peal-tune", EXIT_USAGE);
 }

@@ -13,4 +13,7 @@ int tell(int code, const char *format, ...) __attribute__((format(printf, 2, 3))
 /* Of an argument that getopt_long returned '?' or ':' for. The exit code for that. */
 int tell_option(int option, const char *argument);
 
+/* Of one that is none. Likewise. */
+int tell_argument(const char *argument);
+
 #endif

@@ -550,7 +550,7 @@ static int take_options(struct view *view, int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return tell(EXIT_USAGE, "unknown argument \"%s\": try --help", argv[optind]);
+		return tell_argument(argv[optind]);
 	if (view->common->measure && *view->common->root)
 		return tell(EXIT_USAGE, "a recorded machine cannot be measured: leave --measure or "
 					"--root out");
