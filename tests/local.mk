@@ -247,31 +247,32 @@ LOG_COMPILER = $(TEST_WRAPPER) $(TEST_EMULATOR)
 
 EXTRA_DIST += \
 	tests/abi \
+	tests/completions \
+	tests/installed \
+	tests/man \
 	tests/model \
 	tests/mutants \
-	tests/installed \
 	tests/packages/rpm \
-	tests/man \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
 	tests/tools/cat \
+	tests/tools/findings \
+	tests/tools/flips \
 	tests/tools/json.awk \
 	tests/tools/page \
 	tests/tools/page.py \
 	tests/tools/perf \
 	tests/tools/prometheus.awk \
+	tests/tools/run \
 	tests/tools/schema.awk \
 	tests/tools/standard \
-	tests/tools/trees \
-	tests/tools/run \
 	tests/tools/top \
+	tests/tools/topology \
+	tests/tools/trees \
 	tests/tools/tune \
 	tests/tools/tune-apply \
-	tests/tools/tune-run \
-	tests/tools/topology \
-	tests/tools/findings \
-	tests/tools/flips
+	tests/tools/tune-run
 
 # The first two groups by themselves, as ./dev check wants them for some builds.
 check-unit:
@@ -302,6 +303,9 @@ check-rpm:
 check-man: all
 	CC='$(CC)' $(top_srcdir)/tests/man/run '$(top_srcdir)' '$(top_builddir)'
 
+check-completions: all
+	$(top_srcdir)/tests/completions/run '$(top_srcdir)' '$(top_builddir)'
+
 # Of what peal-perf measures, and of the others.
 perf_tests = run perf page
 tool_tests = standard cat tune tune-apply tune-run top
@@ -319,6 +323,5 @@ check-abi: all
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
-.PHONY: check-rpm check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
-.PHONY: check-abi check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
-.PHONY: check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed check-man
+.PHONY: check-abi check-completions check-installed check-lint check-man check-model check-mutants check-pages \
+	check-perf check-rpm check-source check-tools check-unit

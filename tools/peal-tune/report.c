@@ -18,6 +18,7 @@
 #include "tools/peal-tune/finding.h"
 #include "tools/peal-tune/proof.h"
 #include "tools/peal-tune/report.h"
+#include "tools/peal-tune/tell.h"
 
 /* Columns. */
 #define STATUS_WIDTH 14
@@ -391,6 +392,9 @@ int command_explain(const struct common *common, int argc, char **argv)
 	const struct check *check;
 
 	(void)common;
+	for (int i = 1; i < argc; i++)
+		if (argv[i][0] == '-')
+			return tell_option('?', argv[i]);
 	if (argc > 2) {
 		fprintf(stderr, "peal-tune: explain takes one id, and \"%s\" is a second\n",
 			argv[2]);
