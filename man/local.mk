@@ -5,6 +5,14 @@
 
 dist_man_MANS =
 
+# The commands, and what is told of the whole.
+dist_man_MANS += \
+	man/peal-cat.1 \
+	man/peal-info.1 \
+	man/peal-perf.1 \
+	man/peal-top.1 \
+	man/peal-tune.8
+
 # Section 3: options, links and messages.
 dist_man_MANS += \
 	man/peal_call.3 \
