@@ -11,7 +11,8 @@ dist_man_MANS += \
 	man/peal-info.1 \
 	man/peal-perf.1 \
 	man/peal-top.1 \
-	man/peal-tune.8
+	man/peal-tune.8 \
+	man/peal_ring.7
 
 # Section 3: options, links and messages.
 dist_man_MANS += \
