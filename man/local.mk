@@ -12,7 +12,9 @@ dist_man_MANS += \
 	man/peal-perf.1 \
 	man/peal-top.1 \
 	man/peal-tune.8 \
-	man/peal_ring.7
+	man/peal.7 \
+	man/peal_ring.7 \
+	man/peal_threat_model.7
 
 # Section 3: options, links and messages.
 dist_man_MANS += \
