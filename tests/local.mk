@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The tests. "make check" runs the programs of tests/unit and tests/process, and what the folders
-# below add to proof_tests, with automake's harness; "make check-source", "check-lint", "check-model", "check-mutants", "check-weight", "check-probes" and "check-installed"
-# run the scripts of the other folders. Each prints its tests and closes with
-# "N passed, N failed, N skipped".
+# below add to proof_tests, with automake's harness; "make check-NAME" runs the script of another
+# folder. Each prints its tests and closes with "N passed, N failed, N skipped".
 #
 # To add a test program: write tests/unit/NAME.c, put tests/unit/NAME into unit_tests, and say what
 # it links, in one line tests_unit_NAME_LDADD = $(white_box) or $(behaviour). A program that is
@@ -323,5 +322,5 @@ check-abi: all
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
-.PHONY: check-abi check-completions check-installed check-lint check-man check-model check-mutants check-pages \
-	check-perf check-rpm check-source check-tools check-unit
+.PHONY: check-abi check-completions check-installed check-lint check-man check-model \
+	check-mutants check-pages check-perf check-rpm check-source check-tools check-unit
