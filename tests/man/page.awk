@@ -117,9 +117,8 @@ heading == "SYNOPSIS" {
 		print "function\t" name "\t" plain(type " " name "(" list ")")
 	}
 }
-heading == "ERRORS" && /Er -?E/ {
-	rest = $0
-	sub(/.*Er /, "", rest)
+heading == "ERRORS" && match($0, /Er -?E/) {
+	rest = substr($0, RSTART)
 	while (match(rest, /E[A-Z0-9]+/)) {
 		print "errno\t" substr(rest, RSTART, RLENGTH)
 		rest = substr(rest, RSTART + RLENGTH)
