@@ -8,6 +8,7 @@
 #	errno ERRNO		of its ERRORS section
 #	xref NAME SECTION
 #	word WORD		anywhere
+#	marked WORD		in a line that begins with a macro
 #	program FILE		an example that was written to that file of the folder `into`:
 #	shell FILE		a program in C; commands that are to print what stands below them
 #	odd WHY			a block that could not be understood
@@ -135,7 +136,10 @@ heading == "ERRORS" && match($0, /Er -?E/) {
 	gsub(/\\-/, "-", rest)
 	gsub(/\\&/, "", rest)
 	while (match(rest, /[A-Za-z_][A-Za-z0-9_]*/)) {
-		print "word\t" substr(rest, RSTART, RLENGTH)
+		word = substr(rest, RSTART, RLENGTH)
+		print "word\t" word
+		if (/^\./)
+			print "marked\t" word
 		rest = substr(rest, RSTART + RLENGTH)
 	}
 }
