@@ -6,6 +6,7 @@
 # The CPUs of the two sides.
 server_cpu=0
 client_cpu=1
+# shellcheck disable=SC2034 # used by those who read this
 both_cpus=$server_cpu,$client_cpu
 
 # An interrupt waits for the command that is under way: all are short.
@@ -95,6 +96,7 @@ tell() {
 tidy() {
 	server=
 	trap 'exit 1' INT TERM HUP
+	# shellcheck disable=SC2064 # the command is that of now
 	trap "${1:-"kill \$server"} 2>/dev/null; wait" EXIT
 }
 
