@@ -872,13 +872,6 @@ int set_watch(struct peal_set *set, int fd, uint32_t which)
 	return 0;
 }
 
-void set_unwatch(struct peal_set *set, int fd, uint32_t which)
-{
-	if (!set->stale)
-		platform_poller_remove(set->poller, fd);
-	set->watches &= ~(1u << which);
-}
-
 bool set_hears(const struct peal_set *set)
 {
 	return arch_ticks() - set->heard_ticks < set->look_ticks;

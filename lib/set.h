@@ -14,10 +14,9 @@
 /* Descriptors that can be watched: which is 0 to SET_WATCHES - 1. */
 #define SET_WATCHES 8u
 
-/* Watches a descriptor for being readable, level-triggered; it stays the caller's, who takes it out
- * before closing it. 0, -EMFILE, -ENOMEM, -ENOSPC. */
+/* Watches a descriptor for being readable, level-triggered, until that or the set is closed; it stays
+ * the caller's. 0, -EMFILE, -ENOMEM, -ENOSPC. */
 int set_watch(struct peal_set *set, int fd, uint32_t which);
-void set_unwatch(struct peal_set *set, int fd, uint32_t which);
 
 /*
  * As peal_set_wait, but for a set that may have no links, and ends also when a watched descriptor

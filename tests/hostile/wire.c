@@ -315,11 +315,6 @@ void wire_put64(struct wire *wire, enum wire_word at, uint64_t value)
 	__atomic_store_n(long_word(wire->own, at), value, __ATOMIC_RELEASE);
 }
 
-uint64_t wire_own_head(const struct wire *wire)
-{
-	return __atomic_load_n(long_word(wire->own, AT_HEAD), __ATOMIC_RELAXED);
-}
-
 static uint8_t *own_data(const struct wire *wire, uint64_t pos)
 {
 	return wire->own + wire->page + (pos & (wire->own_capacity - 1));

@@ -88,7 +88,6 @@ bool wire_is_over(const struct wire *wire);
 /* Words of our page. */
 void wire_put32(struct wire *wire, enum wire_word at, uint32_t value);
 void wire_put64(struct wire *wire, enum wire_word at, uint64_t value);
-uint64_t wire_own_head(const struct wire *wire);
 
 /* Our next header, without a look at anything. */
 void wire_show(struct wire *wire, uint64_t header);

@@ -632,12 +632,11 @@ START_TEST(a_descriptor_that_is_watched_ends_the_wait)
 			ck_assert_int_eq(heard_within(&crowd, _i & 2, &heard), 1);
 			expect_told(&crowd, 0, _i & 2);
 		}
-		set_unwatch(crowd.set, ends[0], 5);
+		close(ends[0]);
 		if (_i & 1)
 			expect_said(crowd.servers[0], 'x');
 		expect_error(set_wait(crowd.set, 0, &heard), -EAGAIN, NULL);
 		ck_assert_uint_eq(heard, 0);
-		close(ends[0]);
 		close(ends[1]);
 		if (_i & 1)
 			crowd_close(&crowd);
@@ -683,7 +682,7 @@ START_TEST(nothing_is_lost_between_falling_asleep_and_ringing)
 	{
 		struct talker talkers[TALKERS];
 		uint32_t next[TALKERS] = { 0 }, value, all = 0;
-		struct peal_link *link;
+		struct peal_link *link = NULL;
 		struct crowd crowd;
 		void *data;
 

@@ -18,9 +18,8 @@
 
 #include "report.h"
 
-#define LINE_NS 1000000000    /* between lines, */
-#define PLACE_NS 200000000    /* and where each takes the last one's place, on a terminal */
-#define AVERAGE_NS 1000000000 /* what "now" is in a rate */
+#define LINE_NS 1000000000 /* between lines, */
+#define PLACE_NS 200000000 /* and where each takes the last one's place, on a terminal */
 
 static struct {
 	const struct peal_link *link; /* NULL: there is no progress */
