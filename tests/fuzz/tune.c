@@ -78,14 +78,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes bytes = { .at = data, .left = size };
 	unsigned what = bytes_below(&bytes, 4);
-	char other[256], *text = malloc(TEXT);
+	char other[256], *long_text = calloc(1, TEXT), *text;
 	struct cpus cpus;
 
-	must(text, "memory");
+	must(long_text, "memory");
 	bytes_text(&bytes, other, what < 2 ? 1 : sizeof(other));
-	bytes_text(&bytes, text, TEXT);
+	bytes_text(&bytes, long_text, TEXT);
 	/* No longer than it is, so that a sanitizer sees who reads behind it. */
-	text = realloc(text, strlen(text) + 1);
+	text = realloc(long_text, strlen(long_text) + 1);
 	must(text, "memory");
 	switch (what) {
 	case 0:

@@ -83,7 +83,7 @@ static int connect_once(struct play *play, struct peal_link **link)
 
 struct peal_link *link_of_victim(struct play *play)
 {
-	struct peal_link *link;
+	struct peal_link *link = NULL;
 	int err = (victim_listens(play) ? listen_once : connect_once)(play, &link);
 
 	if (err)
@@ -93,7 +93,7 @@ struct peal_link *link_of_victim(struct play *play)
 
 struct peal_link *link_of_survivor(struct play *play)
 {
-	struct peal_link *link;
+	struct peal_link *link = NULL;
 	int err = (victim_listens(play) ? connect_once : listen_once)(play, &link);
 
 	if (!err)

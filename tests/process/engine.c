@@ -293,13 +293,12 @@ static void begin_one(const struct stream *stream, struct peal_client *client)
 static void take_answer(const struct stream *stream, const struct peal_answer *answer)
 {
 	uint32_t id = (uint32_t)(uintptr_t)answer->user;
-	struct call call, wanted;
+	struct call wanted;
 
 	call_fill(&wanted, stream->client, id);
 	if (answer->verdict == PEAL_REPLY) {
-		if (answer->length == sizeof(call))
-			memcpy(&call, answer->data, sizeof(call));
-		if (answer->length != sizeof(call) || memcmp(&call, &wanted, sizeof(call)) != 0)
+		if (answer->length != sizeof(wanted) ||
+		    memcmp(answer->data, &wanted, sizeof(wanted)) != 0)
 			ledger_object(ledger, "call %u of client %u has an answer of another", id,
 				      stream->client);
 	} else if (!answer->last) {

@@ -192,7 +192,7 @@ END_TEST
 START_TEST(the_calls_of_a_client_outlive_their_server)
 	{
 		char address[108], line[512];
-		int in[2], out, server_says;
+		int in[2], out = -1, server_says;
 		pid_t server, client = 0;
 
 		snprintf(address, sizeof(address), "%s", scene_path("calls"));

@@ -195,7 +195,7 @@ static void do_facts(char *words[])
 /* Keeps this thread on a CPU for a moment. */
 static void do_pin(char *words[])
 {
-	struct peal_affinity *before;
+	struct peal_affinity *before = NULL;
 	struct peal_cpu first;
 	int err = peal_cpu_list(&first, 1);
 

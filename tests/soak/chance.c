@@ -134,10 +134,10 @@ static const struct {
 
 void draw_environment(uint64_t random)
 {
-	int usable[VARIANTS], count = 0;
+	int usable[VARIANTS] = { 0 }, count = 0;
 	const char *why;
 
-	for (int i = 0; arch_ring_ops[i] && i < VARIANTS; i++)
+	for (int i = 0; i < VARIANTS && arch_ring_ops[i]; i++)
 		if (arch_ring_ops[i]->usable(&why))
 			usable[count++] = i;
 	variant = usable[draw(&random, (uint64_t)count)];

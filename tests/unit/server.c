@@ -161,8 +161,9 @@ static struct peal_options small_link(void)
 /* A server whose links have rings of a page. */
 static void play_open(struct play *play, struct peal_server_options *options)
 {
-	struct peal_options link = small_link();
+	static struct peal_options link; /* as long as the options */
 
+	link = small_link();
 	folder_make(&play->folder);
 	if (!options->link)
 		options->link = &link;

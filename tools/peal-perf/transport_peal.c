@@ -76,7 +76,8 @@ ALWAYS_INLINE int place_peek(void *end, size_t size, const void **at)
 	if (__builtin_expect(err, 0))
 		return library_refused("peal_peek", err);
 	/* Analysers do not know that peal_peek gives 0 only with a message. */
-	if (__builtin_expect(message.length != size, 0)) /* NOLINT */
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
+	if (__builtin_expect(message.length != size, 0))
 		return slice_wrong_size(size, message.length);
 	*at = message.data;
 	return 0;
