@@ -916,7 +916,7 @@ static const char *look_for_sockets(void *data)
 		"0", "-1", "", "x", "2147483647", "1 ", "99999999999999999999"
 	};
 	const char *failed;
-	char parent[32];
+	char parent[32], too_long[600] = "";
 
 	(void)data;
 	snprintf(parent, sizeof(parent), "%ld", (long)getppid());
@@ -940,6 +940,10 @@ static const char *look_for_sockets(void *data)
 		failed = check_passed("systemd:two", -EINVAL, "one:two:two", "FileDescriptorName=");
 	if (!failed)
 		failed = check_passed("systemd:tw", -ENOENT, "systemd:tw:", "one:two:two");
+	memset(too_long, 'n', sizeof(too_long) - 1);
+	memcpy(too_long, "systemd:", 8);
+	if (!failed)
+		failed = check_passed(too_long, -ENAMETOOLONG, "FileDescriptorName=", "at most");
 	pass_sockets(own_pid(), "2147483644", NULL);
 	if (!failed)
 		failed = check_passed("systemd:two", -ENOENT, "systemd:two:", "nothing");

@@ -768,6 +768,7 @@ END_TEST
 /* What a kernel for so many CPUs does, one of which is LARGE; 0: this machine's. */
 static size_t kernel_cpus;
 #define LARGE 3000
+static int pinning_fails;  /* errno, or 0 */
 static size_t pinned_size; /* of the last mask that had LARGE */
 
 int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *mask);
@@ -792,6 +793,10 @@ int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *mask)
 
 int __wrap_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *mask)
 {
+	if (pinning_fails) {
+		errno = pinning_fails;
+		return -1;
+	}
 	if (kernel_cpus) {
 		pinned_size = CPU_COUNT_S(size, mask) && CPU_ISSET_S(LARGE, size, mask) ? size : 0;
 		return 0;
@@ -825,6 +830,22 @@ START_TEST(masks_are_as_large_as_the_kernel_needs)
 		kernel_cpus = (1 << 20) + 1;
 		expect_error(peal_cpu_list(NULL, 0), -EINVAL, "sched_getaffinity", NULL);
 		kernel_cpus = 0;
+	}
+END_TEST
+
+START_TEST(who_cannot_be_unpinned_is_told_why)
+	{
+		struct peal_affinity *before;
+		struct peal_cpu cpu;
+
+		for (int i = 0; i < 2; i++) {
+			ck_assert_int_gt(peal_cpu_list(&cpu, 1), 0);
+			ck_assert_int_eq(peal_cpu_pin(cpu.number, &before), 0);
+			pinning_fails = i ? EINVAL : EPERM;
+			expect_error(peal_cpu_unpin(before), i ? -EINVAL : -EPERM,
+				     i ? "cpuset" : "sched_setaffinity", NULL);
+			pinning_fails = 0;
+		}
 	}
 END_TEST
 
@@ -1094,6 +1115,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_thread_is_pinned_and_gets_its_mask_back);
 	tcase_add_test(all, a_cpu_that_is_not_there_is_no_place_to_be_pinned_to);
 	tcase_add_test(all, masks_are_as_large_as_the_kernel_needs);
+	tcase_add_test(all, who_cannot_be_unpinned_is_told_why);
 	tcase_add_test(all, nothing_outside_the_mask_is_chosen);
 	tcase_add_test(all, a_filter_that_forbids_affinity_is_named);
 	tcase_add_test(all, no_descriptor_to_read_with_is_an_error_and_not_an_unknown_machine);

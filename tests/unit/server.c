@@ -1212,6 +1212,26 @@ START_TEST(options_of_a_later_header_will_do_if_what_is_newer_is_zero)
 	}
 END_TEST
 
+/* What the descriptor of a server is, and what its counters are read into. */
+START_TEST(what_a_server_cannot_tell_is_refused_with_a_sentence)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct peal_server_counters counters = { .size = sizeof(counters) - 8 };
+		struct peal_options link = small_link();
+
+		link.wait = PEAL_WAIT_SPIN;
+		options.link = &link;
+		play_open(&play, &options);
+		expect_error(peal_server_fd(play.server), -EOPNOTSUPP, "PEAL_WAIT_SPIN", NULL);
+		expect_error(peal_server_count(play.server, &counters), -EINVAL, "sizeof", NULL);
+		ck_assert_uint_eq(counters.clients, 0);
+		counters.size = 0;
+		expect_error(peal_server_count(play.server, &counters), -EINVAL, "size is 0", NULL);
+		play_close(&play);
+	}
+END_TEST
+
 static int fill_the_ring(struct play *play, struct peal_request *request)
 {
 	static char text[1000];
@@ -1569,6 +1589,7 @@ static Suite *suite(void)
 	tcase_add_test(all, a_child_of_a_fork_can_only_close_it);
 	tcase_add_test(all, options_that_make_no_sense_are_refused_with_a_sentence);
 	tcase_add_test(all, options_of_a_later_header_will_do_if_what_is_newer_is_zero);
+	tcase_add_test(all, what_a_server_cannot_tell_is_refused_with_a_sentence);
 	tcase_add_test(all, replies_for_which_there_is_no_room_are_queued_or_refused);
 	tcase_add_test(all, a_reply_that_cannot_be_is_refused_and_the_next_one_is_not);
 	tcase_add_loop_test(all, without_eventfds_other_threads_still_wake_a_worker, 0, 2);
