@@ -252,6 +252,7 @@ EXTRA_DIST += \
 	tests/model \
 	tests/mutants \
 	tests/packages/rpm \
+	tests/packages/tarball \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
@@ -296,6 +297,10 @@ check-installed: all
 		bindir='$(bindir)' datadir='$(datadir)' mandir='$(mandir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
+check-tarball:
+	CC='$(CC)' MAKE='$(MAKE)' PKG_CONFIG='$(PKG_CONFIG)' \
+		$(top_srcdir)/tests/packages/tarball '$(top_srcdir)' '$(top_builddir)'
+
 check-rpm:
 	CC='$(CC)' $(top_srcdir)/tests/packages/rpm '$(top_srcdir)' '$(top_builddir)'
 
@@ -324,3 +329,4 @@ check-lint:
 
 .PHONY: check-abi check-completions check-installed check-lint check-man check-model \
 	check-mutants check-pages check-perf check-rpm check-source check-tools check-unit
+.PHONY: check-rpm check-tarball check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
