@@ -31,6 +31,7 @@ unit_tests = \
 	tests/unit/ffi \
 	tests/unit/fork \
 	tests/unit/forms \
+	tests/unit/golden \
 	tests/unit/handshake \
 	tests/unit/hostile \
 	tests/unit/idle \
@@ -156,6 +157,8 @@ tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
 tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_forms_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
+tests_unit_golden_SOURCES = tests/unit/golden.c tests/unit/recorded.c tests/unit/recorded.h
+tests_unit_golden_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_handshake_LDADD = tests/hostile/libdoors.la tests/unit/libstage.la $(white_box)
 tests_unit_handshake_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
@@ -247,6 +250,7 @@ LOG_COMPILER = $(TEST_WRAPPER) $(TEST_EMULATOR)
 EXTRA_DIST += \
 	tests/abi \
 	tests/completions \
+	tests/golden \
 	tests/installed \
 	tests/man \
 	tests/model \
