@@ -14,8 +14,8 @@
 /* Descriptors that can be watched: which is 0 to SET_WATCHES - 1. */
 #define SET_WATCHES 8u
 
-/* Watches a descriptor for being readable, level-triggered, until that or the set is closed; it stays
- * the caller's. 0, -EMFILE, -ENOMEM, -ENOSPC. */
+/* Watches a descriptor for being readable, level-triggered, until that or the set is closed; it
+ * stays the caller's. 0, -EMFILE, -ENOMEM, -ENOSPC. */
 int set_watch(struct peal_set *set, int fd, uint32_t which);
 
 /*
