@@ -255,8 +255,7 @@ EXTRA_DIST += \
 	tests/man \
 	tests/model \
 	tests/mutants \
-	tests/packages/rpm \
-	tests/packages/tarball \
+	tests/packages \
 	tests/source/lint \
 	tests/source/run \
 	tests/tally.sh \
@@ -327,6 +326,10 @@ check-tools: all $(tool_helpers)
 
 check-abi: all
 	CC='$(CC)' $(top_srcdir)/tests/abi/run '$(top_srcdir)' '$(top_builddir)'
+
+# Of the tree, and of build/gcc.
+check-deb: all
+	$(top_srcdir)/tests/packages/deb '$(top_srcdir)'
 
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
