@@ -250,6 +250,7 @@ LOG_COMPILER = $(TEST_WRAPPER) $(TEST_EMULATOR)
 EXTRA_DIST += \
 	tests/abi \
 	tests/completions \
+	tests/docs \
 	tests/golden \
 	tests/installed \
 	tests/man \
@@ -313,6 +314,11 @@ check-man: all
 check-completions: all
 	$(top_srcdir)/tests/completions/run '$(top_srcdir)' '$(top_builddir)'
 
+check-docs: all
+	CC='$(CC)' MAKE='$(MAKE)' prefix='$(prefix)' libdir='$(libdir)' bindir='$(bindir)' \
+		PKG_CONFIG='$(PKG_CONFIG)' \
+		$(top_srcdir)/tests/docs/run '$(top_srcdir)' '$(top_builddir)'
+
 # Of what peal-perf measures, and of the others.
 perf_tests = run perf page
 tool_tests = standard cat tune tune-apply tune-run top
@@ -334,6 +340,6 @@ check-deb: all
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
-.PHONY: check-abi check-completions check-installed check-lint check-man check-model \
-	check-mutants check-pages check-perf check-rpm check-source check-tools check-unit
-.PHONY: check-rpm check-tarball check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
+.PHONY: check-abi check-completions check-docs check-installed check-lint check-man \
+	check-model check-mutants check-pages check-perf check-rpm check-source check-tarball \
+	check-tools check-unit
