@@ -102,9 +102,15 @@ held != "" {
 	} else if (hide || /^#ifndef PEAL_INLINE/ || /^static inline / && !/_options_init\(/)
 		gsub(/[^\n]/, "", held)
 	else if ($0 ~ /^[ \t]*$/ && held ~ /^\/\*\*/)
-		sub(/^\/\*\*/, "/** \\file ", held)
+		file = sub(/^\/\*\*/, "/** \\file\n", held)
 	printf "%s", held
 	held = ""
+	if (file) {
+		# The line that it has more stands for this one.
+		file = 0
+		blank()
+		next
+	}
 }
 
 FNR == 1 { first = 1 }
