@@ -340,6 +340,6 @@ check-deb: all
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
-.PHONY: check-abi check-completions check-docs check-installed check-lint check-man \
+.PHONY: check-abi check-completions check-deb check-docs check-installed check-lint check-man \
 	check-model check-mutants check-pages check-perf check-rpm check-source check-tarball \
 	check-tools check-unit
