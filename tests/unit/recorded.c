@@ -8,7 +8,6 @@
 #include "tests/unit/recorded.h"
 
 #include <fcntl.h>
-#include <linux/memfd.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
