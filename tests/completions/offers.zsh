@@ -4,7 +4,7 @@
 # into OUT/1, OUT/2, ... A second zsh has a terminal, and is typed into. Whatever its completion
 # offers passes compadd, which keeps a list there.
 
-zmodload zsh/zpty || exit 3
+zmodload zsh/zpty zsh/zselect || exit 3
 folder=$1 lines=$2 out=$3
 
 cat >$out/setup <<-'END'
@@ -55,8 +55,9 @@ await() {
 	until [[ -e $1 ]]; do
 		drain
 		((++tries < 3000)) && zpty -t shell || return 1
-		sleep 0.01
+		zselect -t 1
 	done
+	return 0
 }
 
 zpty -b shell "TERM=dumb folder=${(q)folder} out=${(q)out} zsh -f -i"

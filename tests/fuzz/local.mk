@@ -80,7 +80,7 @@ tests_fuzz_serve_LDADD = $(fuzz)
 tests_fuzz_serve_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now
 tests_fuzz_tune_SOURCES = tests/fuzz/tune.c tools/peal-tune/parse.c tools/peal-tune/value.c
 tests_fuzz_tune_LDADD = $(fuzz)
-tests_fuzz_words_SOURCES = tests/fuzz/words.c tools/number.c tools/standard.c \
+tests_fuzz_words_SOURCES = tests/fuzz/words.c tools/number.c \
 	tools/peal-perf/options.c tools/peal-perf/peers.c tools/peal-perf/transport.c
 tests_fuzz_words_LDADD = $(fuzz)
 tests_fuzz_words_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=exit

@@ -54,6 +54,30 @@ _Noreturn void __wrap_exit(int status)
 	longjmp(ended, 1 + status);
 }
 
+/* Standard output stays open for the next command line. */
+void standard_version(const char *tool)
+{
+	(void)tool;
+}
+
+void standard_help_end(const char *tool)
+{
+	(void)tool;
+}
+
+int standard_usage(const char *tool, int code)
+{
+	(void)tool;
+	return code;
+}
+
+int standard_finish(const char *tool, int code, int code_if_lost)
+{
+	(void)tool;
+	(void)code_if_lost;
+	return code;
+}
+
 /* Of peal-cat, likewise: it tells no more than that. */
 void report_failure(int status, const char *format, ...)
 {

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 #include "tools/number.h"
-#include "tools/peal-tune/tell.h"
 #include "tools/peal-tune/change.h"
 #include "tools/peal-tune/finding.h"
 #include "tools/peal-tune/journal.h"
@@ -22,6 +22,7 @@
 #include "tools/peal-tune/outcome.h"
 #include "tools/peal-tune/persist.h"
 #include "tools/peal-tune/report.h"
+#include "tools/peal-tune/tell.h"
 
 #define POOLS "/sys/kernel/mm/hugepages"
 #define NODES "/sys/devices/system/node"
@@ -552,23 +553,32 @@ static int refuse(const char *format, const char *value)
 /* 0 or an exit code. */
 static int take_order(int argc, char **argv, struct order *order)
 {
-	for (int i = 0; i < argc; i += 2) {
-		const char *value = i + 1 < argc ? argv[i + 1] : "";
+	static const struct option known[] = {
+		{ "pages", required_argument, NULL, 'p' },
+		{ "size", required_argument, NULL, 's' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
 
-		if (!strcmp(argv[i], "--size")) {
-			if (!number_read(value, 1024, &order->size) || !order->size)
-				return refuse("size \"%s\": give that of a page, such as 2m or 1g",
-					      value);
-		} else if (!strcmp(argv[i], "--pages")) {
-			if (!number_read(value, 1024, &order->pages) || !order->pages ||
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
+		switch (option) {
+		case 'p':
+			if (!number_read(optarg, 1024, &order->pages) || !order->pages ||
 			    order->pages > UINT32_MAX)
 				return refuse("pages \"%s\": give a number from 1 to 4294967295",
-					      value);
-		} else {
-			return tell_argument(argv[i]);
+					      optarg);
+			break;
+		case 's':
+			if (!number_read(optarg, 1024, &order->size) || !order->size)
+				return refuse("size \"%s\": give that of a page, such as 2m or 1g",
+					      optarg);
+			break;
+		default:
+			return tell_option(option, argv[optind - 1]);
 		}
 	}
-	return 0;
+	return optind < argc ? tell_argument(argv[optind]) : 0;
 }
 
 /* What the order leaves open; 0 or an exit code. */
@@ -652,7 +662,7 @@ int command_huge(const struct common *common, int argc, char **argv)
 
 	if (!is_list && !is_reserve && strcmp(what, "release") != 0)
 		return refuse("huge \"%s\": give list, reserve or release", what);
-	code = take_order(argc - 2, argv + 2, &order);
+	code = take_order(argc - 1, argv + 1, &order);
 	if (!code && is_list && (order.pages || common->dry_run || common->persist))
 		code = refuse("huge %s changes nothing: --pages, --dry-run and --persist are for "
 			      "reserve and release",
