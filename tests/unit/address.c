@@ -375,6 +375,16 @@ START_TEST(a_file_in_the_way_is_left_alone)
 	}
 END_TEST
 
+START_TEST(a_pipe_in_the_way_is_left_alone)
+	{
+		ck_assert_int_eq(mkfifo(folder.path, 0600), 0);
+		expect_error(peal_listen(&listener, folder.path, NULL), -EEXIST, folder.path,
+			     "in the way", "a pipe or device", "remove it", NULL);
+		ck_assert(S_ISFIFO(status_of(folder.path).st_mode));
+		ck_assert_int_eq(folder_count(&folder), 1);
+	}
+END_TEST
+
 START_TEST(a_folder_or_link_in_the_way_is_left_alone)
 	{
 		ck_assert_int_eq(mkdir(folder.path, 0700), 0);
@@ -668,6 +678,7 @@ static Suite *suite(void)
 	tcase_add_test(names, a_strangers_busy_socket_is_not_replaced);
 	tcase_add_loop_test(names, what_an_ended_server_left_is_replaced, 0, 3);
 	tcase_add_test(names, a_file_in_the_way_is_left_alone);
+	tcase_add_test(names, a_pipe_in_the_way_is_left_alone);
 	tcase_add_test(names, a_folder_or_link_in_the_way_is_left_alone);
 	tcase_add_test(names, what_is_no_file_where_the_lock_should_be_is_left_alone);
 	tcase_add_loop_test(names, a_socket_has_the_mode_that_was_asked_for, 0, 4);

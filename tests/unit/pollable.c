@@ -546,6 +546,37 @@ START_TEST(a_set_tells_which_links_have_something)
 	}
 END_TEST
 
+START_TEST(a_set_goes_on_without_the_link_that_spins_longest)
+	{
+		static const uint64_t microseconds[] = { 10, 40, 20, 40, 5 };
+		struct meeting meetings[5];
+		struct peal_set *set;
+		char byte;
+
+		ck_assert_int_eq(peal_set_create(&set), 0);
+		for (int i = 0; i < 5; i++) {
+			struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 0);
+
+			options.spin_ns = microseconds[i] * 1000;
+			meeting_open(&meetings[i], &options, &options);
+			ck_assert_int_eq(peal_set_add(set, meetings[i].server, NULL), 0);
+		}
+		for (int gone = 1; gone <= 3; gone++) {
+			ck_assert_int_eq(peal_set_remove(set, meetings[gone].server), 0);
+			expect_error(peal_set_wait(set, MS), -ETIMEDOUT, NULL);
+			ck_assert_int_eq(peal_send(peal_link_tx(meetings[4].client), "x", 1, 0, 0),
+					 0);
+			ck_assert_int_eq(peal_set_wait(set, LONG), 1);
+			ck_assert_ptr_eq(peal_set_next(set, NULL), meetings[4].server);
+			ck_assert_int_eq(
+				peal_recv(peal_link_rx(meetings[4].server), &byte, 1, NULL, 0), 1);
+		}
+		peal_set_free(set);
+		for (int i = 0; i < 5; i++)
+			meeting_close(&meetings[i]);
+	}
+END_TEST
+
 START_TEST(who_leaves_a_set_is_not_missed_and_who_ends_is_told)
 	{
 		struct crowd crowd;
@@ -1298,6 +1329,7 @@ static Suite *pollable(void)
 	tcase_add_test(one, who_cannot_be_waited_for_says_so);
 	tcase_add_loop_test(one, the_barrier_follows_the_traffic, 0, 2);
 	tcase_add_loop_test(many, a_set_tells_which_links_have_something, 0, 4);
+	tcase_add_test(many, a_set_goes_on_without_the_link_that_spins_longest);
 	tcase_add_loop_test(many, who_leaves_a_set_is_not_missed_and_who_ends_is_told, 0, 4);
 	tcase_add_loop_test(many, what_comes_behind_the_back_of_a_set_is_found, 0, 4);
 	tcase_add_loop_test(many, a_set_gets_every_message_of_all_its_links, 0, 4);

@@ -93,6 +93,9 @@ static void answer(struct play *play, struct peal_request *request)
 	case 'x': /* an error */
 		play->result = peal_reply_error(request, -ENOENT, "no such thing");
 		break;
+	case 'y': /* an error, as from elsewhere */
+		play->result = peal_server_reply_error(play->server, request->token, -EIO, NULL);
+		break;
 	case 'k':
 		play->kept = peal_request_keep(request);
 		break;
@@ -1158,6 +1161,42 @@ START_TEST(a_child_of_a_fork_can_only_close_it)
 	}
 END_TEST
 
+#define MUCH ((size_t)3 << 20)
+
+static void *send_much(void *client)
+{
+	uint8_t *much = calloc(1, MUCH);
+	int err = peal_send(peal_link_tx(client), much, MUCH, 1, PEAL_FOREVER);
+
+	free(much);
+	return (void *)(intptr_t)err;
+}
+
+START_TEST(a_request_may_be_much_longer_than_what_a_worker_keeps_memory_for)
+	{
+		struct play play = { .clients = 0 };
+		struct peal_server_options options = options_of(&play);
+		struct peal_options link = small_link();
+		pthread_t sender;
+		void *err;
+
+		link.max_message = MUCH;
+		options.link = &link;
+		play_open(&play, &options);
+		join(&play);
+		for (int i = 1; i <= 2; i++) {
+			ck_assert_int_eq(pthread_create(&sender, NULL, send_much, play.client[0]),
+					 0);
+			while (play.messages < i)
+				step(&play);
+			ck_assert_uint_eq(play.last_length, MUCH);
+			ck_assert_int_eq(pthread_join(sender, &err), 0);
+			ck_assert_ptr_null(err);
+		}
+		play_close(&play);
+	}
+END_TEST
+
 START_TEST(options_that_make_no_sense_are_refused_with_a_sentence)
 	{
 		struct play play = { .clients = 0 };
@@ -1528,7 +1567,10 @@ START_TEST(an_error_is_a_reply_with_a_sentence_and_a_cancel_is_told_of)
 				 0);
 		ck_assert_int_eq(peal_server_reply_error(play.server, play.token, -EIO, NULL), 0);
 		step(&play);
-		for (int i = 0; i < 3; i++) {
+		ask(play.client[0], "y", 22);
+		serve(&play, 3);
+		ck_assert_int_eq(play.result, 0);
+		for (int i = 0; i < 4; i++) {
 			ck_assert_int_gt(peal_recv(peal_link_rx(play.client[0]), got, sizeof(got),
 						   &about, 0),
 					 0);
@@ -1543,12 +1585,12 @@ START_TEST(an_error_is_a_reply_with_a_sentence_and_a_cancel_is_told_of)
 		while (!play.cancelled)
 			step(&play);
 		ck_assert_uint_eq(play.cancelled_tag, 23);
-		ck_assert_int_eq(play.messages, 2);
-		ck_assert_uint_eq(counters_of(&play).messages, 2);
+		ck_assert_int_eq(play.messages, 3);
+		ck_assert_uint_eq(counters_of(&play).messages, 3);
 		/* One that knows of no calls is not sent what it cannot read. */
 		join_with(&play, NULL);
 		ask(play.client[1], "x", 1);
-		serve(&play, 3);
+		serve(&play, 4);
 		ck_assert_int_eq(play.result, -EOPNOTSUPP);
 		expect_error(peal_server_reply_error(play.server, play.token, -EIO, NULL),
 			     -EOPNOTSUPP, "PEAL_CALLS", NULL);
@@ -1587,6 +1629,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(all, workers_share_the_clients_and_other_threads_answer, 0, 2);
 	tcase_add_test(all, closing_tells_all_and_leaves_nothing_behind);
 	tcase_add_test(all, a_child_of_a_fork_can_only_close_it);
+	tcase_add_test(all, a_request_may_be_much_longer_than_what_a_worker_keeps_memory_for);
 	tcase_add_test(all, options_that_make_no_sense_are_refused_with_a_sentence);
 	tcase_add_test(all, options_of_a_later_header_will_do_if_what_is_newer_is_zero);
 	tcase_add_test(all, what_a_server_cannot_tell_is_refused_with_a_sentence);
