@@ -305,6 +305,25 @@ static void *send_long(void *data)
 	return NULL;
 }
 
+START_TEST(the_environment_may_choose_for_all_links)
+	{
+		struct peal_link *links[2];
+
+		setenv("PEAL_BULK_COPY", _i ? "around" : "cached", 1);
+		pair_open(links, PEAL_WAIT_SPIN, 65536);
+		for (int i = 0; i < 2; i++) {
+			/* What the peer asks for does not matter then, and nothing is timed. */
+			ask(links[!i], _i ? 0 : PEAL_BULK_AROUND);
+			ck_assert_uint_eq(links[i]->bulk.way, _i ? PEAL_BULK_AROUND : 0);
+			ck_assert_uint_eq(links[i]->bulk.rest, UINT64_MAX);
+			payload_fill(sent, 30000, 5);
+			ck_assert_int_eq(peal_send(peal_link_tx(links[i]), sent, 30000, 5, 0), 0);
+			expect_payload(links[!i], 30000, 5);
+		}
+		pair_close(links);
+	}
+END_TEST
+
 START_TEST(fragments_arrive_whole_either_way)
 	{
 		struct peal_options options = stage_options(PEAL_WAIT_ADAPTIVE, 32768);
@@ -472,6 +491,7 @@ static Suite *suite(void)
 	tcase_add_test(ways, a_writer_that_lies_does_no_harm);
 	suite_add_tcase(s, ways);
 	tcase_add_checked_fixture(links, undisturbed, NULL);
+	tcase_add_loop_test(links, the_environment_may_choose_for_all_links, 0, 2);
 	tcase_add_test(links, payloads_arrive_whole_either_way);
 	tcase_add_test(links, fragments_arrive_whole_either_way);
 	tcase_add_test(links, a_link_tries_the_other_way);
