@@ -167,7 +167,7 @@ START_TEST(nobody_can_write_a_segment_but_its_first_mapping)
 		ck_assert(truncate(path, 0) < 0);
 		ck_assert_uint_eq(segment_page(&segment)->magic, 0x4c414550u);
 		ck_assert_int_eq(lseek(fd, 0, SEEK_END), (off_t)(page + capacity));
-		/* The owner still can, through what it has mapped: it is only an address. */
+		/* The owner still can, through what it has mapped: there is but its address. */
 		segment_data(&segment)[0] = 1;
 		/* cppcheck-suppress [danglingTemporaryLifetime, danglingTempReference] */
 		segment_destroy(&segment);
