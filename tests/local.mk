@@ -261,14 +261,24 @@ EXTRA_DIST += \
 	tests/source/run \
 	tests/tally.sh \
 	tests/tools/cat \
+	tests/tools/command.sh \
 	tests/tools/findings \
 	tests/tools/flips \
+	tests/tools/info \
+	tests/tools/info-calibrate \
+	tests/tools/info-json \
+	tests/tools/info-machine \
+	tests/tools/info-peer \
 	tests/tools/json.awk \
 	tests/tools/page \
 	tests/tools/page.py \
-	tests/tools/perf \
+	tests/tools/perf-clients \
+	tests/tools/perf-formats \
+	tests/tools/perf-options \
+	tests/tools/perf-refusals \
+	tests/tools/perf-run \
+	tests/tools/perf-transports \
 	tests/tools/prometheus.awk \
-	tests/tools/run \
 	tests/tools/schema.awk \
 	tests/tools/standard \
 	tests/tools/top \
@@ -319,8 +329,9 @@ check-docs: all
 		PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/docs/run '$(top_srcdir)' '$(top_builddir)'
 
-# Of what peal-perf measures, and of the others.
-perf_tests = run perf page
+# Of peal-info and what peal-perf measures, and of the others.
+perf_tests = info info-machine info-peer info-calibrate info-json \
+	perf-refusals perf-run perf-transports perf-options perf-clients perf-formats page
 tool_tests = standard cat tune tune-apply tune-run top
 tests_of_tools = failed=; for test in $$tests; do \
 		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/$$test || failed=yes; \
