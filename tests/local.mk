@@ -88,7 +88,7 @@ test_helpers = \
 	tests/process/engine \
 	tests/process/peer
 
-# What tests/tools/top starts.
+# What the tests of peal-top start.
 tool_helpers = \
 	tests/tools/terminal \
 	tests/tools/visitor
@@ -282,11 +282,13 @@ EXTRA_DIST += \
 	tests/tools/schema.awk \
 	tests/tools/standard \
 	tests/tools/top \
+	tests/tools/top-screen \
 	tests/tools/topology \
 	tests/tools/trees \
 	tests/tools/tune \
 	tests/tools/tune-apply \
-	tests/tools/tune-run
+	tests/tools/tune-run \
+	tests/tools/visit.sh
 
 # The first group by itself, and nothing else built: for who builds packages.
 check-unit:
@@ -332,7 +334,7 @@ check-docs: all
 # Of peal-info and what peal-perf measures, and of the others.
 perf_tests = info info-machine info-peer info-calibrate info-json \
 	perf-refusals perf-run perf-transports perf-options perf-clients perf-formats page
-tool_tests = standard cat tune tune-apply tune-run top
+tool_tests = standard cat tune tune-apply tune-run top top-screen
 tests_of_tools = failed=; for test in $$tests; do \
 		top_builddir='$(abs_top_builddir)' $(top_srcdir)/tests/tools/$$test || failed=yes; \
 	done; test -z "$$failed"

@@ -16,7 +16,7 @@ patience=30 # seconds that a command may take, far more than it needs
 unset "${!PEAL_@}"
 
 scratch=$(mktemp -d) || exit 1
-measuring= serving= cpuset=
+measuring='' serving='' cpuset=''
 clean_up() {
 	[ -z "$serving" ] || kill "$serving" 2>/dev/null
 	[ -z "$measuring" ] || kill -KILL "$measuring" 2>/dev/null
