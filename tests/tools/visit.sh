@@ -64,10 +64,10 @@ visit() {
 	told
 }
 
-# The report: $done, of all links messages and bytes received, and sent.
+# The report: $report, of all links messages and bytes received, and sent.
 told() {
-	read -r -t $patience -u 8 -a done && [ "${done[0]}" = done ] ||
-		complain "the client says: ${done[*]:-nothing}"
+	read -r -t $patience -u 8 -a report && [ "${report[0]}" = "done" ] ||
+		complain "the client says: ${report[*]:-nothing}"
 }
 
 order() { # words
@@ -96,8 +96,8 @@ sum() { # pattern: of all paths that match
 # Whether all links together have what the client says, now that it is done.
 agrees() {
 	look_at >/dev/null || return
-	[ "$(sum '^[.]clients[[][0-9]+[]][.]in[.]messages$')" = "${done[4]}" ] &&
-		[ "$(sum '^[.]clients[[][0-9]+[]][.]in[.]bytes$')" = "${done[5]}" ] &&
-		[ "$(sum '^[.]clients[[][0-9]+[]][.]out[.]messages$')" = "${done[2]}" ] &&
-		[ "$(sum '^[.]clients[[][0-9]+[]][.]out[.]bytes$')" = "${done[3]}" ]
+	[ "$(sum '^[.]clients[[][0-9]+[]][.]in[.]messages$')" = "${report[4]}" ] &&
+		[ "$(sum '^[.]clients[[][0-9]+[]][.]in[.]bytes$')" = "${report[5]}" ] &&
+		[ "$(sum '^[.]clients[[][0-9]+[]][.]out[.]messages$')" = "${report[2]}" ] &&
+		[ "$(sum '^[.]clients[[][0-9]+[]][.]out[.]bytes$')" = "${report[3]}" ]
 }
