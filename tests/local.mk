@@ -250,6 +250,7 @@ LOG_COMPILER = $(TEST_WRAPPER) $(TEST_EMULATOR)
 EXTRA_DIST += \
 	tests/abi \
 	tests/completions \
+	tests/coverage \
 	tests/docs \
 	tests/golden \
 	tests/installed \
@@ -257,8 +258,7 @@ EXTRA_DIST += \
 	tests/model \
 	tests/mutants \
 	tests/packages \
-	tests/source/lint \
-	tests/source/run \
+	tests/source \
 	tests/tally.sh \
 	tests/tools/cat \
 	tests/tools/command.sh \
@@ -353,6 +353,6 @@ check-deb: all
 check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
-.PHONY: check-abi check-completions check-deb check-docs check-installed check-lint check-man \
-	check-model check-mutants check-pages check-perf check-rpm check-source check-tarball \
-	check-tools check-unit
+.PHONY: check-abi check-completions check-deb check-docs check-installed check-lint \
+	check-man check-model check-mutants check-pages check-perf check-rpm check-source \
+	check-tarball check-tools check-unit
