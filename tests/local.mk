@@ -328,7 +328,7 @@ check-completions: all
 
 check-docs: all
 	CC='$(CC)' MAKE='$(MAKE)' prefix='$(prefix)' libdir='$(libdir)' bindir='$(bindir)' \
-		PKG_CONFIG='$(PKG_CONFIG)' \
+		mandir='$(mandir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/docs/run '$(top_srcdir)' '$(top_builddir)'
 
 # Of peal-info and what peal-perf measures, and of the others.
