@@ -418,10 +418,10 @@ static void send_waiting(struct peal_client *client, uint64_t now)
 {
 	struct peal_tx *tx = peal_link_tx(client->link);
 	struct peal_sending *sending = &client->sending;
+	struct call *call;
 
-	while (client->table.waiting.first && lives(client, now)) {
-		struct call *call = pending_at(&client->table, client->table.waiting.first);
-
+	while ((call = pending_at(&client->table, client->table.waiting.first)) &&
+	       lives(client, now)) {
 		if (call->length > client->agreed.longest) {
 			end_unsent(client, call, -EMSGSIZE);
 			continue;

@@ -151,6 +151,8 @@ struct call *pending_take(struct pending *table)
 		call->number = table->used++;
 	} else {
 		call = pending_at(table, list->first);
+		if (!call) /* one is free: who takes it has looked */
+			__builtin_unreachable();
 		pending_remove(table, list, call);
 	}
 	call->number += (uint64_t)1 << table->bits;
