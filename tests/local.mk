@@ -313,6 +313,9 @@ check-installed: all
 		bindir='$(bindir)' datadir='$(datadir)' mandir='$(mandir)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/installed/run '$(top_srcdir)' '$(top_builddir)'
 
+check-lto: all
+	MAKE='$(MAKE)' $(top_srcdir)/tests/installed/lto '$(top_srcdir)' '$(top_builddir)'
+
 check-tarball:
 	CC='$(CC)' MAKE='$(MAKE)' PKG_CONFIG='$(PKG_CONFIG)' \
 		$(top_srcdir)/tests/packages/tarball '$(top_srcdir)' '$(top_builddir)'
@@ -356,3 +359,4 @@ check-lint:
 .PHONY: check-abi check-completions check-deb check-docs check-installed check-lint \
 	check-man check-model check-mutants check-pages check-perf check-rpm check-source \
 	check-tarball check-tools check-unit
+.PHONY: check-lto check-rpm check-tarball check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
