@@ -32,6 +32,7 @@ extern "C" {
 
 struct peal_client;
 
+/* How a client connects, and how much it keeps. */
 struct peal_client_options {
 	uint32_t size; /* sizeof(struct peal_client_options); set by peal_client_options_init */
 	uint32_t abi;  /* PEAL_ABI; set by peal_client_options_init */
@@ -109,7 +110,7 @@ struct peal_answer {
 	int32_t err;
 	uint32_t spare;
 	const void *data; /* of a reply, a copy; holds until the client's next verb but begin */
-	size_t length;
+	size_t length;    /* of data */
 };
 
 /* Bits of the flags of a call. */

@@ -26,6 +26,7 @@
 extern "C" {
 #endif
 
+/* A timeout that never ends. */
 #define PEAL_FOREVER ((int64_t)-1)
 
 struct peal_link;
@@ -220,11 +221,11 @@ struct peal_agreed {
 	 * enum peal_bell, of which PEAL_BELL_AUTO means by none: a pair, or a side that spins. */
 	uint32_t bell;
 	uint32_t peer_bell;
-	uint32_t flags; /* any of enum peal_agreed_flag */
-	uint32_t spare; /* 0 */
-	uint64_t page;  /* of the control page, in front of each ring */
-	uint64_t ring;  /* that this side sends into */
-	uint64_t peer_ring;
+	uint32_t flags;        /* any of enum peal_agreed_flag */
+	uint32_t spare;        /* 0 */
+	uint64_t page;         /* of the control page, in front of each ring */
+	uint64_t ring;         /* that this side sends into */
+	uint64_t peer_ring;    /* that the peer sends into */
 	uint64_t largest;      /* message that this side can send in one record */
 	uint64_t peer_largest; /* and the peer */
 	uint64_t longest;      /* message that this side can send at all */
@@ -248,18 +249,20 @@ enum peal_memory_bit {
 	PEAL_MEMORY_LOCKED = 16      /* not to be swapped out */
 };
 
+/* The memory of one ring. */
 struct peal_ring_memory {
 	uint64_t bytes;       /* of the ring */
 	uint64_t page;        /* bytes of the pages that map all of it */
 	uint64_t wanted_page; /* what they were to have */
 	uint64_t transparent; /* bytes that transparent huge pages map now */
 	uint32_t has;         /* any of enum peal_memory_bit */
-	uint32_t wanted;
-	int32_t node;        /* the NUMA node that it is on; -1: several, or it is not told */
-	int32_t wanted_node; /* -1: any */
-	char why[256];       /* it has less than was wanted; or "" */
+	uint32_t wanted;      /* what it was to have */
+	int32_t node;         /* the NUMA node that it is on; -1: several, or it is not told */
+	int32_t wanted_node;  /* -1: any */
+	char why[256];        /* it has less than was wanted; or "" */
 };
 
+/* The memory of a link's rings. */
 struct peal_memory {
 	uint32_t size;              /* set by the caller, to sizeof(struct peal_memory) */
 	uint32_t spare;             /* zero */

@@ -50,16 +50,16 @@ struct peal_monitored {
 /* One link, from the side of the process that is looked at: tx is what it sends, rx what it
  * receives. */
 struct peal_monitored_link {
-	uint64_t id;   /* no other link that this process makes has it */
-	uint32_t role; /* of that process, an enum peal_role */
-	uint32_t wait; /* likewise, an enum peal_wait */
-	struct peal_peer peer;
-	uint64_t tx_capacity; /* bytes of the rings */
+	uint64_t id;           /* no other link that this process makes has it */
+	uint32_t role;         /* of that process, an enum peal_role */
+	uint32_t wait;         /* likewise, an enum peal_wait */
+	struct peal_peer peer; /* the other side */
+	uint64_t tx_capacity;  /* bytes of the rings */
 	uint64_t rx_capacity;
-	uint64_t since_ns; /* made then (monotonic) */
-	struct peal_counters tx;
+	uint64_t since_ns;       /* made then (monotonic) */
+	struct peal_counters tx; /* of both directions */
 	struct peal_counters rx;
-	struct peal_offcpu tx_offcpu;
+	struct peal_offcpu tx_offcpu; /* likewise, as far as it samples */
 	struct peal_offcpu rx_offcpu;
 	uint64_t spare[8];
 };

@@ -106,6 +106,7 @@ struct peal_peer {
 	char name[64]; /* what the peer calls itself: printable, terminated, not to be trusted */
 };
 
+/* How a link is made, and whom with. */
 struct peal_options {
 	uint32_t size; /* sizeof(struct peal_options); set by peal_options_init */
 	uint32_t abi;  /* PEAL_ABI; set by peal_options_init */
@@ -175,6 +176,7 @@ struct peal_options {
 	 * left, or there is none, another is taken: peal_link_memory tells. */
 	uint32_t node;
 
+	/* See huge. */
 	uint64_t huge_size;
 
 	/* Servers: the group that the socket is given; 0: none, so it has what the system

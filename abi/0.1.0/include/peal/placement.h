@@ -30,7 +30,7 @@ extern "C" {
 /* A CPU and what it shares. Two CPUs of which a number is the same have that in common; -1: the
  * system does not tell. */
 struct peal_cpu {
-	int32_t number;
+	int32_t number;      /* the system's own */
 	int32_t allowed;     /* 1: the calling thread may use it; 0: it may not */
 	int32_t core;        /* the lowest CPU of its core: those are SMT siblings */
 	int32_t cache;       /* the lowest CPU of its last-level cache, in the same cache_level */
@@ -47,7 +47,7 @@ enum peal_sharing {
 	PEAL_SAME_CORE = 1, /* SMT siblings */
 	PEAL_SAME_LLC = 2,  /* another core; the same last-level cache, and node */
 	PEAL_SAME_NODE = 3, /* another last-level cache, or none is told of; likewise the node */
-	PEAL_OTHER_NODE = 4
+	PEAL_OTHER_NODE = 4 /* nothing but the machine */
 };
 
 /* What two CPUs have in common. Cannot fail, and does not enter the kernel. */

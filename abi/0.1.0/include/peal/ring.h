@@ -40,6 +40,7 @@ extern "C" {
 #define PEAL_INLINE static inline
 #endif
 
+/* For compilers: how a condition mostly turns out. */
 #define PEAL_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PEAL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -54,11 +55,11 @@ extern "C" {
 /* The header of a record: one 64-bit word at a multiple of 8. Low half: length + 1 in 28 bits (0:
  * nothing here yet) and four flags. High half: a tag that belongs to the user. */
 #define PEAL_HEADER_LENGTH 0x0fffffffu
-#define PEAL_HEADER_MORE 0x10000000u    /* more fragments of this message follow */
-#define PEAL_HEADER_CONTROL 0x20000000u /* a record of Peal's own: abandon, cancel, error reply */
-#define PEAL_HEADER_LAST 0x40000000u    /* the last reply of a call */
-#define PEAL_HEADER_RESERVED 0x80000000u
-#define PEAL_HEADER_SIZE 8
+#define PEAL_HEADER_MORE 0x10000000u     /* more fragments of this message follow */
+#define PEAL_HEADER_CONTROL 0x20000000u  /* a record of Peal's own: abandon, cancel, error reply */
+#define PEAL_HEADER_LAST 0x40000000u     /* the last reply of a call */
+#define PEAL_HEADER_RESERVED 0x80000000u /* zero */
+#define PEAL_HEADER_SIZE 8               /* bytes of a header */
 
 /* A message longer than a record goes in fragments, records of the same tag: all but the last have
  * PEAL_HEADER_MORE, and the payload of the first begins with the 64-bit length of the whole. The
@@ -167,8 +168,9 @@ struct peal_tx {
 	uint8_t spare[48];
 };
 
+/* Of peal_tx.part; for the library. */
 enum peal_part {
-	PEAL_PART_NONE = 0,
+	PEAL_PART_NONE = 0,    /* nothing */
 	PEAL_PART_SENT = 1,    /* peal_send_part has sent some of it */
 	PEAL_PART_GIVEN_UP = 2 /* and the peer has not been told yet that no more comes */
 };
@@ -194,8 +196,8 @@ struct peal_rx {
 /* A received message. */
 struct peal_message {
 	const void *data; /* peal_peek: in place; peal_recv: the caller's buffer */
-	size_t length;
-	uint32_t tag;
+	size_t length;    /* bytes */
+	uint32_t tag;     /* the sender's */
 	/* Received: PEAL_HEADER_LAST or 0, and with PEAL_CALLS also PEAL_HEADER_CONTROL, of which
 	 * see peal/call.h. Not looked at in sending. */
 	uint32_t flags;
@@ -568,7 +570,7 @@ PEAL_INLINE int peal_send_more(struct peal_tx *tx, const void *data, size_t leng
 /* A message that is sent part by part. The caller sets data, length and tag, and the rest to zero.
  * The data must stay as it is until all of it is sent. */
 struct peal_sending {
-	const void *data;
+	const void *data; /* the message */
 	size_t length;
 	uint32_t tag;
 	uint32_t begun; /* 1: part of it is sent */

@@ -40,7 +40,7 @@ struct peal_fact {
 	/* "build", "ring", "cpu", "kernel", "memory", "placement", "limits", "system", "power",
 	 * "mitigations", "confinement" */
 	const char *group;
-	const char *name;
+	const char *name;  /* of the fact, in its group */
 	const char *value; /* what is not there, or may not be read, says so */
 	const char *note;  /* "" or a remark */
 };

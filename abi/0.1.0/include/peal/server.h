@@ -42,10 +42,10 @@ struct peal_token {
 /* A message of a client. The struct and the data hold until the handler returns, or, if it was
  * kept, until peal_request_free. */
 struct peal_request {
-	struct peal_server *server;
-	struct peal_link *link; /* only in the handler; NULL in one that was kept */
-	void *client;           /* what `connected` made of it */
-	const void *data;
+	struct peal_server *server; /* whose request it is */
+	struct peal_link *link;     /* only in the handler; NULL in one that was kept */
+	void *client;               /* what `connected` made of it */
+	const void *data;           /* the message */
 	size_t length;
 	struct peal_token token; /* token.tag is the message's tag */
 	uint32_t flags;          /* PEAL_HEADER_LAST or 0 */
@@ -124,6 +124,7 @@ enum peal_server_flag {
 	PEAL_SERVER_NOTIFY = 8
 };
 
+/* How a server serves. */
 struct peal_server_options {
 	uint32_t size; /* sizeof(struct peal_server_options); set by peal_server_options_init */
 	uint32_t abi;  /* PEAL_ABI; set by peal_server_options_init */
@@ -174,6 +175,7 @@ struct peal_server_options {
 	 * UINT32_MAX: none. Made while there is nothing else to do. */
 	uint32_t ready;
 
+	/* What is called; `message` must be there. */
 	struct peal_handlers handlers;
 	void *data; /* for them */
 
@@ -288,8 +290,8 @@ PEAL_API void peal_request_free(struct peal_request *kept);
 
 /* What a server has done so far. */
 struct peal_server_counters {
-	uint32_t size; /* set by the caller, to sizeof(struct peal_server_counters) */
-	uint32_t workers;
+	uint32_t size;         /* set by the caller, to sizeof(struct peal_server_counters) */
+	uint32_t workers;      /* threads that serve */
 	uint64_t clients;      /* now */
 	uint64_t accepted;     /* ever */
 	uint64_t refused;      /* by the limits of these options; not by credentials */

@@ -27,9 +27,9 @@ struct peal_set;
 
 /* A link in a set. */
 struct peal_set_member {
-	const struct peal_rx *rx;
+	const struct peal_rx *rx; /* of the link, which is */
 	struct peal_link *link;
-	void *data;
+	void *data;     /* the caller's */
 	uint32_t flags; /* for the library */
 	uint32_t place; /* among those that peal_set_poll looks at; none: not below head.count */
 };
@@ -41,11 +41,11 @@ struct peal_set_head {
 	uint32_t *awake; /* indexes of members: those that are looked at */
 	uint32_t *ready; /* indexes of members, room for all */
 	uint32_t count;  /* of awake */
-	uint32_t ready_count;
-	uint32_t next;  /* of ready, to be handed out */
-	uint32_t turn;  /* of awake: the one that is looked up next for no reason */
-	uint32_t polls; /* since the library looked at the descriptors, or at all */
-	uint32_t owner; /* debug builds: the thread that is inside a verb */
+	uint32_t ready_count; /* of ready */
+	uint32_t next;        /* of ready, to be handed out */
+	uint32_t turn;        /* of awake: the one that is looked up next for no reason */
+	uint32_t polls;       /* since the library looked at the descriptors, or at all */
+	uint32_t owner;       /* debug builds: the thread that is inside a verb */
 };
 
 /* So many looks in a row may leave out those that sleep. */

@@ -78,10 +78,11 @@ struct peal_offcpu {
 	uint64_t spare;
 };
 
+/* The counters of a link. */
 struct peal_stats {
 	uint32_t size;   /* sizeof(struct peal_stats); the caller sets it */
 	uint32_t closed; /* the peer has ended the link: closed it, or found a lie of ours */
-	struct peal_counters tx;
+	struct peal_counters tx; /* of the two ends */
 	struct peal_counters rx;
 	uint64_t tx_spared;   /* publications that found the peer awake and rang no bell, */
 	uint64_t rx_spared;   /* and releases: messages less batched and rung, or 0 */

@@ -7,6 +7,7 @@
 #ifndef PEAL_VERSION_H
 #define PEAL_VERSION_H
 
+/* As numbers, and as text. */
 #define PEAL_VERSION_MAJOR 0
 #define PEAL_VERSION_MINOR 1
 #define PEAL_VERSION_PATCH 0
