@@ -12,6 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments" /* sys/sdt.h's */
+#endif
+
 #ifdef HAVE_USDT
 #include <sys/sdt.h>
 #else
@@ -57,5 +62,9 @@ static inline void probe_violation(const void *link, int64_t pid, const char *se
 {
 	DTRACE_PROBE3(peal, violation, link, pid, sentence);
 }
+
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
 
 #endif
