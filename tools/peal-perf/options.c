@@ -566,7 +566,7 @@ static const struct option {
 	{ "--no-prefault", NULL, parse_no_prefault,
 	  "let Peal's memory be touched first by its first use" },
 	{ "--transport", "LIST", parse_transports,
-	  "those below; all unless given; with clients peal,uds" },
+	  "those below; all but peal-set unless given; with clients peal,uds" },
 	{ "--ring", "SIZE", parse_ring,
 	  "bytes of a ring in each direction; 2m unless given, 16k with --links and with clients" },
 	{ "--rounds", "N", parse_rounds, "rounds of slices; at least 10 unless given" },

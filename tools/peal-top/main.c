@@ -81,7 +81,8 @@ static void print_help(void)
 		printf("  %-8s%-16s%s\n", column->title, column->key, column->about);
 	puts("\n"
 	     "Exit code: 0; 1 if the output cannot be written; 2 if there is no such server, it may\n"
-	     "not be looked at, or it has gone; 64 for a bad command line.");
+	     "not be looked at, or it has gone; 64 for a bad command line, or no\n"
+	     "terminal.");
 	standard_help_end(TOOL);
 }
 

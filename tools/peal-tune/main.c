@@ -64,7 +64,7 @@ static void print_help(void)
 	     "  apply                write what can be: journal first, read back, verified\n"
 	     "  undo [--force]       put back what was there before, also after a failure; --force:\n"
 	     "                       even what somebody else has changed since\n"
-	     "  huge list [--size SIZE] [--node N]\n"
+	     "  huge list [--size SIZE] [--node N] [--bytes SIZE]\n"
 	     "                       the pools of huge pages, by size and node\n"
 	     "  huge reserve [--size SIZE] [--node N] --pages N | --bytes SIZE\n"
 	     "                       see to it that so many pages are free\n"
