@@ -341,20 +341,28 @@ void opening_drop(struct opening *opening)
 	drop(&opening->plan, opening->stale);
 }
 
+/* Errors of what the server says: whether it broke the protocol. */
+static int note_violation(int err)
+{
+	if (err == -EPROTO)
+		probe_violation(NULL, 0, peal_error());
+	return err;
+}
+
 /* What the server answers: 0: a WELCOME, with what came along; 1: nothing yet, or another try is to
  * be made; or an error. */
 static int take_answer(struct opening *opening, struct wire_message *answer,
 		       struct platform_parcel *received)
 {
-	int err = hear_answer(opening, answer, received);
+	int err = note_violation(hear_answer(opening, answer, received));
 
 	if (!err && answer->type == WIRE_REFUSE)
 		err = take_refusal(answer);
 	else if (!err && answer->type != WIRE_WELCOME)
-		err = error_set(
+		err = note_violation(error_set(
 			-EPROTO,
 			"the server answered with a message of type %u, where %d is right: update it",
-			answer->type, WIRE_WELCOME);
+			answer->type, WIRE_WELCOME));
 	if (err)
 		wire_close_parcel(received);
 	/* It could not send its answer yet, or has refused whom it took for a client. */
@@ -376,7 +384,8 @@ static int conclude(struct opening *opening, struct peal_link **link)
 
 	if (err)
 		return err;
-	err = take_welcome(opening->fd, &answer, &received, &opening->options, &opening->plan);
+	err = note_violation(
+		take_welcome(opening->fd, &answer, &received, &opening->options, &opening->plan));
 	wire_close_parcel(&received);
 	opening->plan.fd = opening->fd;
 	if (!err)
@@ -444,8 +453,6 @@ int opening_step(struct opening *opening, struct peal_link **link)
 	*link = NULL;
 	if (!err)
 		err = conclude(opening, link);
-	if (err == -EPROTO)
-		probe_violation(NULL, 0, peal_error());
 	if (err < 0)
 		opening_drop(opening);
 	return err;

@@ -939,10 +939,11 @@ void peal_listener_close(struct peal_listener *listener)
 	registry_lock();
 	registry_remove(&listener->handle);
 	if (!listener->stale) {
+		/* First, so that who is sent away and comes again finds nobody. */
+		claim_end(&listener->claim);
 		for (unsigned i = 0; i < GUESTS; i++)
 			platform_close_socket(listener->guests[i].fd);
 		close_own(listener);
-		claim_end(&listener->claim);
 	}
 	drop_spares(listener, UINT32_MAX);
 	registry_unlock();

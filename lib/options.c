@@ -88,7 +88,8 @@ _Static_assert(PEAL_BELL_SOCKET == 2, "binary interface, version 1");
 	((uint32_t)(PEAL_PREFAULT | PEAL_ONE_THREAD | PEAL_TRUST_PEER | PEAL_DISTRUST_PEER | \
 		    PEAL_LOCK | PEAL_CALLS))
 
-#define SIZE_VERSION_1 sizeof(struct peal_options)
+/* Of the first header: it never changes. */
+#define SIZE_VERSION_1 224u
 
 static int check_head(const struct peal_options *given)
 {
@@ -110,12 +111,12 @@ static int check_head(const struct peal_options *given)
 			"the program was compiled against headers of number %u, this library knows 1 "
 			"to %u: use a newer library",
 			given->abi, PEAL_ABI);
-	for (uint32_t i = SIZE_VERSION_1; i < given->size; i++)
+	for (uint32_t i = sizeof(*given); i < given->size; i++)
 		if (bytes[i])
 			return error_set(
 				-EOPNOTSUPP,
 				"the option at offset %u is newer than this library, which knows %zu bytes: use a newer one, or set it to 0",
-				i, SIZE_VERSION_1);
+				i, sizeof(*given));
 	for (unsigned i = 0; i < sizeof(given->spare) / sizeof(given->spare[0]); i++)
 		if (given->spare[i])
 			return error_set(

@@ -23,6 +23,7 @@ int pending_open(struct pending *table, uint32_t most)
 		return 0;
 	free(table->heap);
 	free(table->calls);
+	*table = (struct pending){ 0 };
 	return error_set(-ENOMEM, "no memory for %u calls: pass fewer in options.calls", most);
 }
 
@@ -151,8 +152,6 @@ struct call *pending_take(struct pending *table)
 		call->number = table->used++;
 	} else {
 		call = pending_at(table, list->first);
-		if (!call) /* one is free: who takes it has looked */
-			__builtin_unreachable();
 		pending_remove(table, list, call);
 	}
 	call->number += (uint64_t)1 << table->bits;
@@ -161,7 +160,8 @@ struct call *pending_take(struct pending *table)
 
 void pending_give_back(struct pending *table, struct call *call, bool over)
 {
-	pending_drop_copy(call);
+	if (call->copy)
+		pending_drop_copy(call);
 	pending_untime(table, call);
 	call->state = CALL_FREE;
 	if (over)

@@ -43,8 +43,8 @@ static inline void probe_full(const void *link, uint64_t size, int64_t timeout)
 	DTRACE_PROBE3(peal, full, link, size, timeout);
 }
 
-/* An end goes to sleep: for room, or for data; for so many ns at most, or as long as its set or
- * its event loop does (0). */
+/* An end goes to sleep: for room, or for data; for so many ns at most (UINT64_MAX: without an end),
+ * or as long as its set or its event loop does (0). A long wait sleeps several times. */
 static inline void probe_sleep(const void *link, bool for_room, uint64_t ns)
 {
 	DTRACE_PROBE3(peal, sleep, link, for_room, ns);

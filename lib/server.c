@@ -97,7 +97,8 @@ int server_stale(void)
 			     "this server is from before a fork: only the parent can use it");
 }
 
-#define SIZE_VERSION_1 sizeof(struct peal_server_options)
+/* Of the first header: it never changes. */
+#define SIZE_VERSION_1 248u
 
 static int check_head(const struct peal_server_options *given)
 {
@@ -113,12 +114,12 @@ static int check_head(const struct peal_server_options *given)
 			given->abi ? -EOPNOTSUPP : -EINVAL,
 			"options->abi is %u, and this library knows 1 to %u: start with peal_server_options_init, or use a newer library",
 			given->abi, PEAL_ABI);
-	for (uint32_t i = SIZE_VERSION_1; i < given->size; i++)
+	for (uint32_t i = sizeof(*given); i < given->size; i++)
 		if (bytes[i])
 			return error_set(
 				-EOPNOTSUPP,
 				"the option at offset %u is newer than this library, which knows %zu bytes: use a newer one, or set it to 0",
-				i, SIZE_VERSION_1);
+				i, sizeof(*given));
 	for (unsigned i = 0; i < sizeof(given->spare) / sizeof(given->spare[0]); i++)
 		if (given->spare[i])
 			return error_set(

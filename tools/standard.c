@@ -7,6 +7,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +40,20 @@ int standard_usage(const char *tool, int code)
 {
 	fprintf(stderr, "Try '%s --help' for more information.\n", tool);
 	return code;
+}
+
+const char *standard_option(char *const *argv)
+{
+	static char name[] = "-?";
+	const char *now = argv[optind];
+
+	/* In the midst of "-xyz" it is still there. */
+	if (optopt > 0 && optopt <= CHAR_MAX && now && *now == '-' && now[1] != '-' &&
+	    strchr(now + 1, optopt)) {
+		name[1] = (char)optopt;
+		return name;
+	}
+	return argv[optind - 1];
 }
 
 int standard_finish(const char *tool, int code, int code_if_lost)

@@ -34,6 +34,9 @@ void standard_help_end(const char *tool);
  * code, so that "return standard_usage(...)" reads well. */
 int standard_usage(const char *tool, int code);
 
+/* The option that getopt_long has just complained of. */
+const char *standard_option(char *const *argv);
+
 /* Closes standard output. What was cut short must not pass for whole: the code is then the other
  * one, after a sentence. */
 int standard_finish(const char *tool, int code, int code_if_lost);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "platform/linux/socket.h"
+#include "platform/platform.h"
 
 /*
  * Descriptors that wait to be closed aside. A thread does it, and ends when there are none. A close

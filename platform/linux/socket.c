@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "platform/linux/socket.h"
+#include "platform/platform.h"
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59

@@ -6,8 +6,6 @@
 #ifndef PLATFORM_LINUX_SOCKET_H
 #define PLATFORM_LINUX_SOCKET_H
 
-#include "platform/platform.h"
-
 /* Takes the next message out, if there is one, and closes what descriptors come with it. */
 void socket_take_out(int fd);
 

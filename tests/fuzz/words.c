@@ -71,6 +71,10 @@ int standard_usage(const char *tool, int code)
 	return code;
 }
 
+const char *standard_option(char *const *argv)
+{
+	return argv[0];
+}
 int standard_finish(const char *tool, int code, int code_if_lost)
 {
 	(void)tool;

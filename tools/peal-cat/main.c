@@ -6,7 +6,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -128,7 +127,7 @@ static struct wishes take_wishes(int argc, char **argv)
 		case ':':
 			refuse("nothing stands behind", argv[optind - 1]);
 		default:
-			refuse("unknown option", argv[optind - 1]);
+			refuse("unknown option", standard_option(argv));
 		}
 	}
 	if (optind != argc - 1)

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <peal.h>
-
 #include "calibrate.h"
 #include "peer.h"
 #include "report.h"

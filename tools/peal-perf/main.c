@@ -480,7 +480,7 @@ int main(int argc, char **argv)
 	if (options.help)
 		help();
 	if (options.help || options.version)
-		return standard_finish(TOOL, 0, 1);
+		return standard_finish(TOOL, 0, EXIT_OUTPUT);
 	if (!command) {
 		fprintf(stderr, "peal-perf: the command comes first: peal-perf latency %s\n",
 			argv[1]);

@@ -19,6 +19,7 @@
 
 #define OPTIONS_CLIENTS_RING ((uint64_t)16 << 10) /* each of many clients has two */
 
+#define EXIT_OUTPUT 1
 #define EXIT_USAGE 64
 
 #define CPUS_ANY (-1)

@@ -499,7 +499,7 @@ static bool take_flag(struct wishes *wishes, int option, char **argv, int *statu
 		*status = refuse("a value is missing behind", argv[optind - 1]);
 		return false;
 	default:
-		*status = refuse("unknown option", argv[optind - 1]);
+		*status = refuse("unknown option", standard_option(argv));
 		return false;
 	}
 }

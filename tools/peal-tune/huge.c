@@ -23,6 +23,7 @@
 #include "tools/peal-tune/persist.h"
 #include "tools/peal-tune/report.h"
 #include "tools/peal-tune/tell.h"
+#include "tools/standard.h"
 
 #define POOLS "/sys/kernel/mm/hugepages"
 #define NODES "/sys/devices/system/node"
@@ -575,7 +576,7 @@ static int take_order(int argc, char **argv, struct order *order)
 					      optarg);
 			break;
 		default:
-			return tell_option(option, argv[optind - 1]);
+			return tell_option(option, standard_option(argv));
 		}
 	}
 	return optind < argc ? tell_argument(argv[optind]) : 0;

@@ -18,6 +18,7 @@
 #include "tools/peal-tune/report.h"
 #include "tools/peal-tune/seconds.h"
 #include "tools/peal-tune/tell.h"
+#include "tools/standard.h"
 
 #define THRESHOLD_DEFAULT 10000
 #define THRESHOLD_LEAST 200
@@ -278,7 +279,7 @@ static int take_options(struct jitter *jitter, int argc, char **argv)
 			jitter->threshold = (uint64_t)threshold;
 			break;
 		default:
-			return tell_option(option, argv[optind - 1]);
+			return tell_option(option, standard_option(argv));
 		}
 	}
 	if (optind < argc)

@@ -15,12 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <peal.h>
-
 #include "tools/number.h"
 #include "tools/peal-tune/command.h"
-#include "tools/standard.h"
 #include "tools/peal-tune/tell.h"
+#include "tools/standard.h"
 
 #define TOOL "peal-tune"
 

@@ -32,6 +32,7 @@
 #include "tools/peal-tune/shell.h"
 #include "tools/peal-tune/tell.h"
 #include "tools/peal-tune/tree.h"
+#include "tools/standard.h"
 
 /* As shells have it. */
 enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
@@ -310,7 +311,7 @@ static int take_options(struct plan *plan, int argc, char **argv)
 			plan->hold = true;
 			break;
 		default:
-			return tell_option(option, argv[optind - 1]);
+			return tell_option(option, standard_option(argv));
 		}
 	}
 	if (optind >= argc || !argv[optind] || strcmp(argv[optind - 1], "--") != 0)

@@ -23,6 +23,7 @@
 #include "tools/peal-tune/report.h"
 #include "tools/peal-tune/seconds.h"
 #include "tools/peal-tune/tell.h"
+#include "tools/standard.h"
 
 #define ROUNDS_DEFAULT 10
 
@@ -546,7 +547,7 @@ static int take_options(struct view *view, int argc, char **argv)
 				return EXIT_USAGE;
 			break;
 		default:
-			return tell_option(option, argv[optind - 1]);
+			return tell_option(option, standard_option(argv));
 		}
 	}
 	if (optind < argc)
