@@ -16,10 +16,9 @@ patience=30 # seconds that a command may take, far more than it needs
 unset "${!PEAL_@}"
 
 scratch=$(mktemp -d) || exit 1
-measuring='' serving='' cpuset=''
+serving='' cpuset=''
 clean_up() {
 	[ -z "$serving" ] || kill "$serving" 2>/dev/null
-	[ -z "$measuring" ] || kill -KILL "$measuring" 2>/dev/null
 	rm -rf "$scratch"
 	[ -z "$cpuset" ] || rmdir "$cpuset"
 }
@@ -99,9 +98,6 @@ gone() { # process
 	! kill -0 "$1" 2>/dev/null
 }
 
-has_child() { # process
-	grep -qs "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status
-}
 
 # --- JSON ----------------------------------------------------------------------------------------
 
@@ -198,10 +194,14 @@ usable_variants() {
 	' "$flat"
 }
 
+answers() { # address
+	"$info" --check-peer "$1" >/dev/null 2>&1
+}
+
 serve() { # address
 	"$build/examples/echo-server" "$1" >/dev/null 2>"$scratch/server.err" &
 	serving=$!
-	wait_until "$patience" test -S "$1"
+	wait_until "$patience" answers "$1"
 }
 
 stop_serving() {
@@ -211,6 +211,32 @@ stop_serving() {
 }
 
 # --- peal-perf -----------------------------------------------------------------------------------
+
+# begin ARGUMENT...: peal-perf, $measuring, until "interrupt", or until the test ends, which runs in
+# a shell of its own.
+begin() {
+	"$perf" "$@" --json >"$out" 2>"$err" </dev/null &
+	measuring=$!
+	trap 'kill -KILL $measuring 2>/dev/null' EXIT
+}
+
+# Whether those that it started have used a second of CPUs: then they have measured something.
+busy() {
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v parent="$measuring" \
+		-v second="$(getconf CLK_TCK)" '
+		{ pid = $1; sub(/^.*[)] /, "x x ") }
+		$4 == parent { used += $14 + $15 }
+		pid == parent { used += $16 + $17 }
+		END { exit used < second }'
+}
+
+interrupt() { # its exit code becomes $status
+	status=0
+	kill -INT $measuring
+	wait_until "$patience" gone $measuring || complain "it does not end" || return
+	trap - EXIT
+	wait $measuring || status=$?
+}
 
 result_fields="test:text transport:text size:count wait:text batch:count zero_copy:flag payload:text
 	rounds:count rounds_dropped:count count:count p50_ns:maybe p99_ns:maybe p999_ns:maybe
