@@ -65,7 +65,9 @@ for file, name in sorted(set(allowed) - set(left)):
 percent = 100 * run / total if total else 0
 judge(percent >= least, f"{percent:.1f} % of {total} lines were run, at least {least:g} %", [])
 judge(not unexplained, "what was not run is explained", unexplained)
-gone = [f"{file}: {name}" for file, name in sorted(set(allowed) - there)]
+# Files of other CPU families were not compiled.
+counted = {file["file"] for file in files}
+gone = [f"{file}: {name}" for file, name in sorted(set(allowed) - there) if file in counted]
 judge(not gone, "every function that is explained is there", gone)
 print(f"{passed} passed, {failed} failed, 0 skipped")
 sys.exit(failed > 0)
