@@ -357,6 +357,5 @@ check-lint:
 	$(top_srcdir)/tests/source/lint '$(top_srcdir)' '$(top_builddir)'
 
 .PHONY: check-abi check-completions check-deb check-docs check-installed check-lint \
-	check-man check-model check-mutants check-pages check-perf check-rpm check-source \
+	check-lto check-man check-model check-mutants check-pages check-perf check-rpm check-source \
 	check-tarball check-tools check-unit
-.PHONY: check-lto check-rpm check-tarball check-pages check-perf check-tools check-unit check-source check-lint check-model check-mutants check-installed
