@@ -256,6 +256,7 @@ EXTRA_DIST += \
 	tests/installed \
 	tests/man \
 	tests/model \
+	tests/like.awk \
 	tests/mutants \
 	tests/packages \
 	tests/source \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# awk -f like.awk EXPECTED PRINTED: whether it was printed as the page says. "..." stands for
+# awk -f tests/like.awk WANTED PRINTED: whether that was printed, as a page says. "..." stands for
 # anything within a line, and alone in a line for any lines.
 
 # Whether a line is like a pattern.
@@ -38,6 +38,6 @@ function are_like(from, wanted_from)
 	return from == count + 1
 }
 
-NR == FNR { wanted[++wanted_count] = $0; next }
+FILENAME == ARGV[1] { wanted[++wanted_count] = $0; next }
 { printed[++count] = $0 }
 END { exit !are_like(1, 1) }
