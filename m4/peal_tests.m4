@@ -7,6 +7,8 @@
 #
 # Programs that only an emulator can run here, qemu-user's, are started through TEST_EMULATOR, by
 # make and by tests that start programs; TEST_WRAPPER (see PEAL_ENABLE_SANITIZER) is by make only.
+#
+# NO_LTO links what gcc -flto compiled as if that had not been said; objects must have code for it.
 AC_DEFUN([PEAL_TESTS], [
   AC_ARG_ENABLE([tests],
     [AS_HELP_STRING([--disable-tests], [let "make check" build no tests])],
@@ -45,6 +47,15 @@ AC_DEFUN([PEAL_TESTS], [
     peal_tests="$peal_tests, ${TEST_EMULATOR:-which cannot run here (no qemu-$host_cpu)}"
   ])
   AC_SUBST([TEST_EMULATOR])
+
+  NO_LTO=
+  AS_CASE(["$enable_tests $GCC $CC $CFLAGS"],
+    [*clang*], [],
+    [yes\ yes\ *-flto*], [
+      NO_LTO=-fno-lto
+      PEAL_CFLAGS="$PEAL_CFLAGS -ffat-lto-objects"
+    ])
+  AC_SUBST([NO_LTO])
   AM_CONDITIONAL([ENABLE_TESTS], [test "x$enable_tests" = xyes])
   AM_CONDITIONAL([SMALL_CHECK], [test "x$with_check" = xsmall])
 ])

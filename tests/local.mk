@@ -11,6 +11,8 @@
 # White-box tests reach every internal name; tests of behaviour have only what users have.
 white_box = tests/librunner.la libpealcore.la $(CHECK_LIBS)
 behaviour = tests/librunner.la libpeal.la $(CHECK_LIBS)
+# Programs that link with -Wl,--wrap also name $(NO_LTO), last: where gcc optimizes when it links, it
+# binds calls before the linker sees them, and nothing would be wrapped.
 process = tests/process/libscene.la $(behaviour)
 
 unit_tests = \
@@ -136,22 +138,22 @@ tests_unit_libstage_la_SOURCES = tests/unit/combination.c tests/unit/combination
 	tests/unit/stepper.c tests/unit/stepper.h tests/unit/stranger.c tests/unit/stranger.h
 tests_unit_libstage_la_LDFLAGS =
 tests_unit_address_LDADD = tests/unit/libstage.la $(behaviour)
-tests_unit_admission_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_admission_LDADD = tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_unit_admission_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now -Wl,--wrap=platform_peer
 tests_unit_agreed_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_batch_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bell_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_bulk_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_call_LDADD = tests/unit/libstage.la $(white_box)
-tests_unit_client_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_client_LDADD = tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_unit_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_connect -Wl,--wrap=platform_now \
 	-Wl,--wrap=platform_sleep
-tests_unit_counters_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_counters_LDADD = tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_unit_counters_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now
 tests_unit_debug_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_disturbed_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_dormant_LDADD = tests/unit/libstage.la $(white_box)
-tests_unit_evict_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_evict_LDADD = tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_unit_evict_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=arch_evict -Wl,--wrap=arch_ticks
 tests_unit_exchange_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_ffi_LDADD = $(behaviour)
@@ -159,7 +161,7 @@ tests_unit_fork_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_forms_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_golden_SOURCES = tests/unit/golden.c tests/unit/recorded.c tests/unit/recorded.h
 tests_unit_golden_LDADD = tests/unit/libstage.la $(behaviour)
-tests_unit_handshake_LDADD = tests/hostile/libdoors.la tests/unit/libstage.la $(white_box)
+tests_unit_handshake_LDADD = tests/hostile/libdoors.la tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_unit_handshake_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
 tests_unit_hostile_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_idle_LDADD = tests/unit/libstage.la $(behaviour)
@@ -168,19 +170,19 @@ tests_unit_layout_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_memory_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
 tests_unit_monitor_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_notify_LDADD = tests/unit/libstage.la $(white_box)
-tests_unit_offcpu_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_offcpu_LDADD = tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_unit_offcpu_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_now -Wl,--wrap=platform_poll \
 	-Wl,--wrap=platform_poller_await
 tests_unit_options_LDADD = tests/unit/libstage.la $(behaviour)
 # Of peal-tune; as the variants below, with nothing of the library.
 tests_unit_parse_SOURCES = tests/unit/parse.c tools/peal-tune/parse.c tools/peal-tune/tree.c
 tests_unit_parse_LDADD = tests/librunner.la $(CHECK_LIBS)
-tests_unit_placement_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box)
+tests_unit_placement_LDADD = tests/unit/libstage.la tests/libfilter.la $(white_box) $(NO_LTO)
 tests_unit_placement_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=free \
 	-Wl,--wrap=sched_getaffinity -Wl,--wrap=sched_setaffinity
-tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box)
+tests_unit_pollable_LDADD = tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_unit_pollable_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier -Wl,--wrap=platform_now
-tests_unit_preference_LDADD = $(white_box)
+tests_unit_preference_LDADD = $(white_box) $(NO_LTO)
 tests_unit_preference_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=arch_ring_ops
 tests_unit_ring_LDADD = tests/unit/libstage.la $(behaviour)
 tests_unit_runner_LDADD = $(behaviour)
@@ -192,7 +194,7 @@ tests_unit_spin_LDADD = tests/unit/libstage.la $(white_box)
 tests_unit_top_SOURCES = tests/unit/top.c \
 	tools/peal-top/column.c tools/peal-top/format.c tools/peal-top/sample.c \
 	tools/peal-top/target.c tools/peal-top/text.c
-tests_unit_top_LDADD = $(behaviour) -lm
+tests_unit_top_LDADD = $(behaviour) -lm $(NO_LTO)
 tests_unit_top_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=peal_monitor_read
 tests_unit_value_SOURCES = tests/unit/value.c tools/peal-tune/value.c tools/peal-tune/parse.c
 tests_unit_value_LDADD = tests/librunner.la $(CHECK_LIBS)
@@ -254,9 +256,9 @@ EXTRA_DIST += \
 	tests/docs \
 	tests/golden \
 	tests/installed \
+	tests/like.awk \
 	tests/man \
 	tests/model \
-	tests/like.awk \
 	tests/mutants \
 	tests/packages \
 	tests/source \

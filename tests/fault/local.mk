@@ -12,7 +12,7 @@ tests_fault_fault_SOURCES = tests/fault/fault.c \
 	tests/fault/scenario.h tests/fault/scenario_client.c \
 	tests/fault/scenario_link.c tests/fault/scenario_server.c \
 	tests/fault/trap.c tests/fault/trap.h
-tests_fault_fault_LDADD = tests/unit/libstage.la $(white_box)
+tests_fault_fault_LDADD = tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_fault_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc \
 	-Wl,--wrap=aligned_alloc -Wl,--wrap=realpath -Wl,--wrap=free
 endif

@@ -10,7 +10,7 @@ proof_tests += \
 if ENABLE_TESTS
 duel = tests/litmus/duel.c tests/litmus/duel.h
 tests_litmus_bells_SOURCES = tests/litmus/bells.c $(duel)
-tests_litmus_bells_LDADD = tests/unit/libstage.la $(white_box)
+tests_litmus_bells_LDADD = tests/unit/libstage.la $(white_box) $(NO_LTO)
 tests_litmus_bells_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_ring \
 	-Wl,--wrap=platform_ring_eventfd
 tests_litmus_messages_SOURCES = tests/litmus/messages.c $(duel)

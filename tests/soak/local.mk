@@ -20,6 +20,6 @@ tests_soak_soak_SOURCES = \
 	tests/soak/side.c tests/soak/side.h \
 	tests/soak/soak.c \
 	tests/soak/talk.c
-tests_soak_soak_LDADD = libpealcore.la
+tests_soak_soak_LDADD = libpealcore.la $(NO_LTO)
 tests_soak_soak_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=platform_barrier
 endif
