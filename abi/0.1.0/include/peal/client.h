@@ -106,7 +106,8 @@ struct peal_answer {
 	uint32_t last;    /* 1: the call has ended, and nothing more comes of it */
 	/* Of PEAL_ERROR the server's; of others why, a negative errno: of PEAL_NOT_SENT what the
 	 * last try to connect came to, -ETIMEDOUT, -ECANCELED or -EMSGSIZE, of PEAL_UNKNOWN how the
-	 * server went (-EPIPE: it closed; -ECONNRESET: it died; -EPROTO: it lied); 0: a reply. */
+	 * server went (-EPIPE: it closed; -ECONNRESET: it died; -EPROTO: it lied) or, of one that
+	 * was to be sent again, as of PEAL_NOT_SENT; 0: a reply. */
 	int32_t err;
 	uint32_t spare;
 	const void *data; /* of a reply, a copy; holds until the client's next verb but begin */
@@ -173,7 +174,7 @@ PEAL_API int peal_client_connected(const struct peal_client *client);
 /* A descriptor that polls readable when peal_client_next(client, answer, 0) may have something to
  * do: to be polled after that said -EAGAIN or -ENOENT, and after any other verb only when it has
  * said so again. It belongs to the client and stays the same; the first call makes it. -EOPNOTSUPP:
- * a link that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE. */
+ * a link that spins; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC; -ESTALE. */
 PEAL_API int peal_client_fd(struct peal_client *client);
 
 #ifdef __cplusplus

@@ -75,9 +75,9 @@ struct peal_rx;
  * pid namespace); -EEXIST: something that is no socket is in the way, or where the lock file should
  * be no lock file of this user's; -EISDIR, -ELOOP: there is a folder, or a symbolic link; -ENOSYS:
  * the system cannot seal memory, or not give the socket bits that the umask takes, or, as -EPERM
- * and -EACCES, a filter denies a system call; -EMFILE, -ENFILE, -ENOMEM. Of a descriptor: -EBADF:
- * not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN, -EINVAL: it does not
- * listen.
+ * and -EACCES, a filter denies a system call; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC. Of a descriptor:
+ * -EBADF: not open; -ENOTSOCK, -EAFNOSUPPORT, -EPROTOTYPE: no such socket; -ENOTCONN, -EINVAL: it
+ * does not listen.
  * Any thread; enters the kernel; waits no longer than 50 ms, to learn who has the address.
  */
 PEAL_API int peal_listen(struct peal_listener **listener, const char *address,
@@ -158,8 +158,8 @@ enum peal_for {
 /*
  * A descriptor that polls readable (select, poll, epoll level- or edge-triggered, an event loop's)
  * when there is something to do on an armed link. It belongs to the link, and is only to be polled.
- * -EOPNOTSUPP: a pair, or a link that spins; -EMFILE, -ENFILE, -ENOMEM; -ESTALE: after a fork. By a
- * thread that uses both ends; enters the kernel at the first call.
+ * -EOPNOTSUPP: a pair, or a link that spins; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC; -ESTALE: after a
+ * fork. By a thread that uses both ends; enters the kernel at the first call.
  */
 PEAL_API int peal_link_fd(struct peal_link *link);
 
